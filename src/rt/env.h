@@ -1,0 +1,178 @@
+/* The environment of a node: all that it may know of the world.
+ *
+ * A node is a state machine without I/O (ARCHITECTURE.md). Time, randomness, timers, links and logs
+ * come to it through a struct env, which exists in two kinds: one over the real event loop
+ * (rt/loop.h), one in a simulation (rt/sim.h). The node cannot tell which. An env belongs to one
+ * node instance and one thread; everything opened through it is closed by the node's own free
+ * function, and at the latest by env_close (a crash in the simulation is just that).
+ *
+ * Callbacks never run inside the call that asked for them: a node is only ever entered from its
+ * loop. */
+#ifndef MUSTER_RT_ENV_H
+#define MUSTER_RT_ENV_H
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "rt/addr.h"
+
+struct timers;
+struct trace;
+struct env_ops;
+
+struct env {
+    const struct env_ops *ops;
+    const char *name;          /* of the node instance: "scscf", "pcscf-2"; outlives the env */
+    struct timers *timers;     /* the loop's timer wheel */
+    struct chunk_pool *chunks; /* for arenas; shared by the nodes of a loop */
+    struct trace *trace; /* the tap, obs/trace.h; never NULL, free of cost while nobody looks */
+    struct log log;
+};
+
+/* Time. Microseconds; one loop turn has one time. */
+
+/** Monotonic time: for timers and durations. Never runs backwards, whatever happens to the wall
+ * clock. */
+uint64_t env_now_us(struct env *env);
+
+/** Time since 1970: for what people and peers read. May jump. */
+int64_t env_wall_us(struct env *env);
+
+/** n bytes of randomness: cryptographic in the real environment, from the seed in the simulation.
+ */
+void env_random(struct env *env, void *out, size_t n);
+
+/* Timers (rt/timer.c): a hierarchical wheel with a tick of one millisecond. */
+
+struct timer {
+    struct list slot;
+    uint64_t due_us;
+    struct timers *timers;
+    void (*fire)(
+        struct timer *t); /* finds its owner with CONTAINER_OF; may start or free the timer */
+};
+
+/** Makes a stopped timer. */
+void timer_init(struct timer *t, void (*fire)(struct timer *t));
+
+/** Starts, or starts anew: fires once, delay_us from now, at most a tick late. Takes no memory,
+ * cannot fail. */
+void timer_start(struct env *env, struct timer *t, uint64_t delay_us);
+
+/** Stops; harmless for a stopped one. After it, fire is not called. */
+void timer_stop(struct timer *t);
+
+/** Is it going to fire? */
+static inline bool timer_is_running(const struct timer *t) {
+    return t->timers != NULL;
+}
+
+#define MS_IN_US  UINT64_C(1000)
+#define SEC_IN_US UINT64_C(1000000)
+
+/* Datagram links: UDP sockets and, between nodes of one loop, a queue. Messages may be lost,
+ * repeated and reordered, unless dgram_is_reliable says otherwise of a destination. */
+
+struct dgram;
+
+/** What arrives. bytes is valid, and may be changed in place, until the callback returns. */
+typedef void dgram_receive_fn(void *ctx, struct dgram *d, const struct addr *from, char *bytes,
+                              size_t n);
+
+enum dgram_flags {
+    DGRAM_SOCKET_ONLY = 1, /* never the in-process queue: terminals, and tests of the wire */
+};
+
+/** Opens a local address (port 0: any free one). ERR_ADDRESS_IN_USE, ERR_PERMISSION, ERR_NO_MEMORY.
+ */
+MUST_CHECK enum error env_dgram_open(struct env *env, const struct addr *local, unsigned flags,
+                                     dgram_receive_fn *receive, void *ctx, struct dgram **out);
+
+/** The address that it is bound to, with the port that was given to it. */
+const struct addr *dgram_local(const struct dgram *d);
+
+/** Queues a datagram; sockets are flushed at the end of the loop turn. Bytes are copied or sent
+ * before return. ERR_TOO_BIG above 65,507 bytes; ERR_NO_MEMORY; loss is not an error. */
+enum error dgram_send(struct dgram *d, const struct addr *to, struct span bytes);
+
+/** Is this destination a node of the same loop, so that nothing is lost or repeated on the way? */
+bool dgram_is_reliable(const struct dgram *d, const struct addr *to);
+
+/** Closes; nothing is received afterwards. NULL is allowed. */
+void dgram_close(struct dgram *d);
+
+/* Stream links: TCP connections and, between nodes of one loop, a pair of byte queues. */
+
+struct stream;
+struct listener;
+
+struct stream_handler {
+    /** A connection that env_stream_connect asked for stands. */
+    void (*connected)(void *ctx, struct stream *s);
+    /** Unconsumed bytes, oldest first. Returns how many it has dealt with; the rest is presented
+     * again when more comes. The bytes may be changed in place. May close the stream (then the
+     * result is ignored). */
+    size_t (*received)(void *ctx, struct stream *s, char *bytes, size_t n);
+    /** The peer closed, the connection broke or never came about. The stream is gone when this
+     * returns. Not called after stream_close. */
+    void (*closed)(void *ctx, struct stream *s, enum error why);
+};
+
+/** A new connection on a listener: sets handler and context with stream_attach before it returns,
+ * or closes it. */
+typedef void listener_accept_fn(void *ctx, struct listener *l, struct stream *s);
+
+/** Listens on a local address (port 0: any). ERR_ADDRESS_IN_USE, ERR_PERMISSION, ERR_NO_MEMORY. */
+MUST_CHECK enum error env_listen(struct env *env, const struct addr *local,
+                                 listener_accept_fn *accept, void *ctx, struct listener **out);
+
+/** The address that it listens on. */
+const struct addr *listener_local(const struct listener *l);
+
+/** Stops listening; accepted streams live on. NULL is allowed. */
+void listener_close(struct listener *l);
+
+/** Begins to connect; connected or closed says how it went. ERR_NO_MEMORY is the only immediate
+ * error. */
+MUST_CHECK enum error env_stream_connect(struct env *env, const struct addr *remote,
+                                         const struct stream_handler *handler, void *ctx,
+                                         struct stream **out);
+
+/** Says who hears of an accepted stream from now on. */
+void stream_attach(struct stream *s, const struct stream_handler *handler, void *ctx);
+
+/** The other end's address. */
+const struct addr *stream_remote(const struct stream *s);
+
+/** This end's address. */
+const struct addr *stream_local(const struct stream *s);
+
+/** Appends bytes (copied). ERR_BUSY when more than STREAM_BACKLOG_MAX bytes wait for a slow reader:
+ * nothing was taken, and the caller should close. ERR_CLOSED, ERR_NO_MEMORY. */
+MUST_CHECK enum error stream_send(struct stream *s, struct span bytes);
+
+enum { STREAM_BACKLOG_MAX = 1 << 20, STREAM_RECEIVE_MAX = 1 << 20 };
+
+/** Bytes that were sent here and not yet taken by the other side. */
+size_t stream_backlog(const struct stream *s);
+
+/** Closes after what was sent has gone out; no callback comes any more. NULL is allowed. */
+void stream_close(struct stream *s);
+
+/* For the two implementations, rt/loop.c and rt/sim.c. */
+
+struct env_ops {
+    uint64_t (*now_us)(struct env *env);
+    int64_t (*wall_us)(struct env *env);
+    void (*random)(struct env *env, void *out, size_t n);
+    enum error (*dgram_open)(struct env *env, const struct addr *local, unsigned flags,
+                             dgram_receive_fn *receive, void *ctx, struct dgram **out);
+    enum error (*listen)(struct env *env, const struct addr *local, listener_accept_fn *accept,
+                         void *ctx, struct listener **out);
+    enum error (*stream_connect)(struct env *env, const struct addr *remote,
+                                 const struct stream_handler *handler, void *ctx,
+                                 struct stream **out);
+};
+
+#endif
