@@ -1,0 +1,32 @@
+/* A blocking HTTP client over libcurl, for commands that talk to a running Muster. Never used in a
+ * node. */
+#ifndef MUSTER_STACK_HTTP_CLIENT_H
+#define MUSTER_STACK_HTTP_CLIENT_H
+
+#include "base/error.h"
+#include "base/span.h"
+
+struct web_call {
+    const char *method; /* "GET", "POST", ... */
+    const char *url;    /* http:// only; proxies are never used */
+    struct span content_type;
+    struct span body;
+    unsigned timeout_s; /* for the whole exchange; 0: 30 s */
+};
+
+struct web_reply {
+    unsigned status;
+    char *body; /* NUL-terminated for convenience; freed by web_reply_free */
+    size_t body_n;
+};
+
+enum { WEB_REPLY_MAX = 256 << 20 }; /* the client refuses longer answers */
+
+/** Asks and waits. OK for every HTTP status. ERR_UNREACHABLE: nobody listens there; ERR_TIMEOUT;
+ * ERR_TOO_BIG; ERR_INVALID: no such URL; ERR_IO; ERR_NO_MEMORY. After an error *out is empty. */
+MUST_CHECK enum error web_client_call(const struct web_call *call, struct web_reply *out);
+
+/** Frees what web_client_call filled in. */
+void web_reply_free(struct web_reply *reply);
+
+#endif
