@@ -1,0 +1,66 @@
+/* The I-CSCF: finds the S-CSCF of a REGISTER. TS 24.229 5.3.1, TS 29.228 6.1.1 and 6.7.
+ *
+ * It keeps no state between requests. It asks the HSS (UAR), chooses an S-CSCF by name or by
+ * capabilities, and forwards; when the S-CSCF does not answer and the terminal is not registered
+ * there, it asks again with REGISTRATION_AND_CAPABILITIES and chooses another. */
+#ifndef MUSTER_NODE_ICSCF_ICSCF_H
+#define MUSTER_NODE_ICSCF_ICSCF_H
+
+#include "model/selection/selection.h"
+#include "rt/env.h"
+#include "stack/dns/resolver.h"
+
+/** An HSS to connect to. */
+struct icscf_hss {
+    struct span host; /* Diameter identity: "hss.DOMAIN" */
+    struct addr addr;
+};
+
+struct icscf_config {
+    struct span host;                          /* own name: "icscf.DOMAIN"; stands in Via */
+    struct addr listen;                        /* SIP */
+    struct span diameter_host, diameter_realm; /* Origin-Host and Origin-Realm */
+    struct span hss_realm;                     /* Destination-Realm */
+    const struct icscf_hss *hss;
+    size_t n_hss;
+    const struct selection_scscf *scscf; /* those that may be chosen */
+    size_t n_scscf;
+    const struct dns_zone *zone;
+    uint32_t diameter_timeout_ms; /* an answer of the HSS; 0: 3000 */
+    uint32_t message_max;         /* bytes of a request; 0: 8192 */
+    uint32_t pending_max;         /* requests under way; further ones get 503. 0: 65,536 */
+};
+
+struct icscf;
+
+/** Starts an I-CSCF: opens its address and connects to the HSSs. The configuration and all it
+ * points to outlive the node. ERR_ADDRESS_IN_USE, ERR_PERMISSION, ERR_NO_MEMORY, ERR_INVALID. */
+MUST_CHECK enum error icscf_new(struct env *env, const struct icscf_config *config,
+                                struct icscf **out);
+
+/** Drops everything at once, as a crash does. NULL is allowed. */
+void icscf_free(struct icscf *i);
+
+/** Takes no new work, ends the Diameter connections with DPR, then calls done. */
+void icscf_stop(struct icscf *i, void (*done)(void *ctx), void *ctx);
+
+/** The SIP address that it listens on, with the port that it was given. */
+const struct addr *icscf_address(const struct icscf *i);
+
+/** Does a connection to an HSS stand? */
+bool icscf_is_ready(const struct icscf *i);
+
+struct icscf_counters {
+    uint64_t registers;    /* REGISTERs taken */
+    uint64_t uar;          /* UARs sent */
+    uint64_t forwarded;    /* REGISTERs sent to an S-CSCF */
+    uint64_t reselected;   /* chosen anew because an S-CSCF did not answer */
+    uint64_t refused;      /* requests answered with an error of our own */
+    uint64_t hss_failed;   /* UARs without an answer, or with a failure */
+    uint64_t none_capable; /* 600: no S-CSCF has what the HSS asks for */
+};
+
+/** What has happened so far. */
+const struct icscf_counters *icscf_counters(const struct icscf *i);
+
+#endif

@@ -1,0 +1,111 @@
+/* The S-CSCF: registrar of the IMS. TS 24.229 5.4.1, TS 29.228 6.1.2 and 6.3.
+ *
+ * It challenges terminals with vectors from the HSS (MAR), checks their responses, binds contacts
+ * to implicit registration sets, and tells the HSS (SAR). It keeps no disk. README.md has the
+ * procedures and the state table. */
+#ifndef MUSTER_NODE_SCSCF_SCSCF_H
+#define MUSTER_NODE_SCSCF_SCSCF_H
+
+#include "rt/env.h"
+#include "stack/dns/resolver.h"
+
+/** An HSS to connect to. */
+struct scscf_hss {
+    struct span host; /* Diameter identity: "hss.DOMAIN" */
+    struct addr addr;
+};
+
+struct scscf_config {
+    struct span name;   /* Server-Name: "sip:scscf.DOMAIN:6060" */
+    struct span host;   /* own name: "scscf.DOMAIN"; stands in Via and Service-Route */
+    struct addr listen; /* SIP */
+    struct span realm;  /* of the challenge: the home domain */
+    struct span diameter_host, diameter_realm; /* Origin-Host and Origin-Realm */
+    struct span hss_realm;                     /* Destination-Realm */
+    const struct scscf_hss *hss;
+    size_t n_hss;
+    uint32_t expires_min_s;        /* 0: 60 */
+    uint32_t expires_max_s;        /* 0: 600,000 */
+    uint32_t expires_default_s;    /* 0: the maximum */
+    uint32_t contacts_max;         /* per private identity and set; 0: 4 */
+    uint32_t attempts_max;         /* wrong responses in a row before 403; 0: 3 */
+    uint32_t reg_await_auth_s;     /* TS 24.229 7.8: 0: 240 */
+    uint32_t diameter_timeout_ms;  /* an answer of the HSS; 0: 3000 */
+    uint32_t message_max;          /* bytes of a request; 0: 8192 */
+    uint32_t pending_max;          /* requests under way; further ones get 503. 0: 65,536 */
+    uint32_t challenges_max;       /* outstanding challenges per private identity; 0: 4 */
+    bool refuse_without_integrity; /* aka-without-integrity: refuse */
+    bool keep_authenticated; /* re-registrations within a security association are not challenged */
+};
+
+struct scscf;
+
+/** Starts an S-CSCF: opens its address and connects to the HSSs. The configuration and all it
+ * points to outlive the node. ERR_ADDRESS_IN_USE, ERR_PERMISSION, ERR_NO_MEMORY, ERR_INVALID. */
+MUST_CHECK enum error scscf_new(struct env *env, const struct scscf_config *config,
+                                struct scscf **out);
+
+/** Drops everything at once, as a crash does. NULL is allowed. */
+void scscf_free(struct scscf *s);
+
+/** Takes no new work, ends the Diameter connections with DPR, then calls done. Registrations stay
+ * as the HSS knows them. */
+void scscf_stop(struct scscf *s, void (*done)(void *ctx), void *ctx);
+
+/** The SIP address that it listens on, with the port that it was given. */
+const struct addr *scscf_address(const struct scscf *s);
+
+/** Does a connection to an HSS stand? */
+bool scscf_is_ready(const struct scscf *s);
+
+struct scscf_counters {
+    uint64_t registers;       /* REGISTERs taken */
+    uint64_t mar, sar;        /* sent */
+    uint64_t challenges;      /* 401s sent */
+    uint64_t resyncs;         /* AUTS taken to the HSS */
+    uint64_t wrong_responses; /* responses that were not XRES's */
+    uint64_t stale_nonces;    /* answers to nonces that are not outstanding */
+    uint64_t auth_timeouts;   /* reg-await-auth ran out */
+    uint64_t registered;      /* sets that became registered */
+    uint64_t reregistered;    /* 200s to a REGISTER of a registered set */
+    uint64_t deregistered;    /* by the user */
+    uint64_t expired;         /* by timeout */
+    uint64_t terminated;      /* by the HSS (RTR) */
+    uint64_t refused;         /* requests answered with an error */
+    uint64_t hss_failed;      /* MARs and SARs without an answer, or with a failure */
+};
+
+/** What has happened so far. */
+const struct scscf_counters *scscf_counters(const struct scscf *s);
+
+/** A binding as seen from outside; the spans live until the callback returns. */
+struct scscf_binding_view {
+    struct span impi;
+    struct span impu;         /* default public identity of its implicit registration set */
+    const struct span *impus; /* all of the set, barred ones too */
+    size_t n_impus;
+    struct span contact; /* URI */
+    struct span params;  /* of the contact, behind the URI: ";+sip.instance=..." */
+    struct span path;    /* values of Path, joined by commas */
+    struct span call_id;
+    uint32_t reg_id;
+    uint64_t expires_at_us; /* env_now_us */
+};
+
+/** Calls each for every binding that stands, in no order. */
+void scscf_each_binding(const struct scscf *s,
+                        void (*each)(void *ctx, const struct scscf_binding_view *view), void *ctx);
+
+/** Numbers of what stands now. */
+struct scscf_counts {
+    size_t sets;       /* implicit registration sets that are registered */
+    size_t identities; /* public identities in them */
+    size_t bindings;
+    size_t challenges; /* outstanding nonces */
+    size_t pending;    /* REGISTERs that wait for the HSS */
+};
+
+/** Counts. */
+struct scscf_counts scscf_counts(const struct scscf *s);
+
+#endif
