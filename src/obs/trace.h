@@ -1,9 +1,17 @@
 /* The trace: a tap on every link that costs one load and one branch while nobody looks.
  *
- * A message is recorded where it is received, and where it is sent only if the receiver is not in
- * this process: so each message is there once. What is recorded is a copy with secrets masked
- * (obs/mask.h): CK, IK, XRES, HA1 never leave a node through a trace. Names of columns come from an
- * address book that the application fills. */
+ * Who records: the protocol stacks, since only they know protocol, message boundaries and names:
+ * stack/sip each SIP message, stack/diameter each whole Diameter message, the resolver each query
+ * and answer. Links (rt) record nothing; they only say which addresses are ours (trace_add_local).
+ *
+ * When: on receipt always, and on sending only if !trace_is_local(receiver), so that each message
+ * is there once; the local end of every open link counts, so this holds for streams too. Every call
+ * stands behind trace_is_on, so that nothing is prepared for nobody.
+ *
+ * What is recorded is a copy with secrets masked (obs/mask.h): CK, IK, XRES, HA1 never leave a node
+ * through a trace. Names of columns come from an address book that the application fills.
+ *
+ * A trace belongs to one loop, and is shared by the environments of that loop. */
 #ifndef MUSTER_OBS_TRACE_H
 #define MUSTER_OBS_TRACE_H
 
@@ -54,11 +62,15 @@ void trace_disable(struct trace *t);
  */
 enum error trace_name_address(struct trace *t, const struct addr *a, struct span name);
 
-/** Is this address one of this process's own (added with trace_name_address and local)? */
+/** Is this address the local end of a link of this loop? */
 bool trace_is_local(const struct trace *t, const struct addr *a);
 
-/** Marks an address as belonging to this process: links call it when they open. */
+/** Marks an address as local: links call it when they open. Counted, since a listener and what it
+ * accepted share one. ERR_NO_MEMORY costs a doubly recorded message, not the link. */
 enum error trace_add_local(struct trace *t, const struct addr *a);
+
+/** Undoes one trace_add_local: links call it when they close. */
+void trace_remove_local(struct trace *t, const struct addr *a);
 
 /** Records (a masked copy of) a message, if the trace is on. */
 void trace_record(struct trace *t, const struct trace_message *m);

@@ -3,11 +3,12 @@
  * A node is a state machine without I/O (ARCHITECTURE.md). Time, randomness, timers, links and logs
  * come to it through a struct env, which exists in two kinds: one over the real event loop
  * (rt/loop.h), one in a simulation (rt/sim.h). The node cannot tell which. An env belongs to one
- * node instance and one thread; everything opened through it is closed by the node's own free
- * function, and at the latest by env_close (a crash in the simulation is just that).
+ * node instance and one thread. Whoever ends a node, in order or as a crash would, frees the node
+ * first (its free function stops its timers and posts and closes its links) and then calls
+ * env_close.
  *
  * Callbacks never run inside the call that asked for them: a node is only ever entered from its
- * loop. */
+ * loop. In a callback a node may close anything it owns, the link that called it included. */
 #ifndef MUSTER_RT_ENV_H
 #define MUSTER_RT_ENV_H
 
@@ -29,6 +30,11 @@ struct env {
     struct trace *trace; /* the tap, obs/trace.h; never NULL, free of cost while nobody looks */
     struct log log;
 };
+
+/** Ends an environment: what is still open in it is closed, what is still posted is forgotten. The
+ * node that used it has been freed before: its timers live in its own memory and must not run any
+ * more. NULL is allowed. Not to be called from a callback of a link of the same environment. */
+void env_close(struct env *env);
 
 /* Time. Microseconds; one loop turn has one time. */
 
@@ -71,6 +77,29 @@ static inline bool timer_is_running(const struct timer *t) {
 #define MS_IN_US  UINT64_C(1000)
 #define SEC_IN_US UINT64_C(1000000)
 
+/* Posts: work for a later turn, at the same time and soon. This is how something that a node calls
+ * (a store in memory, a typed exchange) answers without calling back from inside the call. */
+
+struct post {
+    struct list slot;
+    void (*run)(struct post *p); /* finds its owner with CONTAINER_OF; may post again or free it */
+};
+
+/** Makes a post that does not wait. */
+void post_init(struct post *p, void (*run)(struct post *p));
+
+/** Has p->run called once, from the loop; posts run in the order in which they were made. Harmless
+ * for one that waits already. Takes no memory, cannot fail. */
+void env_post(struct env *env, struct post *p);
+
+/** Forgets it; harmless for one that does not wait. */
+void post_cancel(struct post *p);
+
+/** Is it going to run? */
+static inline bool post_is_waiting(const struct post *p) {
+    return !list_is_empty(&p->slot);
+}
+
 /* Datagram links: UDP sockets and, between nodes of one loop, a queue. Messages may be lost,
  * repeated and reordered, unless dgram_is_reliable says otherwise of a destination. */
 
@@ -84,8 +113,12 @@ enum dgram_flags {
     DGRAM_SOCKET_ONLY = 1, /* never the in-process queue: terminals, and tests of the wire */
 };
 
-/** Opens a local address (port 0: any free one). ERR_ADDRESS_IN_USE, ERR_PERMISSION, ERR_NO_MEMORY.
- */
+/** Longest datagram: what IPv4 leaves for UDP's payload. */
+enum { DGRAM_MAX = 65507 };
+
+/** Opens a local address (port 0: any free one) and tells the trace that it is ours. An endpoint on
+ * the wildcard address always uses its socket. ERR_ADDRESS_IN_USE, ERR_PERMISSION, ERR_UNREACHABLE
+ * (no such address here), ERR_NO_MEMORY, ERR_IO. */
 MUST_CHECK enum error env_dgram_open(struct env *env, const struct addr *local, unsigned flags,
                                      dgram_receive_fn *receive, void *ctx, struct dgram **out);
 
@@ -93,13 +126,13 @@ MUST_CHECK enum error env_dgram_open(struct env *env, const struct addr *local, 
 const struct addr *dgram_local(const struct dgram *d);
 
 /** Queues a datagram; sockets are flushed at the end of the loop turn. Bytes are copied or sent
- * before return. ERR_TOO_BIG above 65,507 bytes; ERR_NO_MEMORY; loss is not an error. */
+ * before return. ERR_TOO_BIG above DGRAM_MAX bytes; ERR_NO_MEMORY; loss is not an error. */
 enum error dgram_send(struct dgram *d, const struct addr *to, struct span bytes);
 
 /** Is this destination a node of the same loop, so that nothing is lost or repeated on the way? */
 bool dgram_is_reliable(const struct dgram *d, const struct addr *to);
 
-/** Closes; nothing is received afterwards. NULL is allowed. */
+/** Closes; nothing is received afterwards, what was sent still goes out. NULL is allowed. */
 void dgram_close(struct dgram *d);
 
 /* Stream links: TCP connections and, between nodes of one loop, a pair of byte queues. */
@@ -112,10 +145,11 @@ struct stream_handler {
     void (*connected)(void *ctx, struct stream *s);
     /** Unconsumed bytes, oldest first. Returns how many it has dealt with; the rest is presented
      * again when more comes. The bytes may be changed in place. May close the stream (then the
-     * result is ignored). */
+     * result is ignored). A reader that leaves STREAM_RECEIVE_MAX bytes lying gets ERR_TOO_BIG. */
     size_t (*received)(void *ctx, struct stream *s, char *bytes, size_t n);
-    /** The peer closed, the connection broke or never came about. The stream is gone when this
-     * returns. Not called after stream_close. */
+    /** The peer closed or the connection broke (ERR_CLOSED, ERR_TIMEOUT, ERR_TOO_BIG) or never came
+     * about (ERR_REFUSED, ERR_UNREACHABLE, ERR_TIMEOUT). What arrived before was presented. The
+     * stream is gone when this returns, and must not be closed. Not called after stream_close. */
     void (*closed)(void *ctx, struct stream *s, enum error why);
 };
 
@@ -133,7 +167,8 @@ const struct addr *listener_local(const struct listener *l);
 /** Stops listening; accepted streams live on. NULL is allowed. */
 void listener_close(struct listener *l);
 
-/** Begins to connect; connected or closed says how it went. ERR_NO_MEMORY is the only immediate
+/** Begins to connect; connected or closed says how it went, later. What is sent before is sent when
+ * the connection stands. The handler must outlive the stream. ERR_NO_MEMORY is the only immediate
  * error. */
 MUST_CHECK enum error env_stream_connect(struct env *env, const struct addr *remote,
                                          const struct stream_handler *handler, void *ctx,
@@ -157,15 +192,18 @@ enum { STREAM_BACKLOG_MAX = 1 << 20, STREAM_RECEIVE_MAX = 1 << 20 };
 /** Bytes that were sent here and not yet taken by the other side. */
 size_t stream_backlog(const struct stream *s);
 
-/** Closes after what was sent has gone out; no callback comes any more. NULL is allowed. */
+/** Closes after what was sent has gone out (waiting for a slow reader up to five seconds, in the
+ * background); no callback comes any more. NULL is allowed. */
 void stream_close(struct stream *s);
 
-/* For the two implementations, rt/loop.c and rt/sim.c. */
+/* For the two implementations, rt/loop.c and rt/sim.c; links have theirs in rt/link.h. */
 
 struct env_ops {
     uint64_t (*now_us)(struct env *env);
     int64_t (*wall_us)(struct env *env);
     void (*random)(struct env *env, void *out, size_t n);
+    void (*post)(struct env *env, struct post *p);
+    void (*close)(struct env *env);
     enum error (*dgram_open)(struct env *env, const struct addr *local, unsigned flags,
                              dgram_receive_fn *receive, void *ctx, struct dgram **out);
     enum error (*listen)(struct env *env, const struct addr *local, listener_accept_fn *accept,
