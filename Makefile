@@ -1,0 +1,71 @@
+# What a person types. Everything is built by Meson; this file installs what is missing, and names
+# the things that one does often.
+#
+#   make          build the product: build/muster
+#   make demo     a home network on loopback registers a terminal, and prints the ladder
+#   make run      the same network, kept running for your own clients
+#   make test     build with sanitizers and run all tests; last line: N passed, N failed, N skipped
+#   make bench    registrations a second, CPU per registration, latency, memory
+#   make lint     format, layers, documentation, static analysis; LINT=quick: without compilers
+#   make requirements   every requirement with the flows and tests that cover it
+
+# Debian's own tools, whatever else a PATH offers.
+export PATH := /usr/bin:/bin:$(PATH)
+MAKEFLAGS += --no-print-directory
+MESON := /usr/bin/meson
+PYTHON := /usr/bin/python3
+MUSTER := build/muster
+
+# One line that says what happens, and the whole output only when it fails.
+define quietly
+@echo "$(1)"; log=$$(mktemp); if $(2) >$$log 2>&1; then rm -f $$log; \
+	else cat $$log; rm -f $$log; exit 1; fi
+endef
+
+.PHONY: all demo run test bench lint requirements clean packages-build packages-test packages-lint
+
+all: build/build.ninja
+	@$(PYTHON) tools/build.py build muster
+
+demo: all
+	@$(MUSTER) demo
+
+run: all
+	@$(MUSTER) run
+
+bench: all
+	@$(MUSTER) bench
+
+test: packages-test build-asan/build.ninja
+	@$(PYTHON) tools/run_tests.py build-asan
+
+lint: packages-lint build/build.ninja $(if $(filter quick,$(LINT)),,build-clang/build.ninja)
+	@LINT=$(LINT) $(PYTHON) tools/lint.py
+
+requirements:
+	@$(PYTHON) tools/requirements.py
+
+clean:
+	rm -rf build build-asan build-clang
+
+packages-build:
+	@tools/packages build
+
+packages-test:
+	@tools/packages build test
+
+packages-lint:
+	@tools/packages build test lint
+
+build/build.ninja: | packages-build
+	$(call quietly,Configuring build,$(MESON) setup build --buildtype=release)
+
+build-asan/build.ninja: | packages-test
+	$(call quietly,Configuring build-asan,$(MESON) setup build-asan --buildtype=debugoptimized \
+		-Db_sanitize=address$(comma)undefined)
+
+build-clang/build.ninja: | packages-lint
+	$(call quietly,Configuring build-clang,env CC=clang $(MESON) setup build-clang \
+		--buildtype=debugoptimized -Db_lundef=false)
+
+comma := ,

@@ -1,0 +1,98 @@
+/* Commands and their options: how `muster NAME --option VALUE` is read, explained and refused.
+ *
+ * A command is a row of the table in main.c and a file of its own, cmd_NAME.c. It describes its
+ * options as data; parsing, --help and the texts of errors come from here, so they are alike
+ * everywhere. */
+#ifndef MUSTER_APP_COMMAND_H
+#define MUSTER_APP_COMMAND_H
+
+#include "base/attribute.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* Exit codes, the same for all commands. */
+enum exit_code {
+    EXIT_CODE_OK = 0,
+    EXIT_CODE_FAILED = 1,      /* it ran, and what was asked for did not come about */
+    EXIT_CODE_USAGE = 2,       /* the command line is wrong */
+    EXIT_CODE_CONFIG = 3,      /* a configuration, subscriber or flow file is wrong */
+    EXIT_CODE_UNREACHABLE = 4, /* no running Muster answers there */
+    EXIT_CODE_SYSTEM = 5,      /* an address in use, no permission, no memory, a broken disk */
+};
+
+struct command {
+    const char *name;
+    const char *summary; /* one line, for the list of commands */
+    /** Runs it; argv[0] is the command's name. Returns an exit code. */
+    int (*run)(const struct command *self, int argc, char **argv);
+};
+
+enum option_kind {
+    OPTION_FLAG,   /* bool */
+    OPTION_TEXT,   /* const char * */
+    OPTION_NUMBER, /* uint64_t, decimal, at most `max` */
+    OPTION_LIST,   /* struct option_list: may be given several times */
+};
+
+struct option_list {
+    const char *values[32];
+    size_t n;
+};
+
+struct option_def {
+    const char *name;  /* "identity" for --identity; NULL ends a table */
+    char letter;       /* 'i' for -i, or 0 */
+    const char *value; /* what stands for the value in help: "FILE"; NULL for a flag */
+    const char *help;  /* one line, or several separated by \n */
+    enum option_kind kind;
+    void *out;    /* where the value goes; what stands there before is the default */
+    uint64_t max; /* for numbers; 0: no bound */
+};
+
+/* What a command says about itself in --help. */
+struct usage {
+    const char *arguments; /* "[-c FILE]" */
+    const char *text;      /* what it does, in sentences, lines of at most 80 characters */
+    const struct option_def *options;
+    const char *examples; /* lines "command    what it does", or NULL */
+    size_t min_args;      /* positional arguments */
+    size_t max_args;
+};
+
+struct args {
+    char **v; /* the positional arguments, in argv's memory */
+    size_t n;
+};
+
+/** Reads the options of a command into their places. True: go on. False: *exit_code is what the
+ * command returns at once (--help was asked for and printed, or the error was). Options may stand
+ * before, between and behind arguments; "--" ends them; --name=value and --name value are the
+ * same. */
+MUST_CHECK bool command_parse(const struct command *command, const struct usage *usage, int argc,
+                              char **argv, struct args *rest, int *exit_code);
+
+/** Prints "muster NAME: " and the message, then where to find help; returns EXIT_CODE_USAGE. */
+int command_usage_error(const struct command *command, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/** Prints "muster: " and the message on stderr and returns `code`. */
+int command_fail(enum exit_code code, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/** The candidate that `word` was probably meant to be, or NULL: at most two letters away. */
+const char *command_suggest(const char *word, const char *const *candidates, size_t n);
+
+/** Runs a subcommand (`muster sub add ...`) by the table of n of them. */
+int command_dispatch(const char *prefix, const char *text, const struct command *table, size_t n,
+                     int argc, char **argv);
+
+/* The commands, each in src/app/cmd_NAME.c. */
+
+/** muster run: the nodes that a configuration names. */
+int cmd_run(const struct command *self, int argc, char **argv);
+
+/** muster version. */
+int cmd_version(const struct command *self, int argc, char **argv);
+
+#endif
