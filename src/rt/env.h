@@ -82,6 +82,7 @@ static inline bool timer_is_running(const struct timer *t) {
 
 struct post {
     struct list slot;
+    struct env *env;             /* where it waits */
     void (*run)(struct post *p); /* finds its owner with CONTAINER_OF; may post again or free it */
 };
 

@@ -30,8 +30,9 @@ void timers_init(struct timers *w, uint64_t now_us);
  * before the next advance even if the moment has passed. A running timer is started anew. */
 void timers_start(struct timers *w, struct timer *t, uint64_t due_us);
 
-/** When timers_advance has something to do next: not after the next expiry, and not long before it.
- * TIMERS_NEVER if nothing runs. */
+/** When timers_advance has something to do next: the next expiry, or before it the moment at which
+ * timers move down a level, at most TIMERS_LEVELS times on the way to an expiry. TIMERS_NEVER if
+ * nothing runs. */
 uint64_t timers_next_us(const struct timers *w);
 
 /** Fires what is due at now_us, which does not run backwards. A timer that a callback starts waits
