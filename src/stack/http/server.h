@@ -1,6 +1,8 @@
 /* The HTTP server, over libmicrohttpd, in the thread of an event loop.
  *
- * It takes connections from loopback only: an address that is not one is refused at start.
+ * It takes connections from loopback only: an address that is not one is refused at start. So are
+ * requests that a page of another site sent through somebody's browser: Host must be a loopback
+ * address or "localhost", Origin, if there is one, the same (403).
  * Requests are whole before a handler sees them; one with repeated or contradicting
  * Content-Length and Transfer-Encoding is answered 400, since two readers could understand it
  * differently (request smuggling). */
@@ -18,6 +20,7 @@ struct web_server_config {
     size_t max_body;          /* bytes; longer ones get 413; 0: 1 MiB */
     unsigned max_connections; /* beyond it, connections are closed; 0: 64 */
     unsigned idle_s;          /* a connection that says nothing for so long is closed; 0: 10 s */
+    unsigned request_s;       /* a body that takes longer to arrive: closed; 0: 60 s */
 };
 
 /** Handlers by the beginning of the path: the longest prefix that fits serves the request, at

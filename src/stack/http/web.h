@@ -58,6 +58,9 @@ MUST_CHECK bool web_path_segment(struct span *path, struct span *segment);
  * does not fit. The first one counts. */
 MUST_CHECK bool web_query(struct span query, struct span name, struct buf *out);
 
+/** Answers with a status and the JSON object {"error": text}. */
+void web_refuse(web_answer_fn *answer, void *answer_ctx, unsigned status, const char *text);
+
 /** The reason phrase of a status code ("Not Found"); "Unknown" for codes without one. */
 const char *web_status_text(unsigned status);
 
