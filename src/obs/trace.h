@@ -52,8 +52,10 @@ MUST_CHECK struct trace *trace_new(void);
 /** Frees the trace with all it holds. NULL is allowed. */
 void trace_free(struct trace *t);
 
-/** Starts recording, keeping the newest messages up to max_bytes of content. */
-enum error trace_enable(struct trace *t, size_t max_bytes);
+/** Starts recording, anew if the trace is on already: keeps the newest messages that fit into
+ * max_bytes, names and about 130 bytes a message included; what alone is larger is not recorded.
+ * ERR_NO_MEMORY leaves the trace off. */
+MUST_CHECK enum error trace_enable(struct trace *t, size_t max_bytes);
 
 /** Stops recording and forgets. */
 void trace_disable(struct trace *t);
@@ -72,15 +74,16 @@ enum error trace_add_local(struct trace *t, const struct addr *a);
 /** Undoes one trace_add_local: links call it when they close. */
 void trace_remove_local(struct trace *t, const struct addr *a);
 
-/** Records (a masked copy of) a message, if the trace is on. */
+/** Records (a masked copy of) a message, if the trace is on. Takes no memory. */
 void trace_record(struct trace *t, const struct trace_message *m);
 
 /** Calls each for the recorded messages, oldest first; names are resolved. The spans are valid
- * during the call. */
+ * during the call; each must not record. */
 void trace_each(const struct trace *t, void (*each)(void *ctx, const struct trace_message *m),
                 void *ctx);
 
-/** Is told of each message as it is recorded, until replaced; NULL for nobody. */
+/** Is told of each message as it is recorded (masked, names resolved), until replaced; NULL for
+ * nobody. Same rules as for trace_each. */
 void trace_listen(struct trace *t, void (*each)(void *ctx, const struct trace_message *m),
                   void *ctx);
 
