@@ -7,6 +7,7 @@
 #ifndef MUSTER_CRYPTO_DIGEST_H
 #define MUSTER_CRYPTO_DIGEST_H
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/span.h"
 
