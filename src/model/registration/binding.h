@@ -19,7 +19,7 @@ struct registration_policy {
 
 /** One contact of a REGISTER. */
 struct registration_contact {
-    struct span uri;      /* as between < and >: compared as RFC 3261 19.1.4 by key */
+    struct span uri;      /* as between < and >; compared as RFC 3261 19.1.4 says */
     struct span instance; /* value of +sip.instance without quotes; empty: none */
     struct span params;   /* all parameters behind the URI, but expires */
     bool expires_given;   /* it has a parameter expires of its own */
@@ -46,9 +46,8 @@ struct registration_binding {
 };
 
 enum registration_verdict {
-    REGISTRATION_UPDATE,      /* the bindings change as the steps say */
+    REGISTRATION_UPDATE,      /* the bindings change as the steps say; n_left 0: de-registration */
     REGISTRATION_FETCH,       /* no contact: only tell what stands */
-    REGISTRATION_REMOVE_ALL,  /* "*" with Expires 0, or nothing left */
     REGISTRATION_BAD_STAR,    /* 400: "*" beside another contact, or without Expires 0 */
     REGISTRATION_TOO_BRIEF,   /* 423 with Min-Expires */
     REGISTRATION_TOO_MANY,    /* 403: the limit of contacts is reached */

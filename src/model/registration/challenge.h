@@ -1,6 +1,6 @@
 /* To challenge, to accept or to refuse: what the S-CSCF does with a REGISTER, as far as
  * authentication goes. TS 24.229 5.4.1.2.1 (unprotected), 5.4.1.2.2 (protected), 5.4.1.2.3
- * (abnormal cases). The decision is a table: see challenge_table. */
+ * (abnormal cases). The decision is a table in challenge.c. */
 #ifndef MUSTER_MODEL_REGISTRATION_CHALLENGE_H
 #define MUSTER_MODEL_REGISTRATION_CHALLENGE_H
 

@@ -8,27 +8,21 @@
 
 #include "model/selection/selection.h"
 #include "rt/env.h"
+#include "stack/diameter/diameter_node.h"
 #include "stack/dns/resolver.h"
 
-/** An HSS to connect to. */
-struct icscf_hss {
-    struct span host; /* Diameter identity: "hss.DOMAIN" */
-    struct addr addr;
-};
-
 struct icscf_config {
-    struct span host;                          /* own name: "icscf.DOMAIN"; stands in Via */
-    struct addr listen;                        /* SIP */
-    struct span diameter_host, diameter_realm; /* Origin-Host and Origin-Realm */
-    struct span hss_realm;                     /* Destination-Realm */
-    const struct icscf_hss *hss;
-    size_t n_hss;
+    struct span host;   /* own name: "icscf.DOMAIN"; stands in Via */
+    struct addr listen; /* SIP */
+    /** Origin-Host, Origin-Realm, and the HSSs as peers with `connect`; the applications are the
+     * node's own business. */
+    struct diameter_config diameter;
+    struct span hss_realm;               /* Destination-Realm */
     const struct selection_scscf *scscf; /* those that may be chosen */
     size_t n_scscf;
     const struct dns_zone *zone;
-    uint32_t diameter_timeout_ms; /* an answer of the HSS; 0: 3000 */
-    uint32_t message_max;         /* bytes of a request; 0: 8192 */
-    uint32_t pending_max;         /* requests under way; further ones get 503. 0: 65,536 */
+    uint32_t message_max; /* bytes of a request; 0: 8192 */
+    uint32_t pending_max; /* requests under way; further ones get 503. 0: 65,536 */
 };
 
 struct icscf;

@@ -19,10 +19,10 @@ struct pcscf_config {
     /** Hosts from which requests are of the core and not of terminals (ports do not matter). */
     const struct addr *core;
     size_t n_core;
-    uint32_t message_max;         /* bytes of a request; larger ones get 513. 0: 8192 */
-    uint32_t registrations_max;   /* further ones get 503. 0: 2,000,000 */
-    uint32_t registering_max;     /* registrations under way; further ones get 503. 0: 65,536 */
-    uint32_t emergency_forbidden; /* not 0: emergency registrations (sos) get 403 */
+    uint32_t message_max;       /* bytes of a request; larger ones get 513. 0: 8192 */
+    uint32_t registrations_max; /* further ones get 503. 0: 2,000,000 */
+    uint32_t registering_max; /* challenges whose keys are kept; the oldest goes first. 0: 65,536 */
+    uint32_t reg_await_auth_s; /* how long CK and IK of a challenge are kept; 0: 240 */
 };
 
 struct pcscf;

@@ -7,30 +7,24 @@
 #define MUSTER_NODE_SCSCF_SCSCF_H
 
 #include "rt/env.h"
+#include "stack/diameter/diameter_node.h"
 #include "stack/dns/resolver.h"
-
-/** An HSS to connect to. */
-struct scscf_hss {
-    struct span host; /* Diameter identity: "hss.DOMAIN" */
-    struct addr addr;
-};
 
 struct scscf_config {
     struct span name;   /* Server-Name: "sip:scscf.DOMAIN:6060" */
     struct span host;   /* own name: "scscf.DOMAIN"; stands in Via and Service-Route */
     struct addr listen; /* SIP */
     struct span realm;  /* of the challenge: the home domain */
-    struct span diameter_host, diameter_realm; /* Origin-Host and Origin-Realm */
-    struct span hss_realm;                     /* Destination-Realm */
-    const struct scscf_hss *hss;
-    size_t n_hss;
+    /** Origin-Host, Origin-Realm, and the HSSs as peers with `connect`; the applications are the
+     * node's own business. */
+    struct diameter_config diameter;
+    struct span hss_realm;         /* Destination-Realm */
     uint32_t expires_min_s;        /* 0: 60 */
     uint32_t expires_max_s;        /* 0: 600,000 */
     uint32_t expires_default_s;    /* 0: the maximum */
     uint32_t contacts_max;         /* per private identity and set; 0: 4 */
     uint32_t attempts_max;         /* wrong responses in a row before 403; 0: 3 */
     uint32_t reg_await_auth_s;     /* TS 24.229 7.8: 0: 240 */
-    uint32_t diameter_timeout_ms;  /* an answer of the HSS; 0: 3000 */
     uint32_t message_max;          /* bytes of a request; 0: 8192 */
     uint32_t pending_max;          /* requests under way; further ones get 503. 0: 65,536 */
     uint32_t challenges_max;       /* outstanding challenges per private identity; 0: 4 */

@@ -39,6 +39,7 @@ struct resolver_answer {
 struct resolver_config {
     const struct dns_zone *zone; /* outlives the resolver */
     uint32_t negative_ttl_s;     /* how long "no such name" is believed; 0: 30 s */
+    bool tcp;                    /* TCP is spoken as well as UDP */
     size_t max_cached;           /* names in the cache; 0: 4096 */
 };
 
@@ -77,7 +78,7 @@ MUST_CHECK enum error resolver_cached(struct resolver *r, const struct resolver_
 MUST_CHECK enum error resolver_find(struct resolver *r, const struct resolver_name *name,
                                     struct resolver_query *query, resolver_done_fn *done);
 
-/** Gives up; harmless for a query that is done. */
+/** Gives up; harmless for a query that is done, or zeroed and never begun. */
 void resolver_cancel(struct resolver_query *query);
 
 /** Forgets the cache, for tests and for an operator who has mended the zone. */

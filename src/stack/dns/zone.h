@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/htab.h"
+#include "base/list.h"
 #include "rt/addr.h"
 
 enum dns_type { DNS_A, DNS_AAAA, DNS_SRV, DNS_NAPTR, DNS_TYPES };
@@ -34,9 +35,8 @@ struct dns_record {
 };
 
 struct dns_zone {
-    struct htab names; /* of records, in the order in which they were added */
-    struct dns_entry *first, *last;
-    size_t n;
+    struct htab names;   /* every record by its name */
+    struct list records; /* in the order in which they were added */
 };
 
 /** Makes an empty zone. */
@@ -60,8 +60,8 @@ MUST_CHECK enum error dns_zone_add_sip(struct dns_zone *zone, struct span domain
 MUST_CHECK enum error dns_zone_add_host(struct dns_zone *zone, struct span host,
                                         const struct addr *address);
 
-/** Calls each for the records of a name and type (names compared without case), in order. Returns
- * how many there were. */
+/** Calls each for the records of a name and type (names compared without case), in no order.
+ * Returns how many there were. */
 size_t dns_zone_find(const struct dns_zone *zone, struct span name, enum dns_type type,
                      void (*each)(void *ctx, const struct dns_record *record), void *ctx);
 

@@ -1,0 +1,142 @@
+/* What the files of this folder share. */
+#ifndef MUSTER_NODE_PCSCF_INTERNAL_H
+#define MUSTER_NODE_PCSCF_INTERNAL_H
+
+#include "base/htab.h"
+#include "node/pcscf/pcscf.h"
+#include "stack/sip/proxy.h"
+
+enum { PCSCF_ROUTES_MAX = 8, PCSCF_ASSOCIATED_MAX = 64, PCSCF_IDENTITY_MAX = 512 };
+
+/* A registration: what stands from the 200 until its expiry. One block: the strings stand behind
+ * it. */
+struct registration {
+    struct htab_node by_token, by_binding, by_terminal;
+    struct timer expiry;
+    struct pcscf *pcscf;
+    uint64_t token;       /* the user part of our Path: finds the terminal again */
+    struct addr terminal; /* where its packets come from */
+    struct span impu;     /* canonical form of the To URI */
+    struct span impi, contact;
+    struct span *service_route; /* behind the structure, n_service_route and then n_associated */
+    struct span *associated;
+    uint16_t n_service_route, n_associated;
+};
+
+/* CK and IK of a challenge that waits for its answer (TS 24.229 5.2.2.1). */
+struct challenge {
+    struct htab_node node; /* by binding */
+    struct list age;       /* oldest first */
+    struct timer timeout;
+    struct pcscf *pcscf;
+    uint8_t ck[16], ik[16];
+};
+
+struct pcscf {
+    struct env *env;
+    struct pcscf_config config;
+    struct sip_stack *stack;
+    struct resolver *resolver;
+    struct htab by_token, by_binding, by_terminal; /* of registrations */
+    struct htab challenges;
+    struct list challenge_age;
+    struct list registering; /* REGISTERs under way */
+    struct timer stop_timer;
+    void (*stop_done)(void *ctx);
+    void *stop_ctx;
+    bool stopping;
+    uint16_t port;
+    char sent_by[300];
+    char icid_prefix[24]; /* fresh for each life of the node */
+    uint64_t icid_count;
+    struct pcscf_counters counters;
+};
+
+/* What a registration is known by: public identity and contact. */
+struct binding_key {
+    struct span impu, contact;
+    uint64_t hash;
+};
+
+/* register.c */
+
+/** Takes a REGISTER of a terminal; up is consumed. */
+void pcscf_register(struct pcscf *p, struct sip_server *up, const struct sip_msg *req);
+
+/** Refuses a request: answers it, counts it, and logs why. up is consumed. */
+void pcscf_refuse(struct pcscf *p, struct sip_server *up, unsigned status, const char *why);
+
+/** Says whether everything that was under way has ended, and tells who waits for it. */
+void pcscf_look_stopped(struct pcscf *p);
+
+/* edits.c: what a REGISTER and its answers look like on the other side */
+
+struct register_values { /* text that edits point to */
+    char path[400], visited[300], charging[400], authorization[2048], require[512],
+        proxy_require[512], access[1024];
+    char authenticate[4][1024];
+};
+
+/** The changes of a REGISTER on its way to the home network. ERR_MALFORMED: a header that had to be
+ * read cannot be, *why says which; ERR_TOO_BIG: a value outgrew its place. Returns the number of
+ * header lines taken away for distrust in *stripped. */
+MUST_CHECK enum error pcscf_edit_register(struct pcscf *p, const struct sip_msg *req,
+                                          uint64_t token, struct register_values *values,
+                                          struct sip_edits *edits, unsigned *stripped,
+                                          const char **why);
+
+struct challenge_keys {
+    bool found;
+    uint8_t ck[16], ik[16];
+};
+
+/** The changes of an answer on its way to the terminal: CK and IK go (into *keys), and charging
+ * data. ERR_MALFORMED: a challenge that cannot be read. */
+MUST_CHECK enum error pcscf_edit_answer(const struct sip_msg *answer,
+                                        struct register_values *values, struct sip_edits *edits,
+                                        struct challenge_keys *keys);
+
+/* registrations.c */
+
+/** The key of a binding; impu and contact are kept as given. */
+struct binding_key pcscf_key(struct span impu, struct span contact);
+
+/** A registration by its key, or NULL. */
+struct registration *pcscf_find(struct pcscf *p, const struct binding_key *key);
+
+/** Any registration of a terminal's address, or NULL. */
+struct registration *pcscf_find_terminal(struct pcscf *p, const struct addr *terminal);
+
+/** A registration by the user part of our Path, or NULL. */
+struct registration *pcscf_find_token(struct pcscf *p, struct span user);
+
+struct registration_news { /* what a 200 says of a registration */
+    const struct binding_key *key;
+    struct span impi;
+    uint64_t token;
+    struct addr terminal;
+    uint32_t expires_s;
+    const struct sip_msg *answer; /* Service-Route and P-Associated-URI */
+};
+
+/** Stores a registration, in place of what stood under its key. ERR_NO_MEMORY, ERR_BUSY
+ * (registrations_max). */
+MUST_CHECK enum error pcscf_store(struct pcscf *p, const struct registration_news *news);
+
+/** Ends a registration. */
+void pcscf_drop(struct pcscf *p, struct registration *r);
+
+/** Ends all registrations of an identity that come from one terminal (Contact: *). Returns their
+ * number. */
+size_t pcscf_drop_all_of(struct pcscf *p, struct span impu, const struct addr *terminal);
+
+/** Keeps the keys of a challenge, in place of older ones of the same binding. */
+void pcscf_keep_keys(struct pcscf *p, uint64_t binding, const struct challenge_keys *keys);
+
+/** Forgets the keys of a binding's challenge, if there are any. */
+void pcscf_forget_keys(struct pcscf *p, uint64_t binding);
+
+/** Forgets everything. */
+void pcscf_forget_all(struct pcscf *p);
+
+#endif

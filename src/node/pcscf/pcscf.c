@@ -1,0 +1,204 @@
+/* The P-CSCF as a node: its life, who gets which request, and what can be seen of it.
+ *
+ * Requests other than REGISTER (TS 24.229 5.2.6.3.1): from a terminal that is not registered 403;
+ * to a registration that is not there 480; sessions are not served yet (501, see README.md).
+ * OPTIONS to the P-CSCF itself is answered, as terminals and monitors ask it whether it lives. */
+#include "codec/sip/headers.h"
+#include "node/pcscf/internal.h"
+
+#include <openssl/crypto.h>
+#include <stdlib.h>
+
+enum {
+    MESSAGE_MAX = 8192,
+    REGISTRATIONS_MAX = 2000000,
+    REGISTERING_MAX = 65536,
+    REG_AWAIT_AUTH_S = 240
+};
+
+static bool is_core(const struct pcscf *p, const struct addr *from) {
+    for (size_t i = 0; i < p->config.n_core; i++) {
+        if (addr_same_host(&p->config.core[i], from)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_for_us(const struct pcscf *p, const struct sip_msg *req) {
+    return !req->uri.user.p && (span_eq_nocase(req->uri.host, p->config.host) ||
+                                addr_parse_host(req->uri.host, 0, &(struct addr){0}));
+}
+
+/* A request towards a terminal comes with our Path URI as its first Route. */
+static bool is_terminating(const struct pcscf *p, const struct sip_msg *req, struct span *user) {
+    struct sip_address route;
+    if (!sip_route_is_own(req, p->config.host, p->port) ||
+        sip_address_of(req, SIP_H_ROUTE, &route) != OK || !route.uri.user.p) {
+        return false;
+    }
+    *user = route.uri.user;
+    return true;
+}
+
+static void answer_options(struct sip_server *up) {
+    struct buf *b = sip_reply_begin(up, 200, SPAN_NONE);
+    sip_put(b, SIP_H_ALLOW, SPAN("REGISTER, OPTIONS"));
+    sip_put(b, SIP_H_ACCEPT, SPAN("application/sdp"));
+    sip_reply_send(up, SPAN_NONE);
+}
+
+static void other_request(struct pcscf *p, struct sip_server *up, const struct sip_msg *req) {
+    struct span user;
+    if (is_terminating(p, req, &user)) {
+        if (pcscf_find_token(p, user)) {
+            pcscf_refuse(p, up, 501, "Sessions are not served");
+        } else {
+            pcscf_refuse(p, up, 480, "Terminal is not registered");
+        }
+    } else if (req->method == SIP_OPTIONS && is_for_us(p, req)) {
+        answer_options(up);
+    } else if (pcscf_find_terminal(p, sip_server_source(up))) {
+        pcscf_refuse(p, up, 501, "Sessions are not served");
+    } else {
+        pcscf_refuse(p, up, 403, "Terminal is not registered");
+    }
+}
+
+static void on_request(void *ctx, struct sip_server *up, const struct sip_msg *req) {
+    struct pcscf *p = (struct pcscf *)ctx;
+    if (p->stopping) {
+        pcscf_refuse(p, up, 503, "Shutting down");
+    } else if (req->method != SIP_REGISTER) {
+        other_request(p, up, req);
+    } else if (is_core(p, sip_server_source(up))) {
+        pcscf_refuse(p, up, 403, "REGISTER does not come from a terminal");
+    } else {
+        pcscf_register(p, up, req);
+    }
+}
+
+static const struct sip_stack_handler stack_handler = {.request = on_request};
+
+/* Option tags of Proxy-Require: sec-agree is taken away on the way (ipsec: off). */
+static const char *const proxy_supported[] = {"sec-agree", "path", "outbound", ""};
+
+static void stopped(struct timer *t) {
+    struct pcscf *p = CONTAINER_OF(t, struct pcscf, stop_timer);
+    if (p->stop_done) {
+        p->stop_done(p->stop_ctx);
+    }
+}
+
+static enum error open_links(struct pcscf *p) {
+    struct sip_stack_config sip = {.local = {p->config.listen},
+                                   .n_local = 1,
+                                   .sent_by = span_from_cstr(p->sent_by),
+                                   .limits = sip_limits_default(),
+                                   .proxy_supported = proxy_supported};
+    sip.limits.message_max = p->config.message_max;
+    enum error e = sip_stack_new(p->env, &sip, &stack_handler, p, &p->stack);
+    return e != OK ? e
+                   : resolver_new(p->env, &(struct resolver_config){.zone = p->config.zone},
+                                  &p->resolver);
+}
+
+static void set_default(uint32_t *value, uint32_t otherwise) {
+    if (*value == 0) {
+        *value = otherwise;
+    }
+}
+
+enum error pcscf_new(struct env *env, const struct pcscf_config *config, struct pcscf **out) {
+    if (!config->host.n || config->host.n > 255 || !config->visited_network.n ||
+        config->visited_network.n > 255 || config->ioi.n > 255 || !config->zone) {
+        return ERR_INVALID;
+    }
+    struct pcscf *p = (struct pcscf *)calloc(1, sizeof *p);
+    if (!p) {
+        return ERR_NO_MEMORY;
+    }
+    p->env = env;
+    p->config = *config;
+    set_default(&p->config.message_max, MESSAGE_MAX);
+    set_default(&p->config.registrations_max, REGISTRATIONS_MAX);
+    set_default(&p->config.registering_max, REGISTERING_MAX);
+    set_default(&p->config.reg_await_auth_s, REG_AWAIT_AUTH_S);
+    list_init(&p->challenge_age);
+    list_init(&p->registering);
+    timer_init(&p->stop_timer, stopped);
+    p->port = config->listen.port;
+    struct buf b = buf_init(p->sent_by, sizeof p->sent_by - 1);
+    buf_put(&b, config->host);
+    buf_char(&b, ':');
+    buf_u64(&b, config->listen.port);
+    uint8_t life[8];
+    env_random(env, life, sizeof life);
+    b = buf_init(p->icid_prefix, sizeof p->icid_prefix - 1);
+    buf_hex(&b, life, sizeof life);
+    buf_char(&b, '-');
+    enum error e = open_links(p);
+    if (e != OK) {
+        pcscf_free(p);
+        return e;
+    }
+    *out = p;
+    return OK;
+}
+
+void pcscf_free(struct pcscf *p) {
+    if (!p) {
+        return;
+    }
+    timer_stop(&p->stop_timer);
+    resolver_free(p->resolver);
+    sip_stack_free(p->stack);
+    pcscf_forget_all(p);
+    OPENSSL_cleanse(p, sizeof *p);
+    free(p);
+}
+
+void pcscf_stop(struct pcscf *p, void (*done)(void *ctx), void *ctx) {
+    p->stopping = true;
+    p->stop_done = done;
+    p->stop_ctx = ctx;
+    pcscf_look_stopped(p);
+}
+
+const struct addr *pcscf_address(const struct pcscf *p) {
+    return sip_stack_local(p->stack, 0);
+}
+
+const struct pcscf_counters *pcscf_counters(const struct pcscf *p) {
+    return &p->counters;
+}
+
+size_t pcscf_registrations(const struct pcscf *p) {
+    return p->by_binding.count;
+}
+
+struct each_visit {
+    void (*each)(void *ctx, const struct pcscf_registration_view *view);
+    void *ctx;
+};
+
+static void visit(struct htab_node *node, void *ctx) {
+    const struct each_visit *v = (const struct each_visit *)ctx;
+    const struct registration *r = CONTAINER_OF(node, struct registration, by_binding);
+    v->each(v->ctx, &(struct pcscf_registration_view){.impu = r->impu,
+                                                      .impi = r->impi,
+                                                      .contact = r->contact,
+                                                      .service_route = r->service_route,
+                                                      .n_service_route = r->n_service_route,
+                                                      .associated = r->associated,
+                                                      .n_associated = r->n_associated,
+                                                      .terminal = r->terminal,
+                                                      .expires_at_us = r->expiry.due_us});
+}
+
+void pcscf_each_registration(const struct pcscf *p,
+                             void (*each)(void *ctx, const struct pcscf_registration_view *view),
+                             void *ctx) {
+    struct htab table = p->by_binding; /* only walked */
+    htab_each(&table, visit, &(struct each_visit){each, ctx});
+}

@@ -1,0 +1,232 @@
+/* The registrations of a P-CSCF, found by binding, by terminal and by the token in Path, and the
+ * keys of challenges under way. TS 24.229 5.2.2.1 and 5.2.5.2 (expiry). */
+#include "node/pcscf/internal.h"
+
+#include "codec/sip/headers.h"
+
+#include <openssl/crypto.h>
+#include <stdlib.h>
+
+struct binding_key pcscf_key(struct span impu, struct span contact) {
+    return (struct binding_key){impu, contact, hash_mix(hash_bytes(impu), hash_bytes(contact))};
+}
+
+static uint64_t token_hash(uint64_t token) {
+    return hash_mix(0, token);
+}
+
+struct registration *pcscf_find(struct pcscf *p, const struct binding_key *key) {
+    for (struct htab_node *n = htab_first(&p->by_binding, key->hash); n; n = htab_next(n)) {
+        struct registration *r = CONTAINER_OF(n, struct registration, by_binding);
+        if (span_eq(r->impu, key->impu) && span_eq(r->contact, key->contact)) {
+            return r;
+        }
+    }
+    return NULL;
+}
+
+struct registration *pcscf_find_terminal(struct pcscf *p, const struct addr *terminal) {
+    for (struct htab_node *n = htab_first(&p->by_terminal, addr_hash(terminal)); n;
+         n = htab_next(n)) {
+        struct registration *r = CONTAINER_OF(n, struct registration, by_terminal);
+        if (addr_eq(&r->terminal, terminal)) {
+            return r;
+        }
+    }
+    return NULL;
+}
+
+struct registration *pcscf_find_token(struct pcscf *p, struct span user) {
+    uint8_t bytes[8];
+    if (!span_to_bytes(user, bytes, sizeof bytes)) {
+        return NULL;
+    }
+    uint64_t token = 0;
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        token = token << 8 | bytes[i];
+    }
+    for (struct htab_node *n = htab_first(&p->by_token, token_hash(token)); n; n = htab_next(n)) {
+        struct registration *r = CONTAINER_OF(n, struct registration, by_token);
+        if (r->token == token) {
+            return r;
+        }
+    }
+    return NULL;
+}
+
+static void expire(struct timer *t) {
+    struct registration *r = CONTAINER_OF(t, struct registration, expiry);
+    struct pcscf *p = r->pcscf;
+    p->counters.expired++;
+    LOG(&p->env->log, LOG_INFO, "registration expired", LOG_SPAN("impu", r->impu),
+        LOG_SPAN("contact", r->contact));
+    pcscf_drop(p, r);
+}
+
+void pcscf_drop(struct pcscf *p, struct registration *r) {
+    timer_stop(&r->expiry);
+    htab_remove(&p->by_token, &r->by_token);
+    htab_remove(&p->by_binding, &r->by_binding);
+    htab_remove(&p->by_terminal, &r->by_terminal);
+    free(r);
+}
+
+size_t pcscf_drop_all_of(struct pcscf *p, struct span impu, const struct addr *terminal) {
+    size_t dropped = 0;
+    struct htab_node *n = htab_first(&p->by_terminal, addr_hash(terminal));
+    while (n) {
+        struct registration *r = CONTAINER_OF(n, struct registration, by_terminal);
+        n = htab_next(n);
+        if (addr_eq(&r->terminal, terminal) && span_eq(r->impu, impu)) {
+            pcscf_drop(p, r);
+            dropped++;
+        }
+    }
+    return dropped;
+}
+
+/* The values of a list header of the answer, at most max. Returns their number; bytes is raised by
+ * their length. */
+static uint16_t values_of(const struct sip_msg *msg, enum sip_header_id id, struct span *out,
+                          size_t max, size_t *bytes) {
+    uint16_t n = 0;
+    struct sip_list list = sip_list_of(msg, id);
+    while (n < max && sip_list_next(&list, &out[n])) {
+        *bytes += out[n++].n;
+    }
+    return n;
+}
+
+static struct span keep(char **at, struct span s) {
+    struct span kept = {*at, s.n};
+    if (s.n) {
+        memcpy(*at, s.p, s.n);
+    }
+    *at += s.n;
+    return kept;
+}
+
+static struct registration *make(const struct registration_news *news) {
+    struct span values[PCSCF_ROUTES_MAX + PCSCF_ASSOCIATED_MAX];
+    size_t bytes = news->key->impu.n + news->key->contact.n + news->impi.n;
+    uint16_t routes =
+        values_of(news->answer, SIP_H_SERVICE_ROUTE, values, PCSCF_ROUTES_MAX, &bytes);
+    uint16_t associated = values_of(news->answer, SIP_H_P_ASSOCIATED_URI, values + routes,
+                                    PCSCF_ASSOCIATED_MAX, &bytes);
+    size_t spans = (size_t)routes + associated;
+    struct registration *r =
+        (struct registration *)malloc(sizeof *r + spans * sizeof *values + bytes);
+    if (!r) {
+        return NULL;
+    }
+    *r = (struct registration){.token = news->token,
+                               .terminal = news->terminal,
+                               .service_route = (struct span *)(void *)(r + 1),
+                               .n_service_route = routes,
+                               .n_associated = associated};
+    r->associated = r->service_route + routes;
+    char *at = (char *)(r->service_route + spans);
+    for (size_t i = 0; i < spans; i++) {
+        r->service_route[i] = keep(&at, values[i]);
+    }
+    r->impu = keep(&at, news->key->impu);
+    r->contact = keep(&at, news->key->contact);
+    r->impi = keep(&at, news->impi);
+    return r;
+}
+
+static enum error insert(struct pcscf *p, struct registration *r, uint64_t binding) {
+    enum error e = htab_insert(&p->by_token, &r->by_token, token_hash(r->token));
+    if (e != OK) {
+        return e;
+    }
+    e = htab_insert(&p->by_binding, &r->by_binding, binding);
+    if (e != OK) {
+        htab_remove(&p->by_token, &r->by_token);
+        return e;
+    }
+    e = htab_insert(&p->by_terminal, &r->by_terminal, addr_hash(&r->terminal));
+    if (e != OK) {
+        htab_remove(&p->by_token, &r->by_token);
+        htab_remove(&p->by_binding, &r->by_binding);
+    }
+    return e;
+}
+
+enum error pcscf_store(struct pcscf *p, const struct registration_news *news) {
+    struct registration *old = pcscf_find(p, news->key);
+    if (!old && p->by_binding.count >= p->config.registrations_max) {
+        return ERR_BUSY;
+    }
+    struct registration *r = make(news);
+    if (!r) {
+        return ERR_NO_MEMORY;
+    }
+    if (old) {
+        pcscf_drop(p, old);
+    }
+    enum error e = insert(p, r, news->key->hash);
+    if (e != OK) {
+        free(r);
+        return e;
+    }
+    r->pcscf = p;
+    timer_init(&r->expiry, expire);
+    timer_start(p->env, &r->expiry, news->expires_s * SEC_IN_US);
+    return OK;
+}
+
+static void drop_challenge(struct challenge *c) {
+    timer_stop(&c->timeout);
+    htab_remove(&c->pcscf->challenges, &c->node);
+    list_remove(&c->age);
+    OPENSSL_cleanse(c, sizeof *c);
+    free(c);
+}
+
+static void challenge_timeout(struct timer *t) {
+    drop_challenge(CONTAINER_OF(t, struct challenge, timeout));
+}
+
+void pcscf_forget_keys(struct pcscf *p, uint64_t binding) {
+    struct htab_node *n = htab_first(&p->challenges, binding);
+    if (n) {
+        drop_challenge(CONTAINER_OF(n, struct challenge, node));
+    }
+}
+
+void pcscf_keep_keys(struct pcscf *p, uint64_t binding, const struct challenge_keys *keys) {
+    pcscf_forget_keys(p, binding);
+    if (p->challenges.count >= p->config.registering_max) {
+        drop_challenge(CONTAINER_OF(p->challenge_age.next, struct challenge, age));
+    }
+    struct challenge *c = (struct challenge *)malloc(sizeof *c);
+    if (!c) {
+        return; /* the keys serve nobody but this terminal, which will have to begin anew */
+    }
+    if (htab_insert(&p->challenges, &c->node, binding) != OK) {
+        free(c);
+        return;
+    }
+    c->pcscf = p;
+    memcpy(c->ck, keys->ck, sizeof c->ck);
+    memcpy(c->ik, keys->ik, sizeof c->ik);
+    list_insert(&p->challenge_age, &c->age);
+    timer_init(&c->timeout, challenge_timeout);
+    timer_start(p->env, &c->timeout, p->config.reg_await_auth_s * SEC_IN_US);
+}
+
+static void drop_node(struct htab_node *node, void *ctx) {
+    pcscf_drop((struct pcscf *)ctx, CONTAINER_OF(node, struct registration, by_binding));
+}
+
+void pcscf_forget_all(struct pcscf *p) {
+    LIST_EACH(&p->challenge_age, c, struct challenge, age) {
+        drop_challenge(c);
+    }
+    htab_each(&p->by_binding, drop_node, p);
+    htab_free(&p->by_binding);
+    htab_free(&p->by_token);
+    htab_free(&p->by_terminal);
+    htab_free(&p->challenges);
+}

@@ -1,0 +1,205 @@
+#include "stack/dns/zone.h"
+
+#include <stdlib.h>
+
+enum { NAME_MAX_BYTES = 255, TTL_S = 3600 };
+
+/* A record with the bytes of its names behind it, in one block. */
+struct entry {
+    struct htab_node node;
+    struct list order;
+    struct dns_record record;
+};
+
+const char *dns_type_name(enum dns_type type) {
+    static const char *const names[DNS_TYPES] = {
+        [DNS_A] = "A", [DNS_AAAA] = "AAAA", [DNS_SRV] = "SRV", [DNS_NAPTR] = "NAPTR"};
+    return names[type];
+}
+
+void dns_zone_init(struct dns_zone *zone) {
+    htab_init(&zone->names);
+    list_init(&zone->records);
+}
+
+void dns_zone_free(struct dns_zone *zone) {
+    LIST_EACH(&zone->records, e, struct entry, order) {
+        free(e);
+    }
+    htab_free(&zone->names);
+    list_init(&zone->records);
+}
+
+static struct span keep(char **at, struct span s) {
+    struct span kept = {*at, s.n};
+    if (s.n) {
+        memcpy(*at, s.p, s.n);
+    }
+    *at += s.n;
+    return kept;
+}
+
+static bool name_is_good(struct span name) {
+    return name.n > 0 && name.n <= NAME_MAX_BYTES;
+}
+
+enum error dns_zone_add(struct dns_zone *zone, const struct dns_record *record) {
+    size_t extra = record->name.n;
+    bool good = name_is_good(record->name);
+    if (record->type == DNS_SRV) {
+        good = good && name_is_good(record->srv.target);
+        extra += record->srv.target.n;
+    } else if (record->type == DNS_NAPTR) {
+        good = good && name_is_good(record->naptr.replacement);
+        extra += record->naptr.flags.n + record->naptr.service.n + record->naptr.replacement.n;
+    }
+    if (!good) {
+        return ERR_INVALID;
+    }
+    struct entry *e = (struct entry *)malloc(sizeof *e + extra);
+    if (!e) {
+        return ERR_NO_MEMORY;
+    }
+    char *at = (char *)(e + 1);
+    e->record = *record;
+    e->record.name = keep(&at, record->name);
+    if (record->type == DNS_SRV) {
+        e->record.srv.target = keep(&at, record->srv.target);
+    } else if (record->type == DNS_NAPTR) {
+        e->record.naptr.flags = keep(&at, record->naptr.flags);
+        e->record.naptr.service = keep(&at, record->naptr.service);
+        e->record.naptr.replacement = keep(&at, record->naptr.replacement);
+    }
+    enum error err = htab_insert(&zone->names, &e->node, hash_nocase(record->name));
+    if (err != OK) {
+        free(e);
+        return err;
+    }
+    list_insert(&zone->records, &e->order);
+    return OK;
+}
+
+size_t dns_zone_find(const struct dns_zone *zone, struct span name, enum dns_type type,
+                     void (*each)(void *ctx, const struct dns_record *record), void *ctx) {
+    size_t n = 0;
+    for (struct htab_node *node = htab_first(&zone->names, hash_nocase(name)); node;
+         node = htab_next(node)) {
+        const struct dns_record *r = &CONTAINER_OF(node, struct entry, node)->record;
+        if (r->type == type && span_eq_nocase(r->name, name)) {
+            n++;
+            each(ctx, r);
+        }
+    }
+    return n;
+}
+
+bool dns_zone_has_name(const struct dns_zone *zone, struct span name) {
+    for (struct htab_node *node = htab_first(&zone->names, hash_nocase(name)); node;
+         node = htab_next(node)) {
+        if (span_eq_nocase(CONTAINER_OF(node, struct entry, node)->record.name, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void dns_zone_each(const struct dns_zone *zone,
+                   void (*each)(void *ctx, const struct dns_record *record), void *ctx) {
+    LIST_EACH(&zone->records, e, struct entry, order) {
+        each(ctx, &e->record);
+    }
+}
+
+/* Is a record of these contents there already? */
+struct search {
+    const struct dns_record *wanted;
+    bool found;
+};
+
+static void compare_record(void *ctx, const struct dns_record *r) {
+    struct search *s = (struct search *)ctx;
+    const struct dns_record *w = s->wanted;
+    switch (r->type) {
+    case DNS_SRV:
+        s->found |= r->srv.port == w->srv.port && span_eq_nocase(r->srv.target, w->srv.target);
+        break;
+    case DNS_NAPTR:
+        s->found |= span_eq_nocase(r->naptr.replacement, w->naptr.replacement);
+        break;
+    default:
+        s->found |= addr_same_host(&r->address, &w->address);
+    }
+}
+
+static enum error add_once(struct dns_zone *zone, const struct dns_record *record) {
+    struct search s = {record, false};
+    dns_zone_find(zone, record->name, record->type, compare_record, &s);
+    return s.found ? OK : dns_zone_add(zone, record);
+}
+
+enum error dns_zone_add_host(struct dns_zone *zone, struct span host, const struct addr *address) {
+    struct dns_record r = {.name = host,
+                           .type = address->family == 6 ? DNS_AAAA : DNS_A,
+                           .ttl_s = TTL_S,
+                           .address = *address};
+    r.address.port = 0;
+    return add_once(zone, &r);
+}
+
+enum error dns_zone_add_sip(struct dns_zone *zone, struct span domain, struct span host,
+                            const struct addr *address, uint16_t priority, uint16_t weight) {
+    char name[NAME_MAX_BYTES + 1];
+    struct buf b = buf_init(name, sizeof name);
+    buf_cstr(&b, "_sip._udp.");
+    buf_put(&b, domain);
+    if (b.overflow) {
+        return ERR_INVALID;
+    }
+    struct span service = buf_span(&b);
+    struct dns_record naptr = {
+        .name = domain,
+        .type = DNS_NAPTR,
+        .ttl_s = TTL_S,
+        .naptr = {50, 50, SPAN_INIT("s"), SPAN_INIT("SIP+D2U"), {service.p, service.n}}};
+    struct dns_record srv = {.name = service,
+                             .type = DNS_SRV,
+                             .ttl_s = TTL_S,
+                             .srv = {priority, weight, address->port, {host.p, host.n}}};
+    enum error e = add_once(zone, &naptr);
+    if (e == OK) {
+        e = add_once(zone, &srv);
+    }
+    return e == OK ? dns_zone_add_host(zone, host, address) : e;
+}
+
+/* An address without the brackets that SIP puts around IPv6. */
+static void put_address(struct buf *b, const struct addr *a) {
+    char text[64];
+    struct buf host = buf_init(text, sizeof text);
+    addr_put_host(&host, a);
+    struct span s = buf_span(&host);
+    buf_put(b, s.n > 2 && s.p[0] == '[' ? span_slice(s, 1, s.n - 1) : s);
+}
+
+void dns_record_print(struct buf *b, const struct dns_record *r) {
+    buf_put(b, r->name);
+    buf_cstr(b, ". ");
+    buf_u64(b, r->ttl_s);
+    buf_cstr(b, " IN ");
+    buf_cstr(b, dns_type_name(r->type));
+    buf_char(b, ' ');
+    switch (r->type) {
+    case DNS_SRV:
+        buf_printf(b, "%u %u %u %.*s.", r->srv.priority, r->srv.weight, r->srv.port,
+                   SPAN_ARG(r->srv.target));
+        break;
+    case DNS_NAPTR:
+        buf_printf(b, "%u %u \"%.*s\" \"%.*s\" \"\" %.*s.", r->naptr.order, r->naptr.preference,
+                   SPAN_ARG(r->naptr.flags), SPAN_ARG(r->naptr.service),
+                   SPAN_ARG(r->naptr.replacement));
+        break;
+    default:
+        put_address(b, &r->address);
+    }
+    buf_char(b, '\n');
+}
