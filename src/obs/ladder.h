@@ -26,6 +26,11 @@ struct ladder_arrow {
     struct span note; /* not a message but a remark across all columns; then the rest is empty */
 };
 
+/** Puts a message into words for a reader: several lines, foreign bytes escaped. False if it
+ * cannot; then SIP is shown as it is and other bytes in hexadecimal. */
+typedef bool ladder_describe_fn(void *ctx, enum trace_protocol protocol, struct span bytes,
+                                struct buf *out);
+
 /** An empty ladder; NULL when memory is out. */
 MUST_CHECK struct ladder *ladder_new(void);
 
@@ -34,6 +39,9 @@ void ladder_free(struct ladder *l);
 
 /** Sets the heading (copied), for instance a flow's title. */
 enum error ladder_set_title(struct ladder *l, struct span title);
+
+/** Says who can put messages into words: the application knows the codecs, the ladder does not. */
+void ladder_set_describe(struct ladder *l, ladder_describe_fn *describe, void *ctx);
 
 /** Adds a message (copied). Its bytes are taken as masked already, as a trace gives them. A name
  * that is empty becomes the address. ERR_NO_MEMORY; ERR_TOO_BIG above 100,000 messages. */
