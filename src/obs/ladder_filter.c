@@ -74,6 +74,33 @@ static bool matches(const struct ladder_entry *e, const struct ladder_filter *f)
            (!f->icid.n || span_eq(e->icid, f->icid));
 }
 
+/* Diameter requests belong to the SIP message on whose behalf they were sent: the last one that
+ * their sender got and that names the same user. */
+static void keep_diameter(struct ladder *l, bool *kept) {
+    enum { AVP_USER_NAME = 1, AVP_PUBLIC_IDENTITY = 601, VENDOR_3GPP = 10415 };
+    for (size_t i = 0; i < l->n; i++) {
+        const struct ladder_arrow *a = &l->entries[i].arrow;
+        struct peek_diameter d;
+        if (kept[i] || a->note.n || a->protocol != TRACE_DIAMETER || !a->request ||
+            !peek_diameter(a->bytes, &d)) {
+            continue;
+        }
+        struct span impi = peek_avp(d.avps, AVP_USER_NAME, 0);
+        struct span impu = peek_avp(d.avps, AVP_PUBLIC_IDENTITY, VENDOR_3GPP);
+        for (size_t k = i; k-- > 0;) {
+            const struct ladder_arrow *before = &l->entries[k].arrow;
+            bool about = before->protocol == TRACE_SIP && !before->note.n &&
+                         span_eq(before->to, a->from) &&
+                         ((impi.n && mentions(before->bytes, impi)) ||
+                          (impu.n && mentions(before->bytes, impu)));
+            if (about) {
+                kept[i] = kept[k];
+                break;
+            }
+        }
+    }
+}
+
 /* The questions that a node asked for a message that is kept: the last thing it got before them. */
 static void keep_dns(struct ladder *l, bool *kept) {
     for (size_t i = 0; i < l->n; i++) {
@@ -132,6 +159,10 @@ enum error ladder_filter(struct ladder *l, const struct ladder_filter *f) {
         kept[i] = l->entries[i].arrow.note.n || matches(&l->entries[i], f);
     }
     enum error err = spread(l, kept) ? OK : ERR_NO_MEMORY;
+    if (err == OK) {
+        keep_diameter(l, kept);
+        err = spread(l, kept) ? OK : ERR_NO_MEMORY;
+    }
     if (err == OK) {
         keep_dns(l, kept);
         size_t n = 0;

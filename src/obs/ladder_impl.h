@@ -2,6 +2,7 @@
 #ifndef MUSTER_OBS_LADDER_IMPL_H
 #define MUSTER_OBS_LADDER_IMPL_H
 
+#include "base/arena.h"
 #include "obs/ladder.h"
 
 struct ladder_column {

@@ -42,7 +42,7 @@ const char ladder_css[] =
     ".ladder .band{fill:transparent}"
     ".ladder a{cursor:pointer;text-decoration:none;outline:none}"
     ".ladder a:hover .band,.ladder a:focus .band{fill:var(--band)}"
-    ".ladder a.on .band{fill:var(--sel)}"
+    ".ladder a.on .band{fill:var(--sel)}.ladder a.on .label{stroke-width:0}"
     ".req .arrow{stroke:var(--req)}.req .head{fill:var(--req)}.req .label{fill:var(--req)}"
     ".ok .arrow{stroke:var(--ok)}.ok .head{fill:var(--ok)}.ok .label{fill:var(--ok)}"
     ".chal .arrow{stroke:var(--chal)}.chal .head{fill:var(--chal)}.chal .label{fill:var(--chal)}"
@@ -141,8 +141,9 @@ static void put_head_text(const struct ladder_column *c, unsigned x, FILE *out) 
         }
     }
     bool terminal = role && span_starts_with_nocase(name, SPAN("ue")) && name.n > 3;
+    bool plain = role && span_find_char(name, '-') == name.n && !terminal;
     struct span large = !role ? name : terminal ? span_after(name, 3) : span_from_cstr(role);
-    struct span small = !role ? SPAN_NONE : terminal ? span_from_cstr(role) : name;
+    struct span small = !role || plain ? SPAN_NONE : terminal ? span_from_cstr(role) : name;
     fprintf(out, "<text class=\"name\" x=\"%u\" y=\"%d\">", x, small.n ? 28 : 34);
     ladder_put_xml(out, large, false);
     fputs("</text>", out);
