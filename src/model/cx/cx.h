@@ -1,0 +1,77 @@
+/* What the Cx decisions have in common: results and enumerations of TS 29.228 and TS 29.229. */
+#ifndef MUSTER_MODEL_CX_CX_H
+#define MUSTER_MODEL_CX_CX_H
+
+#include "base/span.h"
+
+/** Set in a result that goes into Experimental-Result (vendor 3GPP), not into Result-Code. */
+#define CX_EXPERIMENTAL 0x10000
+
+/** Results of Cx commands (TS 29.229 clause 6.2, RFC 6733 clause 7.1). */
+enum cx_result {
+    CX_SUCCESS = 2001,
+    CX_AUTHORIZATION_REJECTED = 5003,
+    CX_MISSING_AVP = 5005,
+    CX_AVP_OCCURS_TOO_MANY_TIMES = 5009,
+    CX_UNABLE_TO_COMPLY = 5012,
+    CX_TOO_BUSY = 3004,
+    CX_FIRST_REGISTRATION = CX_EXPERIMENTAL | 2001,
+    CX_SUBSEQUENT_REGISTRATION = CX_EXPERIMENTAL | 2002,
+    CX_UNREGISTERED_SERVICE = CX_EXPERIMENTAL | 2003,
+    CX_SERVER_NAME_NOT_STORED = CX_EXPERIMENTAL | 2004,
+    CX_USER_UNKNOWN = CX_EXPERIMENTAL | 5001,
+    CX_IDENTITIES_DONT_MATCH = CX_EXPERIMENTAL | 5002,
+    CX_IDENTITY_NOT_REGISTERED = CX_EXPERIMENTAL | 5003,
+    CX_ROAMING_NOT_ALLOWED = CX_EXPERIMENTAL | 5004,
+    CX_IDENTITY_ALREADY_REGISTERED = CX_EXPERIMENTAL | 5005,
+    CX_AUTH_SCHEME_NOT_SUPPORTED = CX_EXPERIMENTAL | 5006,
+    CX_IN_ASSIGNMENT_TYPE = CX_EXPERIMENTAL | 5007,
+    CX_TOO_MUCH_DATA = CX_EXPERIMENTAL | 5008,
+};
+
+/** The code alone, as it stands in the AVP. */
+static inline uint32_t cx_result_code(enum cx_result r) {
+    return (uint32_t)r & 0xffff;
+}
+
+/** Does it go into Experimental-Result? */
+static inline bool cx_result_is_experimental(enum cx_result r) {
+    return ((uint32_t)r & CX_EXPERIMENTAL) != 0;
+}
+
+/** Is it a success (2xxx)? */
+static inline bool cx_result_is_success(enum cx_result r) {
+    return cx_result_code(r) / 1000 == 2;
+}
+
+/** The result as the standards name it ("DIAMETER_FIRST_REGISTRATION"). Never NULL. */
+const char *cx_result_name(enum cx_result r);
+
+/** User-Authorization-Type (TS 29.229 6.3.24). */
+enum cx_user_authorization_type {
+    CX_UAT_REGISTRATION = 0,
+    CX_UAT_DE_REGISTRATION = 1,
+    CX_UAT_REGISTRATION_AND_CAPABILITIES = 2,
+};
+
+/** Server-Assignment-Type (TS 29.229 6.3.15). */
+enum cx_server_assignment_type {
+    CX_NO_ASSIGNMENT = 0,
+    CX_REGISTRATION = 1,
+    CX_RE_REGISTRATION = 2,
+    CX_UNREGISTERED_USER = 3,
+    CX_TIMEOUT_DEREGISTRATION = 4,
+    CX_USER_DEREGISTRATION = 5,
+    CX_TIMEOUT_DEREGISTRATION_STORE_SERVER_NAME = 6,
+    CX_USER_DEREGISTRATION_STORE_SERVER_NAME = 7,
+    CX_ADMINISTRATIVE_DEREGISTRATION = 8,
+    CX_AUTHENTICATION_FAILURE = 9,
+    CX_AUTHENTICATION_TIMEOUT = 10,
+    CX_DEREGISTRATION_TOO_MUCH_DATA = 11,
+    CX_SERVER_ASSIGNMENT_TYPES = 12,
+};
+
+/** The type as the standard names it ("RE_REGISTRATION"). Never NULL. */
+const char *cx_server_assignment_type_name(unsigned type);
+
+#endif

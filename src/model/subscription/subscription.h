@@ -1,0 +1,144 @@
+/* An IMS subscription as the HSS sees it: who belongs to whom (TS 23.228 4.3.3.4, TS 23.008 3), who
+ * is registered where, and which subscriptions are sound.
+ *
+ * Static data is a record that is read in place (codec/records, struct rec_subscription). Within a
+ * subscription IMPIs and implicit registration sets have slots, numbers from 0 to 63 that never
+ * change while they exist, so registration state is a few words of bits. Every IMPU stands in
+ * exactly one set; one that registers alone has a set of its own. All IMPUs of a set belong to the
+ * same IMPIs: to one, or to all of the subscription (shared). The S-CSCF name belongs to the whole
+ * subscription.
+ *
+ * Pure: values in, values out. */
+#ifndef MUSTER_MODEL_SUBSCRIPTION_SUBSCRIPTION_H
+#define MUSTER_MODEL_SUBSCRIPTION_SUBSCRIPTION_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "spec/records.h"
+
+enum {
+    SUBSCRIPTION_SLOTS = 64,     /* IMPIs in a subscription, and implicit registration sets */
+    SUBSCRIPTION_IMPI_ALL = 255, /* rec_impu_impi: shared by all IMPIs */
+    SUBSCRIPTION_IMPUS_MAX = 4096,
+    SUBSCRIPTION_RECORD_MAX = 1 << 20, /* bytes of a static record */
+    REGISTRATION_RECORD_MAX = 4096,    /* bytes of a registration record */
+    SUBSCRIPTION_IDENTITY_MAX = 1024,  /* bytes of an identity or a server name */
+};
+
+/** Registration state of an implicit registration set (TS 29.228: of its Public User Identities).
+ */
+enum registration_state {
+    NOT_REGISTERED,
+    REGISTERED,   /* by at least one IMPI */
+    UNREGISTERED, /* an S-CSCF is assigned, and keeps or serves it in unregistered state */
+};
+
+/** The registration state of a whole subscription as a value: decisions read and change it. */
+struct registration {
+    struct span scscf_name;    /* Server-Name of the assigned S-CSCF; empty: none */
+    struct span scscf_host;    /* its Diameter identity, for PPR and RTR */
+    bool reassignment_pending; /* TS 29.228 6.1.1.1: another S-CSCF may take over */
+    uint64_t unregistered;     /* bit n: set n is UNREGISTERED; then registered_by[n] is 0 */
+    uint64_t registered_by[SUBSCRIPTION_SLOTS];  /* of each set: bits of the IMPI slots */
+    uint8_t unregistered_by[SUBSCRIPTION_SLOTS]; /* of an UNREGISTERED set: the IMPI slot that was
+                                                  * in the SAA; RTRs name it */
+};
+
+/** What a decision looks at: the static record, and the state with what is noted softly. */
+struct subscription {
+    struct rec_subscription data;
+    struct registration state;
+    uint64_t authentication_pending; /* bits of IMPI slots; in memory only */
+};
+
+/** A state in which nobody is registered. */
+void registration_init(struct registration *r);
+
+/** Reads a registration record; spans point into it. */
+void registration_read(struct rec_registration record, struct registration *out);
+
+/** Appends it as a record; at most REGISTRATION_RECORD_MAX bytes. */
+MUST_CHECK enum error registration_write(const struct registration *r, struct buf *out);
+
+/** Same state, names included? */
+bool registration_eq(const struct registration *a, const struct registration *b);
+
+/** State of a set. */
+enum registration_state registration_of(const struct registration *r, unsigned set);
+
+/** Is any set registered or unregistered at an S-CSCF? */
+bool registration_is_any(const struct registration *r);
+
+/** "not registered", "registered", "unregistered". Never NULL. */
+const char *registration_state_text(enum registration_state state);
+
+/** Finds an IMPI; false if the subscription has none of this name. */
+MUST_CHECK bool subscription_impi(struct rec_subscription s, struct span identity,
+                                  struct rec_impi *out);
+
+/** Finds the IMPI of a slot. */
+MUST_CHECK bool subscription_impi_of_slot(struct rec_subscription s, unsigned slot,
+                                          struct rec_impi *out);
+
+/** Finds an IMPU. */
+MUST_CHECK bool subscription_impu(struct rec_subscription s, struct span identity,
+                                  struct rec_impu *out);
+
+/** The default IMPU of a set: the one marked, else the first that is not barred, else the first.
+ * False: the set has none at all. */
+MUST_CHECK bool subscription_default_impu(struct rec_subscription s, unsigned set,
+                                          struct rec_impu *out);
+
+/** Does the IMPU belong to this IMPI slot, alone or shared? */
+bool subscription_belongs(struct rec_impu impu, unsigned impi_slot);
+
+/** Is there an IMPU in the set that is not barred? */
+bool subscription_has_unbarred(struct rec_subscription s, unsigned set);
+
+/** Bits of the sets whose IMPUs belong to this IMPI slot. */
+uint64_t subscription_sets_of(struct rec_subscription s, unsigned impi_slot);
+
+/** Bits of the slots of all IMPIs. */
+uint64_t subscription_impi_slots(struct rec_subscription s);
+
+/** May the IMPU register from this visited network? The home network always, others as its list
+ * says (case disregarded); without a list everywhere. */
+bool subscription_may_roam(struct rec_impu impu, struct span visited, struct span home_domain);
+
+/** What is wrong with a subscription that somebody wants to provision. */
+struct subscription_fault {
+    const char *rule; /* stable name: "impu-unique", "set-one-default", ... see README of hss */
+    char member[96];  /* where: "/impus/2/identity" (a JSON pointer) */
+    char text[256];   /* what is wrong and what would be right; no secrets */
+};
+
+/** What the rules need to know besides the data itself. */
+struct subscription_context {
+    bool (*profile_exists)(void *ctx, struct span name); /* NULL: not checked */
+    void *ctx;
+};
+
+/** Checks data against the rules; false fills *fault with the first one that is broken. */
+MUST_CHECK bool subscription_check(const struct rec_subscription_data *s,
+                                   const struct subscription_context *context,
+                                   struct subscription_fault *fault);
+
+/** Checks a service profile likewise. */
+MUST_CHECK bool subscription_check_profile(const struct rec_profile_data *p,
+                                           struct subscription_fault *fault);
+
+/** Takes IMPI and set slots that new data wants (SUBSCRIPTION_SLOT_NEW where it does not care), and
+ * gives all of them slots: identities that the old data has keep theirs. old may be NULL. False:
+ * more than SUBSCRIPTION_SLOTS are needed; *fault says of what. */
+MUST_CHECK bool subscription_assign_slots(const struct rec_subscription *old,
+                                          struct rec_impi_data *impis, size_t n_impis,
+                                          struct rec_impu_data *impus, size_t n_impus,
+                                          struct subscription_fault *fault);
+
+enum { SUBSCRIPTION_SLOT_NEW = 254 };
+
+/** The state after the static data changed from what the state was made for to `now`: IMPIs, sets
+ * and pairs that are gone leave it; the S-CSCF goes with the last of them. */
+void registration_prune(struct registration *r, struct rec_subscription now);
+
+#endif

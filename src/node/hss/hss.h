@@ -1,0 +1,113 @@
+/* The HSS: subscriber data, authentication vectors, S-CSCF assignment. TS 29.228 over Diameter Cx,
+ * and provisioning as JSON over HTTP. README.md has the procedures.
+ *
+ * Messages of one subscription are dealt with strictly one after another; what a SAR or a
+ * provisioning request changes is durable before it is answered. */
+#ifndef MUSTER_NODE_HSS_HSS_H
+#define MUSTER_NODE_HSS_HSS_H
+
+#include "rt/env.h"
+#include "stack/http/web.h"
+
+struct store;
+
+/** What a Diameter peer may ask. */
+enum hss_peer_role {
+    HSS_PEER_ICSCF = 1 << 0, /* UAR, LIR */
+    HSS_PEER_SCSCF = 1 << 1, /* MAR, SAR, and what an I-CSCF may */
+    HSS_PEER_AS = 1 << 2,    /* LIR */
+};
+
+/** A Diameter peer that may connect. Everybody else is refused: CER gets 3010 (unknown peer). */
+struct hss_peer {
+    struct span host; /* Diameter identity, compared without case */
+    unsigned roles;   /* enum hss_peer_role, or-ed */
+};
+
+/** Charging functions (Charging-Information): for subscriptions that have none of their own. Empty
+ * spans are not sent. */
+struct hss_charging {
+    struct span primary_ecf, secondary_ecf; /* event charging: Diameter URIs */
+    struct span primary_ccf, secondary_ccf; /* charging data: Diameter URIs */
+};
+
+struct hss_config {
+    struct span host;        /* Origin-Host: "hss.DOMAIN" */
+    struct span realm;       /* Origin-Realm */
+    struct span home_domain; /* for `POST /subscriptions/sim`; also what "home" means for roaming */
+    struct addr listen;      /* Diameter over TCP */
+    const struct hss_peer *peers;
+    size_t n_peers;
+    struct hss_charging charging;
+    const uint32_t *mandatory_capabilities; /* of S-CSCFs, for subscriptions that name none */
+    size_t n_mandatory_capabilities;
+    const uint32_t *optional_capabilities;
+    size_t n_optional_capabilities;
+    uint32_t auth_pending_s; /* how long a MAR's note lasts without a SAR; 0: 300 */
+    uint32_t cached_max;     /* subscriptions kept ready in memory; 0: 65,536 */
+    uint32_t vectors_max;    /* authentication vectors for one MAR; 0: 5 */
+    uint32_t pending_max;    /* requests under way; further ones get 3004 (too busy). 0: 65,536 */
+    uint32_t web_body_max;   /* bytes of a provisioning request; 0: 256 MiB */
+    uint32_t diameter_timeout_ms; /* watchdog and graceful end; 0: stack's default */
+};
+
+struct hss;
+
+/** Starts an HSS over a store: opens its address, reads the service profiles. Configuration and
+ * store outlive the node. ERR_ADDRESS_IN_USE, ERR_PERMISSION, ERR_NO_MEMORY, ERR_INVALID. */
+MUST_CHECK enum error hss_new(struct env *env, const struct hss_config *config, struct store *store,
+                              struct hss **out);
+
+/** Drops everything at once, as a crash does; the store stays open. NULL is allowed. */
+void hss_free(struct hss *h);
+
+/** Takes no new work, completes what is under way, ends the Diameter connections with DPR, then
+ * calls done. */
+void hss_stop(struct hss *h, void (*done)(void *ctx), void *ctx);
+
+/** The Diameter address that it listens on, with the port that it was given. */
+const struct addr *hss_address(const struct hss *h);
+
+/** Serves a provisioning request (web_handle_fn with the HSS as ctx). Paths, methods and JSON
+ * members are described in README.md. Access control is the HTTP server's business. */
+void hss_web(struct hss *h, const struct web_request *request, web_answer_fn *answer,
+             void *answer_ctx);
+
+/** The same as a web_handle_fn. */
+void hss_web_handle(void *hss, const struct web_request *request, web_answer_fn *answer,
+                    void *answer_ctx);
+
+struct hss_counters {
+    uint64_t uar, mar, sar, lir; /* requests taken */
+    uint64_t vectors;            /* authentication vectors made */
+    uint64_t resyncs;            /* AUTS that were right */
+    uint64_t forged_auts;        /* AUTS that were not: nothing was changed */
+    uint64_t assigned;           /* sets that became registered */
+    uint64_t released;           /* sets that became not registered */
+    uint64_t saves;              /* registration states written */
+    uint64_t conflicts;          /* decided anew because somebody else had saved */
+    uint64_t cache_hits, cache_misses;
+    uint64_t refused_permission; /* requests of peers that may not ask this */
+    uint64_t refused;            /* answers other than success, by subscription data */
+    uint64_t provisioned;        /* changes by the web interface that were saved */
+};
+
+/** What has happened so far. */
+const struct hss_counters *hss_counters(const struct hss *h);
+
+/** Registration state of a public identity as people name it. */
+enum hss_registration {
+    HSS_UNKNOWN, /* no such identity */
+    HSS_NOT_REGISTERED,
+    HSS_UNREGISTERED, /* an S-CSCF serves it in unregistered state */
+    HSS_REGISTERED,
+};
+
+/** Registration state of an IMPU as it is durable now, for tests, flows and `muster explain`.
+ * *scscf gets the S-CSCF name of the subscription (empty: none), valid until the callback returns.
+ * May call back before it returns. */
+void hss_inspect(struct hss *h, struct span impu,
+                 void (*seen)(void *ctx, enum hss_registration state, struct span scscf),
+                 void *ctx);
+
+#endif

@@ -1,0 +1,134 @@
+/* The repository: subscriptions, service profiles and sequence numbers, kept durably.
+ *
+ * A subscription is two records (codec/records/): its static data, and its small registration
+ * state; they share one version, which every save raises by one. The store finds a subscription by
+ * its number, or by an identity (an IMPI, an IMPU, or the subscription's own name) through an index
+ * that it derives from the static record.
+ *
+ * Operations are asynchronous. The caller embeds a struct store_op in its own object, sets `done`
+ * and starts the operation; bytes that are to be written are copied before the call returns. One
+ * rule for completions:
+ *
+ *     Reads may complete before the call that starts them returns. Writes never do.
+ *
+ * A write is complete when it is durable: whoever answers from `done` has promised nothing that a
+ * crash could take back. Operations on one subscription take effect in the order in which they were
+ * started; a read sees what was committed, not what is still on its way. */
+#ifndef MUSTER_STORE_STORE_H
+#define MUSTER_STORE_STORE_H
+
+#include "base/error.h"
+#include "base/list.h"
+#include "base/span.h"
+
+struct store;
+struct store_op;
+
+/** What an identity is. IMPIs and IMPUs are compared byte for byte in the form in which they were
+ * provisioned. */
+enum store_key {
+    STORE_IMPI = 1,
+    STORE_IMPU = 2,
+    STORE_NAME = 3, /* the subscription's own name */
+};
+
+/** A subscription as it was read. */
+struct store_subscription {
+    uint64_t id;       /* number that the store gave it; never used again */
+    uint64_t version;  /* of this content: from 1 on */
+    struct span data;  /* static record (struct rec_subscription), checked */
+    struct span state; /* registration record (struct rec_registration), checked; never empty */
+};
+
+/** One operation under way; owned by the caller, who leaves it alone until `done`. */
+struct store_op {
+    void (*done)(
+        struct store_op *op); /* finds its owner with CONTAINER_OF; may start the op anew */
+    enum error error;         /* how it went */
+
+    /* Results; spans are valid until `done` returns. */
+    struct store_subscription subscription; /* of a load; id and version also of a save */
+    uint64_t sqn;                           /* of store_load_sqn */
+    struct span record;                     /* of a profile that was loaded */
+    size_t failed_at;            /* of an import that failed: index of the subscription at fault */
+    struct span failed_identity; /* ERR_EXISTS: the identity that another subscription has */
+
+    /* The store's own while the operation runs. */
+    struct list link;
+    struct store *store; /* NULL when it is not under way */
+    void *internal;
+};
+
+/** Loads by number. ERR_NOT_FOUND, ERR_CORRUPT. */
+void store_load(struct store *store, struct store_op *op, uint64_t id);
+
+/** Loads by identity. ERR_NOT_FOUND, ERR_CORRUPT. */
+void store_find(struct store *store, struct store_op *op, enum store_key key, struct span identity);
+
+/** Loads the subscription with the lowest number above `after` (0: the first): walking all means
+ * calling it with the number of the last one until ERR_NOT_FOUND. */
+void store_next(struct store *store, struct store_op *op, uint64_t after);
+
+/** A change to one subscription. */
+struct store_change {
+    uint64_t id;      /* 0: a new one, which gets the next number */
+    uint64_t version; /* which version this was decided on; 0 for a new one */
+    struct span data; /* new static record; empty: unchanged */
+    struct span
+        state; /* new registration record; empty: unchanged (a new one: nobody registered) */
+};
+
+/** Saves. ERR_CONFLICT: it has another version by now, or is gone; nothing was changed. ERR_EXISTS:
+ * another subscription has one of the identities. ERR_STORE: the disk failed, see the
+ * implementation. */
+void store_save(struct store *store, struct store_op *op, const struct store_change *change);
+
+/** Deletes a subscription with its index entries and sequence numbers. ERR_CONFLICT, ERR_STORE. */
+void store_delete(struct store *store, struct store_op *op, uint64_t id, uint64_t version);
+
+/** Saves n new subscriptions or none of them (ids and versions are 0). ERR_EXISTS with failed_at
+ * and failed_identity; ERR_STORE. */
+void store_import(struct store *store, struct store_op *op, const struct store_change *changes,
+                  size_t n);
+
+/** Loads the sequence number of an IMPI slot of a subscription: op->sqn is what was saved last
+ * (struct sqn_counter's `stored`), 0 if nothing ever was. */
+void store_load_sqn(struct store *store, struct store_op *op, uint64_t id, unsigned impi_slot);
+
+/** Saves a sequence number in place of the one that was there. ERR_CONFLICT: the store has another
+ * one than `expected`; nothing was changed. ERR_STORE. */
+void store_save_sqn(struct store *store, struct store_op *op, uint64_t id, unsigned impi_slot,
+                    uint64_t expected, uint64_t sqn);
+
+/** Loads the service profile of a name (struct rec_profile). ERR_NOT_FOUND, ERR_CORRUPT. */
+void store_load_profile(struct store *store, struct store_op *op, struct span name);
+
+/** Loads the profile whose name follows `after` in the store's order (empty: the first). */
+void store_next_profile(struct store *store, struct store_op *op, struct span after);
+
+/** Saves a service profile under its name, new or in place of the old one. */
+void store_save_profile(struct store *store, struct store_op *op, struct span name,
+                        struct span record);
+
+/** Deletes a service profile. ERR_NOT_FOUND. Whether somebody refers to it is the caller's
+ * business.
+ */
+void store_delete_profile(struct store *store, struct store_op *op, struct span name);
+
+/** Forgets about an operation: `done` will not be called. A write may take place or not. Harmless
+ * for one that is not under way. */
+void store_cancel(struct store_op *op);
+
+/** Is it under way? */
+static inline bool store_op_is_active(const struct store_op *op) {
+    return op->store != NULL;
+}
+
+/** Number of subscriptions, for metrics. */
+uint64_t store_count(const struct store *store);
+
+/** Ends the use: what was started is completed or cancelled (its `done` is not called), files are
+ * closed. NULL is allowed. */
+void store_free(struct store *store);
+
+#endif
