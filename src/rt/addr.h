@@ -25,6 +25,12 @@ static inline bool addr_same_host(const struct addr *a, const struct addr *b) {
     return a->family == b->family && memcmp(a->ip, b->ip, sizeof a->ip) == 0;
 }
 
+/** Is it the wildcard, 0.0.0.0 or ::, whatever the port? */
+static inline bool addr_is_wildcard(const struct addr *a) {
+    static const uint8_t zeros[sizeof a->ip];
+    return memcmp(a->ip, zeros, sizeof zeros) == 0;
+}
+
 /** Reads "192.0.2.1", "2001:db8::1" or "[2001:db8::1]" without a port; names are not resolved. */
 MUST_CHECK bool addr_parse_host(struct span text, uint16_t port, struct addr *out);
 
