@@ -158,18 +158,12 @@ static enum MHD_Result look_at_header(void *ctx, enum MHD_ValueKind kind, const 
     return MHD_YES;
 }
 
-static bool is_loopback(const struct addr *a) {
-    static const uint8_t one[16] = {[15] = 1};
-    return (a->family == 4 && a->ip[0] == 127) ||
-           (a->family == 6 && memcmp(a->ip, one, sizeof one) == 0);
-}
-
 static bool is_local_name(struct span host) {
     struct addr a;
     struct span name = host;
     size_t colon = span_find_char(host, ':');
     if (addr_parse(host, &a) || addr_parse_host(host, 0, &a)) {
-        return is_loopback(&a);
+        return addr_is_loopback(&a);
     }
     return span_eq_nocase(span_slice(name, 0, colon), SPAN("localhost"));
 }
@@ -442,7 +436,7 @@ enum error web_server_new(struct loop *loop, const struct web_server_config *con
                           const struct web_route *routes, size_t n_routes,
                           struct web_server **out) {
     *out = NULL;
-    if (!is_loopback(&config->local)) {
+    if (!addr_is_loopback(&config->local)) {
         return ERR_PERMISSION;
     }
     struct web_server *s = calloc(1, sizeof *s);

@@ -1,0 +1,193 @@
+#include "app/config.h"
+
+#include "app/config_builtin.h"
+#include "app/config_parts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char *const log_levels[] = {"debug", "info", "notice", "warning", "error", NULL};
+static const char *const store_kinds[] = {"lmdb", "memory", NULL};
+
+#define AT(member) offsetof(struct config, member)
+
+#define MIB (UINT64_C(1) << 20)
+#define GIB (UINT64_C(1) << 30)
+
+static void read_network(struct settings *s, setting_value value, void *object) {
+    static const struct setting table[] = {
+        SETTING("mcc", SETTING_TEXT, AT(mcc), .required = true),
+        SETTING("mnc", SETTING_TEXT, AT(mnc), .required = true),
+        SETTING("domain", SETTING_TEXT, AT(domain)),
+        {0},
+    };
+    settings_read(s, value, table, object);
+}
+
+static void read_store(struct settings *s, setting_value value, void *object) {
+    static const struct setting table[] = {
+        SETTING("kind", SETTING_CHOICE, AT(store.kind), .choices = store_kinds),
+        SETTING("path", SETTING_TEXT, AT(store.path)),
+        SETTING("map-size", SETTING_SIZE, AT(store.map_size), .min = MIB, .max = 16384 * GIB),
+        {0},
+    };
+    settings_read(s, value, table, object);
+}
+
+static void read_web(struct settings *s, setting_value value, void *object) {
+    static const struct setting table[] = {
+        SETTING("listen", SETTING_ADDR, AT(web.listen), .min = NAMING_WEB_PORT),
+        SETTING("body-max", SETTING_SIZE, AT(web.body_max), .min = 4096, .max = 4 * GIB),
+        {0},
+    };
+    settings_read(s, value, table, object);
+}
+
+static void read_subscriber_file(struct settings *s, setting_value value, void *object) {
+    struct config *c = object;
+    const char *path = settings_text(s, value, "a file of subscribers");
+    if (path) {
+        c->subscribers[c->n_subscribers++] = path;
+    }
+}
+
+static void count_item(struct settings *s, setting_value value, void *object) {
+    (void)s;
+    (void)value;
+    ++*(size_t *)object;
+}
+
+static void read_subscribers(struct settings *s, setting_value value, void *object) {
+    struct config *c = object;
+    size_t n = 0;
+    settings_each_item(s, value, "subscribers", count_item, &n);
+    c->subscribers = arena_alloc(settings_arena(s), (n + 1) * sizeof *c->subscribers);
+    if (c->subscribers && n) {
+        settings_each_item(s, value, "subscribers", read_subscriber_file, c);
+    }
+}
+
+static void read_all(struct settings *s, struct config *c) {
+    static const struct setting table[] = {
+        SETTING_GROUP("network", read_network, .required = true),
+        SETTING_GROUP("nodes", config_read_nodes, .required = true),
+        SETTING_GROUP("store", read_store),
+        SETTING_GROUP("subscribers", read_subscribers),
+        SETTING_GROUP("web", read_web),
+        SETTING("log", SETTING_CHOICE, AT(log_level), .choices = log_levels),
+        SETTING("trace", SETTING_SIZE, AT(trace_bytes), .max = 64 * GIB),
+        {0},
+    };
+    if (settings_root(s)) {
+        settings_read(s, settings_root(s), table, c);
+    } else if (!settings_faults(s)) {
+        settings_fault(s, 0, "the file is empty; config/home.yaml shows what belongs into it");
+    }
+}
+
+static enum error finish(struct settings *s, struct config *c, char **faults) {
+    if (!settings_faults(s)) {
+        config_derive(c);
+    }
+    if (!settings_faults(s)) {
+        config_check(c);
+    }
+    size_t n = settings_faults(s);
+    if (!n) {
+        return OK;
+    }
+    struct span text = settings_fault_text(s);
+    size_t cap = text.n + 64;
+    char *kept = malloc(cap);
+    if (kept) {
+        struct buf b = buf_init(kept, cap - 1);
+        buf_put(&b, text);
+        if (n > FAULTS_SHOWN) {
+            buf_printf(&b, "... and %zu more\n", n - FAULTS_SHOWN);
+        }
+        kept[b.n] = '\0';
+    }
+    *faults = kept;
+    config_free(c);
+    return ERR_INVALID;
+}
+
+static enum error load(const char *path, const struct span *text, struct config *out,
+                       char **faults) {
+    *faults = NULL;
+    *out = (struct config){
+        .web = {.listen = addr_v4(127, 0, 0, 1, NAMING_WEB_PORT), .body_max = 256 * MIB},
+        .log_level = LOG_NOTICE,
+        .trace_bytes = 16 * MIB,
+    };
+    enum error e = settings_open(path, text, &out->settings);
+    if (e) {
+        size_t cap = strlen(path) + 64;
+        *faults = malloc(cap);
+        if (*faults) {
+            snprintf(*faults, cap, "%s: cannot be read: %s\n", path, error_text(e));
+        }
+        return e;
+    }
+    read_all(out->settings, out);
+    return finish(out->settings, out, faults);
+}
+
+enum error config_load(const char *path, struct config *out, char **faults) {
+    struct span builtin = config_builtin("home.yaml");
+    return path ? load(path, NULL, out, faults) : load("home.yaml", &builtin, out, faults);
+}
+
+enum error config_parse(const char *name, struct span text, struct config *out, char **faults) {
+    return load(name, &text, out, faults);
+}
+
+void config_free(struct config *c) {
+    settings_close(c->settings);
+    *c = (struct config){0};
+}
+
+const struct config_node *config_node(const struct config *c, struct span name) {
+    for (size_t i = 0; i < c->n_nodes; i++) {
+        if (span_eq(span_from_cstr(c->nodes[i].name), name)) {
+            return &c->nodes[i];
+        }
+    }
+    return NULL;
+}
+
+bool config_store_path(const struct config *c, char *out, size_t cap) {
+    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+    int n;
+    if (c->store.path && strncmp(c->store.path, "~/", 2) == 0) {
+        n = home ? snprintf(out, cap, "%s%s", home, c->store.path + 1) : -1;
+    } else if (c->store.path) {
+        n = snprintf(out, cap, "%s", c->store.path);
+    } else if (state && *state) {
+        n = snprintf(out, cap, "%s/muster/%s", state, c->domain);
+    } else {
+        n = home ? snprintf(out, cap, "%s/.local/state/muster/%s", home, c->domain) : -1;
+    }
+    return n > 0 && (size_t)n < cap;
+}
+
+void config_set_host(struct config *c, const struct addr *host) {
+    for (size_t i = 0; i < c->n_nodes; i++) {
+        struct addr *a = &c->nodes[i].listen;
+        uint16_t port = a->port;
+        *a = *host;
+        a->port = port;
+    }
+    uint16_t port = c->web.listen.port;
+    c->web.listen = *host;
+    c->web.listen.port = port;
+}
+
+struct span config_builtin(const char *name) {
+    for (size_t i = 0; i < COUNT_OF(builtin_files); i++) {
+        if (strcmp(builtin_files[i].name, name) == 0) {
+            return builtin_files[i].text;
+        }
+    }
+    return SPAN_NONE;
+}

@@ -1,0 +1,111 @@
+/* The configuration: what `muster run -c FILE` reads. config/home.yaml explains every setting, and
+ * is what runs without a file.
+ *
+ * Everything has a default but MCC and MNC; all names follow from those two (model/naming) unless
+ * they are given. A configuration that was read is whole and consistent: nobody has to check it
+ * again. */
+#ifndef MUSTER_APP_CONFIG_H
+#define MUSTER_APP_CONFIG_H
+
+#include "app/settings.h"
+#include "base/log.h"
+#include "model/naming/naming.h"
+
+enum { CONFIG_NODES_MAX = 64, CONFIG_NUMBER_MAX = 0x7fffffff };
+
+/** A Diameter peer of an HSS that is not a node of this configuration. */
+struct config_peer {
+    const char *host;
+    unsigned roles; /* enum hss_peer_role */
+    unsigned line;
+};
+
+struct config_charging {
+    const char *primary_ecf, *secondary_ecf, *primary_ccf, *secondary_ccf;
+};
+
+/** One node. The settings of other roles than its own are unset. Numbers that are 0 stand for the
+ * node's own default. */
+struct config_node {
+    const char *name; /* "scscf-2" */
+    enum naming_role role;
+    unsigned line;
+    bool remote;        /* runs in another process: only its names and addresses matter here */
+    const char *host;   /* "scscf-2.DOMAIN": in SIP, and its Diameter identity */
+    struct addr listen; /* SIP; of an HSS Diameter */
+    uint32_t message_max, pending_max, diameter_timeout_ms;
+
+    /* P-CSCF */
+    const char *visited_network, *ioi;
+    uint32_t registrations_max, registering_max;
+    int emergency, ipsec; /* index into their choices */
+
+    /* S-CSCF */
+    const char *sip_name; /* Server-Name: "sip:scscf.DOMAIN:6060" */
+    const uint32_t *capabilities;
+    size_t n_capabilities;
+    uint32_t weight;
+    uint32_t expires_min_s, expires_max_s, expires_default_s;
+    uint32_t contacts_max, attempts_max, reg_await_auth_s, challenges_max;
+    int aka_without_integrity; /* index into its choices: accept, refuse */
+
+    /* HSS */
+    const uint32_t *mandatory_capabilities, *optional_capabilities;
+    size_t n_mandatory_capabilities, n_optional_capabilities;
+    struct config_peer *peers;
+    size_t n_peers;
+    struct config_charging charging;
+    uint32_t auth_pending_s, cached_max, vectors_max;
+};
+
+enum config_store { CONFIG_STORE_LMDB, CONFIG_STORE_MEMORY };
+
+struct config {
+    struct settings *settings; /* owns all text */
+    const char *mcc, *mnc;
+    struct naming_plmn plmn;
+    const char *domain; /* home domain and Diameter realm */
+    struct config_node nodes[CONFIG_NODES_MAX];
+    size_t n_nodes;
+    struct {
+        int kind;         /* enum config_store */
+        const char *path; /* folder of LMDB; NULL: see config_store_path */
+        uint64_t map_size;
+    } store;
+    struct {
+        struct addr listen;
+        uint64_t body_max;
+    } web;
+    const char **subscribers; /* files; their paths are relative to the configuration's folder */
+    size_t n_subscribers;
+    int log_level;        /* enum log_level */
+    uint64_t trace_bytes; /* 0: no trace is kept */
+};
+
+/** Reads a configuration; path NULL: the home network that is built in. ERR_INVALID: it has faults,
+ * and *faults (freed by the caller with free) lists them, a line each; another error: the file
+ * cannot be read, and *faults says so too. */
+MUST_CHECK enum error config_load(const char *path, struct config *out, char **faults);
+
+/** The same from a text, under the name of a file. */
+MUST_CHECK enum error config_parse(const char *name, struct span text, struct config *out,
+                                   char **faults);
+
+/** Frees what config_load filled in. */
+void config_free(struct config *c);
+
+/** The node of this name, or NULL. */
+const struct config_node *config_node(const struct config *c, struct span name);
+
+/** The folder of the store: as configured, else muster/DOMAIN under $XDG_STATE_HOME or
+ * ~/.local/state. False if it does not fit or there is no home. */
+MUST_CHECK bool config_store_path(const struct config *c, char *out, size_t cap);
+
+/** Moves all nodes and the web interface to another host, ports kept: for a network that runs
+ * beside another one. */
+void config_set_host(struct config *c, const struct addr *host);
+
+/** The text of a file that is built in: "home.yaml", "smiths.yaml"; empty for others. */
+struct span config_builtin(const char *name);
+
+#endif

@@ -1,0 +1,189 @@
+/* The settings of each role, as tables. */
+#include "app/config_parts.h"
+
+#include "node/hss/hss.h"
+
+static const char *const roles[] = {"pcscf", "icscf", "scscf", "hss", NULL};
+static const char *const emergencies[] = {"accept", "refuse", NULL};
+static const char *const ipsecs[] = {"off", NULL};
+static const char *const integrities[] = {"accept", "refuse", NULL};
+
+enum { MESSAGE_MIN = 1300, MESSAGE_MAX = 65507, SECONDS_MAX = 0x7fffffff / 1000 };
+
+#define AT(member) offsetof(struct config_node, member)
+
+#define NUMBER(name_, member, min_, max_)                                                          \
+    SETTING(name_, SETTING_NUMBER, AT(member), .min = (min_), .max = (max_))
+
+#define CHOICE(name_, member, choices_)                                                            \
+    SETTING(name_, SETTING_CHOICE, AT(member), .choices = (choices_))
+
+#define TEXT(name_, member) SETTING(name_, SETTING_TEXT, AT(member))
+
+/* What every node has. Their ports differ, so each role has its own row for the address. */
+#define COMMON(port)                                                                               \
+    CHOICE("role", role, roles), TEXT("host", host), SETTING("remote", SETTING_FLAG, AT(remote)),  \
+    {                                                                                              \
+        .name = "listen", .kind = SETTING_ADDR, .at = AT(listen), .min = (port)                    \
+    }
+
+#define MESSAGE NUMBER("message-max", message_max, MESSAGE_MIN, MESSAGE_MAX)
+#define PENDING NUMBER("pending-max", pending_max, 1, CONFIG_NUMBER_MAX)
+#define TIMEOUT NUMBER("diameter-timeout-ms", diameter_timeout_ms, 100, 60000)
+
+static void read_capabilities(struct settings *s, setting_value value, void *object) {
+    struct config_node *n = object;
+    settings_numbers(s, value, UINT32_MAX, &n->capabilities, &n->n_capabilities);
+}
+
+static void read_mandatory(struct settings *s, setting_value value, void *object) {
+    struct config_node *n = object;
+    settings_numbers(s, value, UINT32_MAX, &n->mandatory_capabilities,
+                     &n->n_mandatory_capabilities);
+}
+
+static void read_optional(struct settings *s, setting_value value, void *object) {
+    struct config_node *n = object;
+    settings_numbers(s, value, UINT32_MAX, &n->optional_capabilities, &n->n_optional_capabilities);
+}
+
+static void read_charging(struct settings *s, setting_value value, void *object) {
+    static const struct setting table[] = {
+        TEXT("primary-ecf", charging.primary_ecf),
+        TEXT("secondary-ecf", charging.secondary_ecf),
+        TEXT("primary-ccf", charging.primary_ccf),
+        TEXT("secondary-ccf", charging.secondary_ccf),
+        {0},
+    };
+    settings_read(s, value, table, object);
+}
+
+static void read_peer(struct settings *s, const struct setting_entry *e, void *object) {
+    static const struct {
+        const char *name;
+        unsigned roles;
+    } kinds[] = {{"icscf", HSS_PEER_ICSCF}, {"scscf", HSS_PEER_SCSCF}, {"as", HSS_PEER_AS}};
+    struct config_node *n = object;
+    const char *role = settings_text(s, e->value, e->name);
+    for (size_t i = 0; role && i < COUNT_OF(kinds); i++) {
+        if (strcmp(role, kinds[i].name) == 0) {
+            n->peers[n->n_peers++] = (struct config_peer){e->name, kinds[i].roles, e->line};
+            return;
+        }
+    }
+    if (role) {
+        settings_fault(s, e->line, "%s is \"%.24s\"; it takes icscf, scscf or as", e->name, role);
+    }
+}
+
+static void count_entry(struct settings *s, const struct setting_entry *e, void *object) {
+    (void)s;
+    (void)e;
+    ++*(size_t *)object;
+}
+
+static void read_peers(struct settings *s, setting_value value, void *object) {
+    struct config_node *n = object;
+    size_t count = 0, before = settings_faults(s);
+    settings_each_entry(s, value, "peers", count_entry, &count);
+    n->peers = arena_alloc(settings_arena(s), (count + 1) * sizeof *n->peers);
+    if (n->peers && settings_faults(s) == before) {
+        settings_each_entry(s, value, "peers", read_peer, n);
+    }
+}
+
+static const struct setting pcscf_settings[] = {
+    COMMON(5060),
+    TEXT("visited-network", visited_network),
+    TEXT("ioi", ioi),
+    CHOICE("ipsec", ipsec, ipsecs),
+    CHOICE("emergency", emergency, emergencies),
+    NUMBER("registrations-max", registrations_max, 1, CONFIG_NUMBER_MAX),
+    NUMBER("registering-max", registering_max, 1, CONFIG_NUMBER_MAX),
+    MESSAGE,
+    {0},
+};
+
+static const struct setting icscf_settings[] = {
+    COMMON(4060), TIMEOUT, PENDING, MESSAGE, {0},
+};
+
+static const struct setting scscf_settings[] = {
+    COMMON(6060),
+    TEXT("name", sip_name),
+    SETTING_GROUP("capabilities", read_capabilities),
+    NUMBER("weight", weight, 1, 65535),
+    NUMBER("expires-min-s", expires_min_s, 1, SECONDS_MAX),
+    NUMBER("expires-max-s", expires_max_s, 1, SECONDS_MAX),
+    NUMBER("expires-default-s", expires_default_s, 1, SECONDS_MAX),
+    NUMBER("contacts-max", contacts_max, 1, 64),
+    NUMBER("attempts-max", attempts_max, 1, 100),
+    NUMBER("reg-await-auth-s", reg_await_auth_s, 1, 3600),
+    NUMBER("challenges-max", challenges_max, 1, 64),
+    CHOICE("aka-without-integrity", aka_without_integrity, integrities),
+    TIMEOUT,
+    PENDING,
+    MESSAGE,
+    {0},
+};
+
+static const struct setting hss_settings[] = {
+    COMMON(3868),
+    SETTING_GROUP("mandatory-capabilities", read_mandatory),
+    SETTING_GROUP("optional-capabilities", read_optional),
+    SETTING_GROUP("peers", read_peers),
+    SETTING_GROUP("charging", read_charging),
+    NUMBER("auth-pending-s", auth_pending_s, 1, 86400),
+    NUMBER("vectors-max", vectors_max, 1, 32),
+    NUMBER("cached-max", cached_max, 1, CONFIG_NUMBER_MAX),
+    PENDING,
+    TIMEOUT,
+    {0},
+};
+
+static const struct setting *const settings_of_role[NAMING_ROLES] = {
+    [NAMING_PCSCF] = pcscf_settings,
+    [NAMING_ICSCF] = icscf_settings,
+    [NAMING_SCSCF] = scscf_settings,
+    [NAMING_HSS] = hss_settings,
+};
+
+/* The role that stands in the settings, or that the name begins with. */
+static bool find_role(struct settings *s, const struct setting_entry *e, int *role) {
+    setting_value given = settings_entry(s, e->value, "role");
+    const char *said = given ? settings_text(s, given, "role") : e->name;
+    for (int i = 0; said && roles[i]; i++) {
+        if (given ? strcmp(said, roles[i]) == 0 : strncmp(said, roles[i], strlen(roles[i])) == 0) {
+            *role = i;
+            return true;
+        }
+    }
+    if (given && said) {
+        settings_fault(s, settings_line(given),
+                       "role is \"%.24s\"; it takes pcscf, icscf, scscf or hss", said);
+    } else if (said) {
+        settings_fault(s, e->line, "what is \"%.40s\"? Say its role: pcscf, icscf, scscf or hss",
+                       said);
+    }
+    return false;
+}
+
+static void read_node(struct settings *s, const struct setting_entry *e, void *object) {
+    struct config *c = object;
+    int role;
+    if (c->n_nodes == CONFIG_NODES_MAX) {
+        settings_fault(s, e->line, "more than %d nodes", CONFIG_NODES_MAX);
+        return;
+    }
+    if (find_role(s, e, &role)) {
+        struct config_node *n = &c->nodes[c->n_nodes++];
+        n->name = e->name;
+        n->role = (enum naming_role)role;
+        n->line = e->line;
+        settings_read(s, e->value, settings_of_role[role], n);
+    }
+}
+
+void config_read_nodes(struct settings *s, setting_value value, void *object) {
+    settings_each_entry(s, value, "nodes", read_node, object);
+}

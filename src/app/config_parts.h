@@ -1,0 +1,17 @@
+/* How a configuration is read, in steps: settings, then what follows from them, then whether it all
+ * fits together. Private to config*.c. */
+#ifndef MUSTER_APP_CONFIG_PARTS_H
+#define MUSTER_APP_CONFIG_PARTS_H
+
+#include "app/config.h"
+
+/** Reads the mapping of nodes (setting_read_fn; object is the struct config). */
+void config_read_nodes(struct settings *s, setting_value value, void *object);
+
+/** Fills in what was not given: domain, names, addresses, expiry times. */
+void config_derive(struct config *c);
+
+/** Notes as faults what does not fit together. */
+void config_check(struct config *c);
+
+#endif
