@@ -151,6 +151,9 @@ bool diameter_next(struct diameter_iter *it, struct diameter_avp *out);
  */
 bool diameter_find(struct span avps, uint32_t code, uint32_t vendor, struct diameter_avp *out);
 
+/** May it be a DiameterIdentity: letters, digits, dots, hyphens, underscores, 1 to 255 of them? */
+bool diameter_is_identity(struct span s);
+
 /** Reads an Unsigned32; false if the value has not four bytes. */
 MUST_CHECK bool diameter_u32(struct span value, uint32_t *out);
 
