@@ -1,8 +1,8 @@
 /* The message and its AVPs: RFC 6733 clauses 3, 4.1 and 7.5.
  *
- * Choices: bits that are reserved are ignored, as clause 3 says (5013 is never sent). A request with
- * the E bit gets 3008. Padding must be there, the values of its bytes do not matter. An AVP in a
- * group is padded inside the group, also the last one. */
+ * Choices: bits that are reserved are ignored, as clause 3 says (5013 is never sent). A request
+ * with the E bit gets 3008. Padding must be there, the values of its bytes do not matter. An AVP in
+ * a group is padded inside the group, also the last one. */
 #include "codec/diameter/diameter.h"
 
 #include "codec/diameter/bytes.h"
@@ -254,8 +254,8 @@ enum error diameter_end(struct diameter_builder *b) {
     return OK;
 }
 
-/* Room for a whole AVP with n bytes of value, header written, padding cleared; where the value goes,
- * or NULL. */
+/* Room for a whole AVP with n bytes of value, header written, padding cleared; where the value
+ * goes, or NULL. */
 static inline char *put_header(struct buf *buf, uint32_t code, uint32_t vendor, bool mandatory,
                                size_t n) {
     size_t head = vendor ? AVP_HEADER_VENDOR : AVP_HEADER;

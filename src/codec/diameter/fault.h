@@ -7,7 +7,8 @@
 /** Fewest bytes that a value of this type can have. */
 size_t diameter_type_size_min(enum diameter_type type);
 
-/** A fault about an AVP that has to be made up: header, and a payload of zeros of the least size. */
+/** A fault about an AVP that has to be made up: header, and a payload of zeros of the least size.
+ */
 void diameter_fault_make(struct diameter_fault *f, uint32_t result_code, uint32_t code,
                          uint32_t vendor, uint8_t flags, const char *text);
 

@@ -1,4 +1,5 @@
-/* Messages for people: names from the dictionary, one line, secrets hidden, foreign bytes escaped. */
+/* Messages for people: names from the dictionary, one line, secrets hidden, foreign bytes escaped.
+ */
 #include "codec/diameter/diameter.h"
 
 #include "codec/diameter/bytes.h"

@@ -1,15 +1,16 @@
 /* Typed messages: one engine over the tables that are made from spec/diameter/.
  *
  * Choices that RFC 6733 leaves open:
- *  - AVPs that a format does not name are allowed everywhere ("* [ AVP ]"). One that the dictionary does
- *    not know and that has the M bit is refused with 5001; if the dictionary knows it, it is skipped.
+ *  - AVPs that a format does not name are allowed everywhere ("* [ AVP ]"). One that the dictionary
+ * does not know and that has the M bit is refused with 5001; if the dictionary knows it, it is
+ * skipped.
  *  - The M bit of a known AVP is not checked (peers differ); neither is the place of Session-Id.
  *  - Where a format says "any number", spec/diameter/ sets a bound; beyond it 5009.
  *  - An answer that is no success need not have what its format requires, only a result: error
  *    answers of agents (7.2) and of most servers do not.
  *  - A DiameterURI is only checked to be text: networks put all sorts of names there.
- *  - Recursion is bounded by the definitions, which do not contain themselves; groups that no format
- *    names are walked with a stack of DIAMETER_DEPTH_MAX levels. */
+ *  - Recursion is bounded by the definitions, which do not contain themselves; groups that no
+ * format names are walked with a stack of DIAMETER_DEPTH_MAX levels. */
 #include "codec/diameter/diameter.h"
 
 #include "codec/diameter/bytes.h"
@@ -85,8 +86,8 @@ static bool is_utf8(struct span s) {
 
 bool diameter_is_identity(struct span s) {
     static const bool allowed[256] = {
-        ['-'] = true, ['.'] = true, ['_'] = true, ['0' ... '9'] = true, ['A' ... 'Z'] = true,
-        ['a' ... 'z'] = true,
+        ['-'] = true,         ['.'] = true,         ['_'] = true,
+        ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true,
     };
     bool ok = s.n > 0 && s.n <= 255;
     for (size_t i = 0; ok && i < s.n; i++) {
@@ -109,8 +110,7 @@ static bool has_value(const struct diameter_def *def, uint32_t value) {
     return false;
 }
 
-static enum error decode_address(struct reader *r, const struct diameter_avp *a,
-                                 struct addr *out) {
+static enum error decode_address(struct reader *r, const struct diameter_avp *a, struct addr *out) {
     if (a->value.n < 2) {
         return refuse(r, DIAMETER_INVALID_AVP_LENGTH, a, "too short for an Address");
     }
@@ -245,8 +245,7 @@ static enum error decode_result(struct reader *r, const struct diameter_field *f
         }
     } else {
         struct diameter_experimental_result experimental;
-        const struct diameter_def *def =
-            diameter_def_find(DIAMETER_AVP_EXPERIMENTAL_RESULT, 0);
+        const struct diameter_def *def = diameter_def_find(DIAMETER_AVP_EXPERIMENTAL_RESULT, 0);
         enum error e = decode_avps(r, def->group, a->value, &experimental);
         if (e) {
             return e;
@@ -319,9 +318,9 @@ static inline unsigned find_field(const struct diameter_layout *l, const struct 
     if (LIKELY(f->def->code == a->code && f->def->vendor == a->vendor)) {
         return i;
     }
-    bool result = f->kind == DIAMETER_FIELD_RESULT && a->vendor == 0 &&
-                  (a->code == DIAMETER_AVP_RESULT_CODE ||
-                   a->code == DIAMETER_AVP_EXPERIMENTAL_RESULT);
+    bool result =
+        f->kind == DIAMETER_FIELD_RESULT && a->vendor == 0 &&
+        (a->code == DIAMETER_AVP_RESULT_CODE || a->code == DIAMETER_AVP_EXPERIMENTAL_RESULT);
     return result ? i : 0;
 }
 
@@ -474,9 +473,8 @@ static bool from_envelope(const struct diameter_field *f, const struct diameter_
         return false;
     }
     const struct span *spans[] = {
-        &b->envelope->session_id,       &b->envelope->origin_host,
-        &b->envelope->origin_realm,     &b->envelope->destination_host,
-        &b->envelope->destination_realm, &b->envelope->proxy_info,
+        &b->envelope->session_id,       &b->envelope->origin_host,       &b->envelope->origin_realm,
+        &b->envelope->destination_host, &b->envelope->destination_realm, &b->envelope->proxy_info,
     };
     *out = *spans[f->envelope - 1];
     return out->p != NULL;
