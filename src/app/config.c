@@ -85,65 +85,93 @@ static void read_all(struct settings *s, struct config *c) {
     }
 }
 
-static enum error finish(struct settings *s, struct config *c, char **faults) {
-    if (!settings_faults(s)) {
-        config_derive(c);
+static size_t count_faults(const struct config *c) {
+    size_t n = 0;
+    for (size_t i = 0; i < c->n_layers; i++) {
+        n += settings_faults(c->layers[i]);
     }
-    if (!settings_faults(s)) {
-        config_check(c);
+    return n;
+}
+
+static char *join_faults(const struct config *c) {
+    size_t cap = 64;
+    for (size_t i = 0; i < c->n_layers; i++) {
+        cap += settings_fault_text(c->layers[i]).n + 64;
     }
-    size_t n = settings_faults(s);
-    if (!n) {
-        return OK;
+    char *text = malloc(cap);
+    if (!text) {
+        return NULL;
     }
-    struct span text = settings_fault_text(s);
-    size_t cap = text.n + 64;
-    char *kept = malloc(cap);
-    if (kept) {
-        struct buf b = buf_init(kept, cap - 1);
-        buf_put(&b, text);
+    struct buf b = buf_init(text, cap - 1);
+    for (size_t i = 0; i < c->n_layers; i++) {
+        size_t n = settings_faults(c->layers[i]);
+        buf_put(&b, settings_fault_text(c->layers[i]));
         if (n > FAULTS_SHOWN) {
             buf_printf(&b, "... and %zu more\n", n - FAULTS_SHOWN);
         }
-        kept[b.n] = '\0';
     }
-    *faults = kept;
-    config_free(c);
-    return ERR_INVALID;
+    text[b.n] = '\0';
+    return text;
 }
 
-static enum error load(const char *path, const struct span *text, struct config *out,
-                       char **faults) {
+static enum error open_layer(const struct config_layer *layer, struct config *c, char **faults) {
+    struct span builtin = config_builtin("home.yaml");
+    const char *name = layer->name ? layer->name : "home.yaml";
+    struct settings *s;
+    enum error e = settings_open(name, layer->name ? layer->text : &builtin, &s);
+    if (e) {
+        size_t cap = strlen(name) + 64;
+        *faults = malloc(cap);
+        if (*faults) {
+            snprintf(*faults, cap, "%s: cannot be read: %s\n", name, error_text(e));
+        }
+        return e;
+    }
+    if (c->n_layers) {
+        settings_partial(s);
+    }
+    c->layers[c->n_layers++] = s;
+    read_all(s, c);
+    return OK;
+}
+
+enum error config_load_layers(const struct config_layer *layers, size_t n, struct config *out,
+                              char **faults) {
+    enum error e = n && n <= CONFIG_LAYERS_MAX ? OK : ERR_INVALID;
     *faults = NULL;
     *out = (struct config){
         .web = {.listen = addr_v4(127, 0, 0, 1, NAMING_WEB_PORT), .body_max = 256 * MIB},
         .log_level = LOG_NOTICE,
         .trace_bytes = 16 * MIB,
     };
-    enum error e = settings_open(path, text, &out->settings);
-    if (e) {
-        size_t cap = strlen(path) + 64;
-        *faults = malloc(cap);
-        if (*faults) {
-            snprintf(*faults, cap, "%s: cannot be read: %s\n", path, error_text(e));
-        }
-        return e;
+    for (size_t i = 0; i < n && !e; i++) {
+        e = open_layer(&layers[i], out, faults);
     }
-    read_all(out->settings, out);
-    return finish(out->settings, out, faults);
+    if (!e && !count_faults(out)) {
+        config_derive(out);
+    }
+    if (!e && !count_faults(out)) {
+        config_check(out);
+    }
+    if (!e && count_faults(out)) {
+        *faults = join_faults(out);
+        e = ERR_INVALID;
+    }
+    if (e) {
+        config_free(out);
+    }
+    return e;
 }
 
 enum error config_load(const char *path, struct config *out, char **faults) {
-    struct span builtin = config_builtin("home.yaml");
-    return path ? load(path, NULL, out, faults) : load("home.yaml", &builtin, out, faults);
-}
-
-enum error config_parse(const char *name, struct span text, struct config *out, char **faults) {
-    return load(name, &text, out, faults);
+    const struct config_layer file = {path, NULL};
+    return config_load_layers(&file, 1, out, faults);
 }
 
 void config_free(struct config *c) {
-    settings_close(c->settings);
+    for (size_t i = 0; i < c->n_layers; i++) {
+        settings_close(c->layers[i]);
+    }
     *c = (struct config){0};
 }
 

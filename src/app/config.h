@@ -29,6 +29,7 @@ struct config_charging {
 struct config_node {
     const char *name; /* "scscf-2" */
     enum naming_role role;
+    struct settings *settings; /* where it stands, with the line */
     unsigned line;
     bool remote;        /* runs in another process: only its names and addresses matter here */
     const char *host;   /* "scscf-2.DOMAIN": in SIP, and its Diameter identity */
@@ -60,8 +61,17 @@ struct config_node {
 
 enum config_store { CONFIG_STORE_LMDB, CONFIG_STORE_MEMORY };
 
+/** A file, or a text under the name of a file. */
+struct config_layer {
+    const char *name;
+    const struct span *text; /* NULL: the file is read */
+};
+
+enum { CONFIG_LAYERS_MAX = 4 };
+
 struct config {
-    struct settings *settings; /* owns all text */
+    struct settings *layers[CONFIG_LAYERS_MAX]; /* own all text; the first is the base */
+    size_t n_layers;
     const char *mcc, *mnc;
     struct naming_plmn plmn;
     const char *domain; /* home domain and Diameter realm */
@@ -87,9 +97,10 @@ struct config {
  * cannot be read, and *faults says so too. */
 MUST_CHECK enum error config_load(const char *path, struct config *out, char **faults);
 
-/** The same from a text, under the name of a file. */
-MUST_CHECK enum error config_parse(const char *name, struct span text, struct config *out,
-                                   char **faults);
+/** The same from layers: the first is a whole configuration (a name of NULL: what is built in), the
+ * others say only what they change or add. Checks look at the whole. */
+MUST_CHECK enum error config_load_layers(const struct config_layer *layers, size_t n,
+                                         struct config *out, char **faults);
 
 /** Frees what config_load filled in. */
 void config_free(struct config *c);

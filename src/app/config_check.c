@@ -13,10 +13,10 @@ static const char *print_text(struct config *c, const char *format, ...) {
     int n = vsnprintf(text, sizeof text, format, values);
     va_end(values);
     char *copy = n > 0 && (size_t)n < sizeof text
-                     ? arena_alloc(settings_arena(c->settings), (size_t)n + 1)
+                     ? arena_alloc(settings_arena(c->layers[0]), (size_t)n + 1)
                      : NULL;
     if (!copy) {
-        settings_fault(c->settings, 0, "a name made from \"%.40s\" is too long", c->domain);
+        settings_fault(c->layers[0], 0, "a name made from \"%.40s\" is too long", c->domain);
         return "";
     }
     memcpy(copy, text, (size_t)n + 1);
@@ -24,7 +24,7 @@ static const char *print_text(struct config *c, const char *format, ...) {
 }
 
 static unsigned network_line(const struct config *c, const char *name) {
-    const struct settings *s = c->settings;
+    const struct settings *s = c->layers[0];
     return settings_entry_line(s, settings_entry(s, settings_root(s), "network"), name);
 }
 
@@ -34,13 +34,13 @@ static void derive_domain(struct config *c) {
     struct buf b = buf_init(text, sizeof text - 1);
     if (naming_plmn_parse(span_from_cstr(c->mcc), span_from_cstr(c->mnc), &c->plmn, &why)) {
         const char *which = strncmp(why_bytes, "MNC", 3) == 0 ? "mnc" : "mcc";
-        settings_fault(c->settings, network_line(c, which), "%s", why_bytes);
+        settings_fault(c->layers[0], network_line(c, which), "%s", why_bytes);
     } else if (!c->domain) {
         naming_put_home_domain(&b, &c->plmn);
         text[b.n] = '\0';
         c->domain = print_text(c, "%s", text);
     } else if (naming_domain_check(span_from_cstr(c->domain), &why)) {
-        settings_fault(c->settings, network_line(c, "domain"), "%s", why_bytes);
+        settings_fault(c->layers[0], network_line(c, "domain"), "%s", why_bytes);
     }
 }
 
@@ -81,74 +81,74 @@ static size_t count_role(const struct config *c, enum naming_role role) {
     return n;
 }
 
-static void check_host(struct config *c, const struct config_node *n) {
+static void check_host(const struct config_node *n) {
     char why_bytes[256] = "";
     struct buf why = buf_init(why_bytes, sizeof why_bytes - 1);
     if (naming_domain_check(span_from_cstr(n->host), &why)) {
-        settings_fault(c->settings, n->line, "%s: %s", n->name, why_bytes);
+        settings_fault(n->settings, n->line, "%s: %s", n->name, why_bytes);
     }
 }
 
-static void check_addr(struct config *c, const struct config_node *n) {
+static void check_addr(const struct config_node *n) {
     static const uint8_t any[16] = {0};
     if (!n->listen.port) {
-        settings_fault(c->settings, n->line,
+        settings_fault(n->settings, n->line,
                        "%s: listen needs a port other than 0: others look it up", n->name);
     }
     if (memcmp(n->listen.ip, any, sizeof any) == 0) {
-        settings_fault(c->settings, n->line,
+        settings_fault(n->settings, n->line,
                        "%s: listen needs one address of this machine: others look it up", n->name);
     }
 }
 
-static void check_expires(struct config *c, const struct config_node *n) {
+static void check_expires(const struct config_node *n) {
     if (n->expires_min_s > n->expires_max_s) {
-        settings_fault(c->settings, n->line, "%s: expires-min-s (%u) is above expires-max-s (%u)",
+        settings_fault(n->settings, n->line, "%s: expires-min-s (%u) is above expires-max-s (%u)",
                        n->name, n->expires_min_s, n->expires_max_s);
     } else if (n->expires_default_s < n->expires_min_s || n->expires_default_s > n->expires_max_s) {
-        settings_fault(c->settings, n->line,
+        settings_fault(n->settings, n->line,
                        "%s: expires-default-s (%u) is not between expires-min-s (%u) and "
                        "expires-max-s (%u)",
                        n->name, n->expires_default_s, n->expires_min_s, n->expires_max_s);
     }
 }
 
-static void check_sip_name(struct config *c, const struct config_node *n) {
+static void check_sip_name(const struct config_node *n) {
     if (!span_starts_with_nocase(span_from_cstr(n->sip_name), SPAN("sip:"))) {
-        settings_fault(c->settings, n->line,
+        settings_fault(n->settings, n->line,
                        "%s: name is \"%.60s\"; it takes a SIP URI, as in \"sip:%s:%u\"", n->name,
                        n->sip_name, n->host, (unsigned)n->listen.port);
     }
 }
 
 /* Nodes that others could not tell apart. CSCFs listen on UDP, HSSs on TCP. */
-static void check_pair(struct config *c, const struct config_node *a, const struct config_node *b) {
+static void check_pair(const struct config_node *a, const struct config_node *b) {
     bool same_transport = (a->role == NAMING_HSS) == (b->role == NAMING_HSS);
     if (same_transport && addr_eq(&a->listen, &b->listen)) {
         char text[64];
         struct buf t = buf_init(text, sizeof text - 1);
         addr_put(&t, &a->listen);
         text[t.n] = '\0';
-        settings_fault(c->settings, b->line, "%s listens on %s like %s (line %u)", b->name, text,
+        settings_fault(b->settings, b->line, "%s listens on %s like %s (line %u)", b->name, text,
                        a->name, a->line);
     }
     if (span_eq_nocase(span_from_cstr(a->host), span_from_cstr(b->host))) {
-        settings_fault(c->settings, b->line, "%s has the host name of %s (line %u): %s", b->name,
+        settings_fault(b->settings, b->line, "%s has the host name of %s (line %u): %s", b->name,
                        a->name, a->line, a->host);
     }
     if (a->sip_name && b->sip_name &&
         span_eq_nocase(span_from_cstr(a->sip_name), span_from_cstr(b->sip_name))) {
-        settings_fault(c->settings, b->line, "%s has the name of %s (line %u): %s", b->name,
+        settings_fault(b->settings, b->line, "%s has the name of %s (line %u): %s", b->name,
                        a->name, a->line, a->sip_name);
     }
 }
 
-static void check_peers(struct config *c, const struct config_node *hss) {
+static void check_peers(const struct config *c, const struct config_node *hss) {
     for (size_t i = 0; i < hss->n_peers; i++) {
         const struct config_peer *p = &hss->peers[i];
         for (size_t k = 0; k < c->n_nodes; k++) {
             if (span_eq_nocase(span_from_cstr(p->host), span_from_cstr(c->nodes[k].host))) {
-                settings_fault(c->settings, p->line,
+                settings_fault(hss->settings, p->line,
                                "%s is a node of this file (line %u) and a peer by that: leave it "
                                "out here",
                                p->host, c->nodes[k].line);
@@ -157,18 +157,18 @@ static void check_peers(struct config *c, const struct config_node *hss) {
     }
 }
 
-static void check_node(struct config *c, const struct config_node *n) {
-    check_host(c, n);
-    check_addr(c, n);
+static void check_node(const struct config *c, const struct config_node *n) {
+    check_host(n);
+    check_addr(n);
     switch (n->role) {
     case NAMING_SCSCF:
-        check_expires(c, n);
-        check_sip_name(c, n);
+        check_expires(n);
+        check_sip_name(n);
         break;
     case NAMING_HSS:
         check_peers(c, n);
         if (n->listen.port == c->web.listen.port && addr_eq(&n->listen, &c->web.listen)) {
-            settings_fault(c->settings, n->line, "%s listens where the web interface does",
+            settings_fault(n->settings, n->line, "%s listens where the web interface does",
                            n->name);
         }
         break;
@@ -188,17 +188,17 @@ static void check_company(struct config *c) {
         {NAMING_ICSCF, NAMING_HSS, "an I-CSCF asks an HSS"},
         {NAMING_SCSCF, NAMING_HSS, "an S-CSCF asks an HSS"},
     };
-    unsigned line = settings_entry_line(c->settings, settings_root(c->settings), "nodes");
+    unsigned line = settings_entry_line(c->layers[0], settings_root(c->layers[0]), "nodes");
     for (size_t i = 0; i < COUNT_OF(needs); i++) {
         if (count_role(c, needs[i].who) && !count_role(c, needs[i].needs)) {
-            settings_fault(c->settings, line,
+            settings_fault(c->layers[0], line,
                            "%s, but there is no %s among the nodes: add it, with \"remote: yes\" "
                            "if it runs in another process",
                            needs[i].why, naming_role_name(needs[i].needs));
         }
     }
     if (count_role(c, NAMING_HSS) > 1) {
-        settings_fault(c->settings, line,
+        settings_fault(c->layers[0], line,
                        "there are %zu HSSs; a network without a subscription locator has one",
                        count_role(c, NAMING_HSS));
     }
@@ -210,16 +210,16 @@ void config_check(struct config *c) {
         check_node(c, &c->nodes[i]);
         here += !c->nodes[i].remote;
         for (size_t k = 0; k < i; k++) {
-            check_pair(c, &c->nodes[k], &c->nodes[i]);
+            check_pair(&c->nodes[k], &c->nodes[i]);
         }
     }
     if (!here) {
-        settings_fault(c->settings, 0, "no node runs here: all are remote, or there are none");
+        settings_fault(c->layers[0], 0, "no node runs here: all are remote, or there are none");
     }
     check_company(c);
     if (!addr_is_loopback(&c->web.listen)) {
-        setting_value web = settings_entry(c->settings, settings_root(c->settings), "web");
-        settings_fault(c->settings, settings_entry_line(c->settings, web, "listen"),
+        setting_value web = settings_entry(c->layers[0], settings_root(c->layers[0]), "web");
+        settings_fault(c->layers[0], settings_entry_line(c->layers[0], web, "listen"),
                        "web: listen takes a loopback address, as in \"127.0.0.1:%d\": nobody else "
                        "may provision",
                        NAMING_WEB_PORT);

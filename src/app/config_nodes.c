@@ -168,19 +168,45 @@ static bool find_role(struct settings *s, const struct setting_entry *e, int *ro
     return false;
 }
 
-static void read_node(struct settings *s, const struct setting_entry *e, void *object) {
-    struct config *c = object;
+/* A further layer may speak of a node that stands already. */
+static struct config_node *find_node(struct config *c, const char *name) {
+    for (size_t i = 0; i < c->n_nodes; i++) {
+        if (strcmp(c->nodes[i].name, name) == 0) {
+            return &c->nodes[i];
+        }
+    }
+    return NULL;
+}
+
+static struct config_node *add_node(struct config *c, struct settings *s,
+                                    const struct setting_entry *e) {
     int role;
     if (c->n_nodes == CONFIG_NODES_MAX) {
         settings_fault(s, e->line, "more than %d nodes", CONFIG_NODES_MAX);
-        return;
+        return NULL;
     }
-    if (find_role(s, e, &role)) {
-        struct config_node *n = &c->nodes[c->n_nodes++];
-        n->name = e->name;
-        n->role = (enum naming_role)role;
+    if (!find_role(s, e, &role)) {
+        return NULL;
+    }
+    struct config_node *n = &c->nodes[c->n_nodes++];
+    n->name = e->name;
+    n->role = (enum naming_role)role;
+    return n;
+}
+
+static void read_node(struct settings *s, const struct setting_entry *e, void *object) {
+    struct config *c = object;
+    struct config_node *n = find_node(c, e->name);
+    n = n ? n : add_node(c, s, e);
+    if (n) {
+        enum naming_role role = n->role;
+        n->settings = s;
         n->line = e->line;
         settings_read(s, e->value, settings_of_role[role], n);
+        if (n->role != role) {
+            settings_fault(s, e->line, "%s has the role %s already", n->name, roles[role]);
+            n->role = role;
+        }
     }
 }
 

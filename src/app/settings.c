@@ -14,6 +14,7 @@ struct settings {
     char *path;
     yaml_document_t document;
     bool has_document;
+    bool partial;
     struct chunk_pool pool;
     struct arena arena;
     char fault_bytes[FAULT_BYTES];
@@ -139,6 +140,10 @@ void settings_close(struct settings *s) {
     chunk_pool_free(&s->pool);
     free(s->path);
     free(s);
+}
+
+void settings_partial(struct settings *s) {
+    s->partial = true;
 }
 
 const char *settings_path(const struct settings *s) {
@@ -481,7 +486,7 @@ void settings_read(struct settings *s, setting_value value, const struct setting
         }
     }
     for (const struct setting *t = table; t->name; t++) {
-        if (t->required && !settings_entry(s, value, t->name)) {
+        if (t->required && !s->partial && !settings_entry(s, value, t->name)) {
             settings_fault(s, settings_line(value), "%s is missing here", t->name);
         }
     }

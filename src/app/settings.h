@@ -66,6 +66,9 @@ struct setting {
 MUST_CHECK enum error settings_open(const char *path, const struct span *content,
                                     struct settings **out);
 
+/** From now on required settings may be missing: for a file that only changes another one. */
+void settings_partial(struct settings *s);
+
 /** Frees it with all that was read from it. NULL is allowed. */
 void settings_close(struct settings *s);
 

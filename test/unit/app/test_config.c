@@ -113,6 +113,12 @@ static const struct {
      "t.yaml:3: hss listens where the web interface does\n"},
 };
 
+static enum error config_parse(const char *name, struct span text, struct config *out,
+                               char **faults) {
+    const struct config_layer layer = {name, &text};
+    return config_load_layers(&layer, 1, out, faults);
+}
+
 static void every_mistake_is_explained(void **state) {
     size_t wrong = 0;
     (void)state;
@@ -202,6 +208,31 @@ static void instances_get_addresses_and_names_of_their_own(void **state) {
     config_free(&c);
 }
 
+static void layers_change_what_stands_before_them(void **state) {
+    struct span base = SPAN(WHOLE),
+                change = SPAN("nodes:\n  scscf: {expires-min-s: 3600}\n  scscf-2:\nlog: debug\n"),
+                wrong = SPAN("\nnodes:\n  scscf: {expires-max-s: 10}\n  hss: {role: pcscf}\n");
+    struct config_layer layers[] = {{"t.yaml", &base}, {"more.yaml", &change}};
+    struct config c;
+    char *faults = NULL;
+    (void)state;
+    assert_int_equal(config_load_layers(layers, 2, &c, &faults), OK);
+    assert_int_equal(c.n_nodes, 5);
+    assert_int_equal(config_node(&c, SPAN("scscf"))->expires_min_s, 3600);
+    assert_int_equal(config_node(&c, SPAN("scscf-2"))->expires_min_s, 60);
+    assert_int_equal(c.log_level, LOG_DEBUG);
+    config_free(&c);
+    layers[1].text = &wrong;
+    assert_int_equal(config_load_layers(layers, 2, &c, &faults), ERR_INVALID);
+    assert_string_equal(faults, "more.yaml:4: hss has the role hss already\n");
+    free(faults);
+    wrong = SPAN("nodes:\n  scscf: {expires-max-s: 10}\n");
+    assert_int_equal(config_load_layers(layers, 2, &c, &faults), ERR_INVALID);
+    assert_string_equal(faults,
+                        "more.yaml:2: scscf: expires-min-s (60) is above expires-max-s (10)\n");
+    free(faults);
+}
+
 static void many_faults_are_counted(void **state) {
     char text[2048], *faults = NULL;
     struct config c;
@@ -254,6 +285,7 @@ int main(void) {
         cmocka_unit_test(home_network_is_what_the_names_say),
         cmocka_unit_test(minimal_file_equals_the_builtin_one),
         cmocka_unit_test(instances_get_addresses_and_names_of_their_own),
+        cmocka_unit_test(layers_change_what_stands_before_them),
         cmocka_unit_test(many_faults_are_counted),
         cmocka_unit_test(missing_file_is_named),
         cmocka_unit_test(hostile_yaml_ends),
