@@ -37,38 +37,41 @@ struct diameter_application {
 
 /** A peer. Only configured peers are served (hardening of Cx: keys go to nobody else). */
 struct diameter_peer_config {
-    const char *host;         /* its Origin-Host, compared without regard to case */
-    const char *realm;        /* its Origin-Realm; requests for this realm go there */
+    struct span host;         /* its Origin-Host, compared without regard to case */
+    struct span realm;        /* its Origin-Realm, to which it serves; empty: our own */
     struct addr address;      /* where to connect to; also, if its family is not 0, the only address
-                                 (port disregarded) from which it may connect */
+                               * (port disregarded) from which it may connect */
     bool connect;             /* we connect; if both do, the election of 5.6.4 decides */
+    bool agent;               /* a relay or proxy: messages of other hosts may come through it, and
+                               * requests for realms that no peer serves go to it */
     unsigned priority;        /* lower is preferred; equal ones take turns */
     const uint32_t *commands; /* requests that it may send; NULL: any. Others get 5003. */
     size_t n_commands;
 };
 
 struct diameter_config {
-    const char *host;  /* Origin-Host: our DiameterIdentity */
-    const char *realm; /* Origin-Realm */
-    const struct addr
-        *listen; /* NULL: nobody can connect to us; port 0: any, see diameter_address */
+    struct span host;            /* Origin-Host: our DiameterIdentity */
+    struct span realm;           /* Origin-Realm */
+    const struct addr *listen;   /* NULL: nobody connects to us; port 0: any free one */
     struct addr host_ip_address; /* for CER and CEA; family 0: the connection's own address */
     uint32_t vendor_id;          /* of the product; 0 is fine */
-    const char *product_name;    /* NULL: "Muster" */
+    struct span product_name;    /* empty: "Muster" */
     const struct diameter_application *applications;
     size_t n_applications;
     const struct diameter_peer_config *peers;
     size_t n_peers;
-    /* 0 in any of these takes the value in brackets */
-    uint64_t watchdog_us; /* Tw of RFC 3539, jitter of a fifteenth included; at least 6 s [30 s] */
+    /* 0 in any of these takes the value in brackets. */
+    uint64_t watchdog_us;      /* Tw of RFC 3539 [30 s]; raised to 6 s if it is less; each has
+                                * jitter of up to a fifteenth */
     uint64_t reconnect_min_us; /* first delay before connecting again; doubles, with jitter [1 s] */
-    uint64_t reconnect_max_us; /* Tc [30 s] */
+    uint64_t reconnect_max_us; /* Tc of RFC 6733 [30 s] */
     uint64_t capabilities_us;  /* patience with connecting, CER and CEA [10 s] */
     uint64_t request_timeout_us; /* default patience with an answer [8 s] */
-    size_t pending_max;          /* requests outstanding in all [10000] */
-    size_t incoming_max;         /* requests taken and not yet answered [10000]; beyond: 3004 */
+    uint64_t stop_us;            /* patience with DPAs at the end [2 s] */
+    size_t pending_max;          /* requests outstanding in all [10,000] */
+    size_t incoming_max;         /* requests taken and not yet answered; beyond: 3004 [10,000] */
     size_t duplicates_max_bytes; /* answers kept for repeated requests [4 MiB] */
-    uint64_t duplicates_us;      /* how long they are kept [60 s] */
+    uint64_t duplicates_us;      /* how long they are kept at most [60 s] */
 };
 
 /** What the owner is told. */
@@ -76,7 +79,7 @@ struct diameter_handler {
     /** A request came. msg and its bytes stay valid until rq is answered or freed. */
     void (*request)(void *ctx, struct diameter_request *rq, const struct diameter_msg *msg);
     /** A peer can be used now, or no longer. May be NULL. host is the configured name. */
-    void (*peer)(void *ctx, const char *host, bool up);
+    void (*peer)(void *ctx, struct span host, bool up);
 };
 
 /** Counters since the start, for metrics and tests. */
@@ -100,7 +103,7 @@ struct diameter_counters {
 
 /** What a peer is doing, for status pages. */
 struct diameter_peer_status {
-    const char *host;
+    struct span host;
     const char *state;    /* of the peer state machine: "I-Open" */
     const char *watchdog; /* of RFC 3539: "OKAY" */
     struct addr remote;   /* family 0 without a connection */
@@ -120,7 +123,7 @@ MUST_CHECK enum error diameter_new(struct env *env, const struct diameter_config
 void diameter_free(struct diameter *d);
 
 /** Ends gracefully: no new requests (they fail with ERR_CLOSED, incoming ones get 3002), DPR to all
- * peers, and done is called when all connections are closed, after two seconds at the latest, never
+ * peers, and done is called when all connections are closed, after stop_us at the latest, never
  * within this call. Free it then. Pending requests fail with ERR_CLOSED. */
 void diameter_stop(struct diameter *d, void (*done)(void *ctx), void *ctx);
 
