@@ -153,4 +153,10 @@ enum sip_header_id sip_header_id_of(struct span name);
 /** The name of an id as it is written, empty for SIP_H_OTHER. */
 struct span sip_header_name(enum sip_header_id id);
 
+/** May values of this header be joined with commas? */
+bool sip_header_is_list(enum sip_header_id id);
+
+/** Is a message with two lines of this header malformed? */
+bool sip_header_is_single(enum sip_header_id id);
+
 #endif
