@@ -1,5 +1,5 @@
-/* name-addr and addr-spec with parameters: RFC 3261 20.10, 20.20, 20.30, 25.1; Contact's parameters:
- * RFC 3261 20.10, RFC 5626 section 4 and 11, RFC 5627. */
+/* name-addr and addr-spec with parameters: RFC 3261 20.10, 20.20, 20.30, 25.1; Contact's
+ * parameters: RFC 3261 20.10, RFC 5626 section 4 and 11, RFC 5627. */
 #include "codec/sip/headers.h"
 #include "codec/sip/lex.h"
 

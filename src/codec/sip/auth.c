@@ -1,6 +1,6 @@
 /* Digest credentials and challenges: RFC 3261 20.7, 20.44 with RFC 2617, RFC 3310 (auts), RFC 7616
- * and TS 24.229 7.2A.1 (ck, ik, integrity-protected). Parameters are divided by commas here, and none
- * may stand twice. */
+ * and TS 24.229 7.2A.1 (ck, ik, integrity-protected). Parameters are divided by commas here, and
+ * none may stand twice. */
 #include "codec/sip/headers.h"
 #include "codec/sip/lex.h"
 

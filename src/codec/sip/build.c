@@ -1,6 +1,7 @@
-/* Writing SIP messages: RFC 3261 section 7, 8.2.6 (what an answer takes from its request), 18.2.1 and
- * RFC 3581 (received and rport). Choices: lines copied from a received message keep the names they
- * have there, compact ones too; a stamped Via has rport and received behind all its other parameters.
+/* Writing SIP messages: RFC 3261 section 7, 8.2.6 (what an answer takes from its request), 18.2.1
+ * and RFC 3581 (received and rport). Choices: lines copied from a received message keep the names
+ * they have there, compact ones too; a stamped Via has rport and received behind all its other
+ * parameters.
  */
 #include "codec/sip/build.h"
 
@@ -206,7 +207,8 @@ static void put_edit_line(struct buf *b, const struct sip_edit *e) {
     sip_put_named(b, e->id == SIP_H_OTHER ? e->name : sip_header_name(e->id), e->value);
 }
 
-/* Writes what a line leaves after its first `*pops` values are taken off, which are counted down. */
+/* Writes what a line leaves after its first `*pops` values are taken off, which are counted down.
+ */
 static void put_popped(struct buf *b, const struct sip_header *h, unsigned *pops) {
     struct span rest = h->value;
     while (*pops && rest.n) {
@@ -220,9 +222,8 @@ static void put_popped(struct buf *b, const struct sip_header *h, unsigned *pops
 }
 
 /* Writes what becomes of one line whose header has edits, or which is stamped. */
-static void put_edited_line(struct buf *b, const struct sip_msg *msg,
-                            const struct sip_edits *edits, const struct sip_header *h,
-                            unsigned *pops) {
+static void put_edited_line(struct buf *b, const struct sip_msg *msg, const struct sip_edits *edits,
+                            const struct sip_header *h, unsigned *pops) {
     bool is_first = &msg->headers[msg->first[h->id]] == h;
     for (unsigned i = 0; i < edits->n; i++) {
         const struct sip_edit *e = &edits->list[i];

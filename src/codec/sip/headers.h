@@ -27,8 +27,8 @@ struct sip_list {
     const struct sip_header *header; /* the line that the last value came from */
     struct span rest;                /* of that line */
     uint16_t line;                   /* position of the next line, or SIP_NO_HEADER */
-    bool malformed; /* the walk ended for that reason: an empty value, an open quote, or, in the
-                     * typed walks, a value that does not parse */
+    bool malformed; /* the walk ended for that reason: an empty value, an open quote before a
+                     * comma, or, in the typed walks, a value that does not parse */
 };
 
 /** Starts a walk over the values of all lines of this id. */

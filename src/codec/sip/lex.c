@@ -1,5 +1,6 @@
-/* Characters and small readers of the grammar in RFC 3261 section 25.1. Choices: '#' is taken in the
- * user part of a URI, though it ought to be escaped, since terminals dial service codes with it. */
+/* Characters and small readers of the grammar in RFC 3261 section 25.1. Choices: '#' is taken in
+ * the user part of a URI, though it ought to be escaped, since terminals dial service codes with
+ * it. */
 #include "codec/sip/lex.h"
 
 #define ALNUM (LEX_TOKEN | LEX_USER | LEX_PARAM | LEX_HEADER | LEX_HOST | LEX_PRINTED)
@@ -63,6 +64,12 @@ bool lex_all_or_escaped(struct span s, unsigned classes) {
 bool lex_quoted(struct span *s, struct span *text) {
     if (s->n == 0 || s->p[0] != '"') {
         return false;
+    }
+    size_t close = 1 + span_find_char(span_after(*s, 1), '"');
+    if (close < s->n && memchr(s->p + 1, '\\', close - 1) == NULL) {
+        *text = (struct span){s->p + 1, close - 1};
+        *s = span_after(*s, close + 1);
+        return true;
     }
     for (size_t i = 1; i < s->n; i++) {
         if (s->p[i] == '"') {

@@ -95,7 +95,10 @@ bool sip_list_next(struct sip_list *list, struct span *value) {
             list->rest = SPAN_NONE;
         }
     }
-    size_t end = lex_value_end(list->rest);
+    size_t end = span_find_char(list->rest, ',');
+    if (end < list->rest.n) {
+        end = lex_value_end(list->rest);
+    }
     if (end == SIZE_MAX) {
         list->malformed = true;
         return false;
@@ -105,7 +108,8 @@ bool sip_list_next(struct sip_list *list, struct span *value) {
         list->malformed = true;
         return false;
     }
-    /* Behind a comma something must follow: an empty rest whose last byte was a comma tells that. */
+    /* Behind a comma something must follow: an empty rest whose last byte was a comma tells that.
+     */
     list->rest = end < list->rest.n ? lex_trim(span_after(list->rest, end + 1)) : SPAN_NONE;
     return true;
 }

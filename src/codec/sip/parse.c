@@ -1,10 +1,11 @@
-/* Reading a SIP message: RFC 3261 section 7, and what 8.1.3, 16.3, 18.3 and 20 ask of every element.
+/* Reading a SIP message: RFC 3261 section 7, and what 8.1.3, 16.3, 18.3 and 20 ask of every
+ * element.
  *
- * Choices. Lines end in CRLF only: a lone CR or LF is refused with 400, since the next element might
- * take it for a line end and see another header than we do. A request whose first Via cannot be read
- * is not answered, nor is an ACK or a response. A Max-Forwards above 255 is malformed, as are a CSeq of
- * 2^31 and more, and the repetition of a header that may stand once (RFC 4475 3.1.2.4, 3.3.8). A
- * message without its empty line is malformed. */
+ * Choices. Lines end in CRLF only: a lone CR or LF is refused with 400, since the next element
+ * might take it for a line end and see another header than we do. A request whose first Via cannot
+ * be read is not answered, nor is an ACK or a response. A Max-Forwards above 255 is malformed, as
+ * are a CSeq of 2^31 and more, and the repetition of a header that may stand once (RFC
+ * 4475 3.1.2.4, 3.3.8). A message without its empty line is malformed. */
 #include "codec/sip/headers.h"
 #include "codec/sip/lex.h"
 
@@ -295,8 +296,7 @@ static void check_cseq(struct parser *ps) {
     lex_skip_blanks(&method);
     if (digits == rest.n || !lex_blank(rest.p[digits]) || method.n == 0 ||
         !lex_all(method, LEX_TOKEN) ||
-        !lex_number(span_slice(rest, 0, digits), UINT32_MAX, &msg->cseq) ||
-        msg->cseq > INT32_MAX) {
+        !lex_number(span_slice(rest, 0, digits), UINT32_MAX, &msg->cseq) || msg->cseq > INT32_MAX) {
         malformed(ps, "Malformed CSeq");
         return;
     }

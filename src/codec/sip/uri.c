@@ -68,7 +68,7 @@ static enum error parse_sip(struct span rest, struct sip_uri *out) {
         if (colon < user.n) {
             out->password = span_after(user, colon + 1);
             user.n = colon;
-            
+
             if (!lex_all_or_escaped(out->password, LEX_USER)) {
                 return ERR_MALFORMED;
             }
