@@ -35,11 +35,12 @@ struct config_node {
     const char *host;   /* "scscf-2.DOMAIN": in SIP, and its Diameter identity */
     struct addr listen; /* SIP; of an HSS Diameter */
     uint32_t message_max, pending_max, diameter_timeout_ms;
+    uint32_t reg_await_auth_s;
 
     /* P-CSCF */
     const char *visited_network, *ioi;
     uint32_t registrations_max, registering_max;
-    int emergency, ipsec; /* index into their choices */
+    int ipsec; /* index into its choices */
 
     /* S-CSCF */
     const char *sip_name; /* Server-Name: "sip:scscf.DOMAIN:6060" */
@@ -47,7 +48,7 @@ struct config_node {
     size_t n_capabilities;
     uint32_t weight;
     uint32_t expires_min_s, expires_max_s, expires_default_s;
-    uint32_t contacts_max, attempts_max, reg_await_auth_s, challenges_max;
+    uint32_t contacts_max, attempts_max, challenges_max;
     int aka_without_integrity; /* index into its choices: accept, refuse */
 
     /* HSS */

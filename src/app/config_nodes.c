@@ -4,7 +4,6 @@
 #include "node/hss/hss.h"
 
 static const char *const roles[] = {"pcscf", "icscf", "scscf", "hss", NULL};
-static const char *const emergencies[] = {"accept", "refuse", NULL};
 static const char *const ipsecs[] = {"off", NULL};
 static const char *const integrities[] = {"accept", "refuse", NULL};
 
@@ -97,9 +96,9 @@ static const struct setting pcscf_settings[] = {
     TEXT("visited-network", visited_network),
     TEXT("ioi", ioi),
     CHOICE("ipsec", ipsec, ipsecs),
-    CHOICE("emergency", emergency, emergencies),
     NUMBER("registrations-max", registrations_max, 1, CONFIG_NUMBER_MAX),
     NUMBER("registering-max", registering_max, 1, CONFIG_NUMBER_MAX),
+    NUMBER("reg-await-auth-s", reg_await_auth_s, 1, 3600),
     MESSAGE,
     {0},
 };

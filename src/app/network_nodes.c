@@ -1,0 +1,290 @@
+/* The roles: what each node's configuration is made of, and how it starts and ends. */
+#include "app/network_internal.h"
+
+#include "obs/trace.h"
+
+static struct span text(const char *s) {
+    return span_from_cstr(s);
+}
+
+/* What all nodes share. */
+
+static enum error add_to_zone(struct network *n, const struct config_node *c) {
+    struct span host = text(c->host), domain = text(n->config->domain);
+    if (c->role == NAMING_HSS) {
+        return dns_zone_add_host(&n->zone, host, &c->listen);
+    }
+    enum error e = dns_zone_add_sip(&n->zone, host, host, &c->listen, 1, 1);
+    if (!e && c->role == NAMING_ICSCF) { /* whoever looks for the domain comes to an I-CSCF */
+        e = dns_zone_add_sip(&n->zone, domain, host, &c->listen, 1, 1);
+    }
+    return e;
+}
+
+static void add_scscf(struct network *n, const struct config_node *c) {
+    n->scscfs[n->n_scscfs++] = (struct selection_scscf){
+        .name = text(c->sip_name),
+        .capabilities = c->capabilities,
+        .n_capabilities = c->n_capabilities,
+        .weight = c->weight,
+    };
+}
+
+static void add_hss(struct network *n, const struct config_node *c) {
+    n->hsses[n->n_hsses++] = (struct diameter_peer_config){
+        .host = text(c->host),
+        .realm = text(n->config->domain),
+        .address = c->listen,
+        .connect = true,
+    };
+}
+
+enum error network_prepare(struct network *n) {
+    const struct config *config = n->config;
+    n->scscfs = arena_alloc(&n->arena, config->n_nodes * sizeof *n->scscfs);
+    n->hsses = arena_alloc(&n->arena, config->n_nodes * sizeof *n->hsses);
+    enum error e = n->scscfs && n->hsses ? OK : ERR_NO_MEMORY;
+    for (size_t i = 0; i < config->n_nodes && !e; i++) {
+        const struct config_node *c = &config->nodes[i];
+        e = add_to_zone(n, c);
+        if (c->role == NAMING_SCSCF) {
+            add_scscf(n, c);
+        } else if (c->role == NAMING_HSS) {
+            add_hss(n, c);
+        }
+        if (!e) {
+            e = trace_name_address(n->trace, &c->listen, text(c->name));
+        }
+    }
+    return e;
+}
+
+enum { PENDING_MAX = 65536 }; /* the nodes' own default */
+
+/* As a client of the HSS. */
+static struct diameter_config diameter_client(const struct network *n,
+                                              const struct config_node *c) {
+    return (struct diameter_config){
+        .host = text(c->host),
+        .realm = text(n->config->domain),
+        .peers = n->hsses,
+        .n_peers = n->n_hsses,
+        .request_timeout_us =
+            c->diameter_timeout_ms ? c->diameter_timeout_ms * MS_IN_US : 3 * SEC_IN_US,
+        .pending_max = c->pending_max ? c->pending_max : PENDING_MAX,
+    };
+}
+
+/* P-CSCF */
+
+/* Hosts of the core. One that is the P-CSCF's own may be a terminal's, too: everything on one
+ * machine. */
+static enum error find_core(struct network *n, const struct config_node *self,
+                            struct pcscf_config *out) {
+    const struct config *config = n->config;
+    struct addr *core = arena_alloc(&n->arena, config->n_nodes * sizeof *core);
+    if (!core) {
+        return ERR_NO_MEMORY;
+    }
+    out->core = core;
+    for (size_t i = 0; i < config->n_nodes; i++) {
+        const struct config_node *c = &config->nodes[i];
+        bool is_core = c->role == NAMING_ICSCF || c->role == NAMING_SCSCF;
+        if (is_core && !addr_same_host(&c->listen, &self->listen)) {
+            core[out->n_core++] = c->listen;
+        }
+    }
+    return OK;
+}
+
+static enum error configure_pcscf(struct network *n, struct network_node *node) {
+    const struct config_node *c = node->config;
+    node->settings.pcscf = (struct pcscf_config){
+        .host = text(c->host),
+        .listen = c->listen,
+        .visited_network = text(c->visited_network),
+        .ioi = text(c->ioi),
+        .zone = &n->zone,
+        .message_max = c->message_max,
+        .registrations_max = c->registrations_max,
+        .registering_max = c->registering_max,
+        .reg_await_auth_s = c->reg_await_auth_s,
+    };
+    return find_core(n, c, &node->settings.pcscf);
+}
+
+static enum error start_pcscf(struct network_node *node) {
+    struct pcscf *p;
+    enum error e = pcscf_new(node->env, &node->settings.pcscf, &p);
+    node->node = e ? NULL : p;
+    return e;
+}
+
+static void free_pcscf(void *node) {
+    pcscf_free(node);
+}
+
+static void stop_pcscf(void *node, void (*done)(void *ctx), void *ctx) {
+    pcscf_stop(node, done, ctx);
+}
+
+static bool always_ready(const void *node) {
+    return node != NULL;
+}
+
+/* I-CSCF */
+
+static enum error configure_icscf(struct network *n, struct network_node *node) {
+    const struct config_node *c = node->config;
+    node->settings.icscf = (struct icscf_config){
+        .host = text(c->host),
+        .listen = c->listen,
+        .diameter = diameter_client(n, c),
+        .hss_realm = text(n->config->domain),
+        .scscf = n->scscfs,
+        .n_scscf = n->n_scscfs,
+        .zone = &n->zone,
+        .message_max = c->message_max,
+        .pending_max = c->pending_max,
+    };
+    return OK;
+}
+
+static enum error start_icscf(struct network_node *node) {
+    struct icscf *i;
+    enum error e = icscf_new(node->env, &node->settings.icscf, &i);
+    node->node = e ? NULL : i;
+    return e;
+}
+
+static void free_icscf(void *node) {
+    icscf_free(node);
+}
+
+static void stop_icscf(void *node, void (*done)(void *ctx), void *ctx) {
+    icscf_stop(node, done, ctx);
+}
+
+static bool icscf_ready(const void *node) {
+    return icscf_is_ready(node);
+}
+
+/* S-CSCF */
+
+enum { INTEGRITY_REFUSE = 1 }; /* index into the choices of aka-without-integrity */
+
+static enum error configure_scscf(struct network *n, struct network_node *node) {
+    const struct config_node *c = node->config;
+    node->settings.scscf = (struct scscf_config){
+        .name = text(c->sip_name),
+        .host = text(c->host),
+        .listen = c->listen,
+        .realm = text(n->config->domain),
+        .diameter = diameter_client(n, c),
+        .hss_realm = text(n->config->domain),
+        .expires_min_s = c->expires_min_s,
+        .expires_max_s = c->expires_max_s,
+        .expires_default_s = c->expires_default_s,
+        .contacts_max = c->contacts_max,
+        .attempts_max = c->attempts_max,
+        .reg_await_auth_s = c->reg_await_auth_s,
+        .message_max = c->message_max,
+        .pending_max = c->pending_max,
+        .challenges_max = c->challenges_max,
+        .refuse_without_integrity = c->aka_without_integrity == INTEGRITY_REFUSE,
+    };
+    return OK;
+}
+
+static enum error start_scscf(struct network_node *node) {
+    struct scscf *s;
+    enum error e = scscf_new(node->env, &node->settings.scscf, &s);
+    node->node = e ? NULL : s;
+    return e;
+}
+
+static void free_scscf(void *node) {
+    scscf_free(node);
+}
+
+static void stop_scscf(void *node, void (*done)(void *ctx), void *ctx) {
+    scscf_stop(node, done, ctx);
+}
+
+static bool scscf_ready(const void *node) {
+    return scscf_is_ready(node);
+}
+
+/* HSS */
+
+/* Who may connect: the CSCFs of the network, and what the configuration lists besides. */
+static enum error find_peers(struct network *n, const struct config_node *self,
+                             struct hss_config *out) {
+    const struct config *config = n->config;
+    size_t max = config->n_nodes + self->n_peers;
+    struct hss_peer *peers = arena_alloc(&n->arena, max * sizeof *peers);
+    if (!peers) {
+        return ERR_NO_MEMORY;
+    }
+    out->peers = peers;
+    for (size_t i = 0; i < config->n_nodes; i++) {
+        const struct config_node *c = &config->nodes[i];
+        if (c->role == NAMING_ICSCF || c->role == NAMING_SCSCF) {
+            unsigned roles = c->role == NAMING_ICSCF ? HSS_PEER_ICSCF : HSS_PEER_SCSCF;
+            peers[out->n_peers++] = (struct hss_peer){text(c->host), roles};
+        }
+    }
+    for (size_t i = 0; i < self->n_peers; i++) {
+        peers[out->n_peers++] = (struct hss_peer){text(self->peers[i].host), self->peers[i].roles};
+    }
+    return OK;
+}
+
+static enum error configure_hss(struct network *n, struct network_node *node) {
+    const struct config_node *c = node->config;
+    node->settings.hss = (struct hss_config){
+        .host = text(c->host),
+        .realm = text(n->config->domain),
+        .home_domain = text(n->config->domain),
+        .listen = c->listen,
+        .charging = {.primary_ecf = text(c->charging.primary_ecf),
+                     .secondary_ecf = text(c->charging.secondary_ecf),
+                     .primary_ccf = text(c->charging.primary_ccf),
+                     .secondary_ccf = text(c->charging.secondary_ccf)},
+        .mandatory_capabilities = c->mandatory_capabilities,
+        .n_mandatory_capabilities = c->n_mandatory_capabilities,
+        .optional_capabilities = c->optional_capabilities,
+        .n_optional_capabilities = c->n_optional_capabilities,
+        .auth_pending_s = c->auth_pending_s,
+        .cached_max = c->cached_max,
+        .vectors_max = c->vectors_max,
+        .pending_max = c->pending_max,
+        .diameter_timeout_ms = c->diameter_timeout_ms,
+    };
+    return find_peers(n, c, &node->settings.hss);
+}
+
+static enum error start_hss(struct network_node *node) {
+    struct hss *h;
+    enum error e = hss_new(node->env, &node->settings.hss, node->network->store, &h);
+    node->node = e ? NULL : h;
+    return e;
+}
+
+static void free_hss(void *node) {
+    hss_free(node);
+}
+
+static void stop_hss(void *node, void (*done)(void *ctx), void *ctx) {
+    hss_stop(node, done, ctx);
+}
+
+const struct network_role *network_role(enum naming_role role) {
+    static const struct network_role roles[NAMING_ROLES] = {
+        [NAMING_PCSCF] = {configure_pcscf, start_pcscf, free_pcscf, stop_pcscf, always_ready},
+        [NAMING_ICSCF] = {configure_icscf, start_icscf, free_icscf, stop_icscf, icscf_ready},
+        [NAMING_SCSCF] = {configure_scscf, start_scscf, free_scscf, stop_scscf, scscf_ready},
+        [NAMING_HSS] = {configure_hss, start_hss, free_hss, stop_hss, always_ready},
+    };
+    return &roles[role];
+}
