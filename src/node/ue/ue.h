@@ -20,7 +20,7 @@ struct ue;
 
 enum {
     UE_EXPIRES_S = 600000,     /* asked for unless configured (TS 24.229 5.1.1.2.1) */
-    UE_CHALLENGES_MAX = 4,     /* answered in one procedure before it is given up */
+    UE_ROUNDS_MAX = 4,         /* 401s and 423s answered in one procedure before it is given up */
     UE_BAD_CHALLENGES_MAX = 2, /* invalid ones in a row that are answered (5.1.1.5.3) */
     UE_BACKOFF_BASE_S = 30,    /* RFC 5626 section 4.5 */
     UE_BACKOFF_MAX_S = 1800,   /* the same */
@@ -86,7 +86,7 @@ enum ue_reason {
     UE_REASON_FORGED,      /* a challenge whose MAC is wrong: not from the home network */
     UE_REASON_SQN,         /* challenges out of range, even after resynchronisation */
     UE_REASON_MALFORMED,   /* a 401 without a challenge that could be answered */
-    UE_REASON_CHALLENGES,  /* more challenges than UE_CHALLENGES_MAX */
+    UE_REASON_CHALLENGES,  /* more challenges than UE_ROUNDS_MAX */
     UE_REASON_NO_BINDING,  /* a 200 that does not have our contact */
     UE_REASON_INTERNAL,    /* out of memory, or a message beyond the limits */
     UE_REASONS
@@ -106,7 +106,8 @@ struct ue_failure {
 struct ue_handler {
     /** Registered, for the first time or again (ue_refreshed says which). */
     void (*registered)(void *ctx, struct ue *ue);
-    /** De-registered, as ue_deregister asked; also if the network did not answer. */
+    /** De-registered, as ue_deregister asked, also if the network did not answer; or, with
+     * no_refresh, the time is over. */
     void (*deregistered)(void *ctx, struct ue *ue);
     /** A registration or re-registration failed. */
     void (*failed)(void *ctx, struct ue *ue, const struct ue_failure *why);
@@ -150,8 +151,8 @@ MUST_CHECK enum error ue_new(struct ue_pool *pool, const struct ue_config *confi
 /** Drops a ue silently. NULL is allowed. */
 void ue_free(struct ue *ue);
 
-/** Registers; if registered, registers anew now; if it waits to try again, tries now. While a
- * de-registration is under way: registers after it. Nothing if already on the way. */
+/** Registers; if registered, registers anew now; if it waits to try again, tries now; while a
+ * de-registration is under way, registers after it. Nothing if it is on the way already. */
 void ue_register(struct ue *ue);
 
 enum ue_scope {
@@ -160,7 +161,8 @@ enum ue_scope {
 };
 
 /** De-registers, whether this ue knows of a registration or not; if a registration is under way,
- * after it. `deregistered` comes in any case, never before this returns. */
+ * after it; nothing if it is on the way already. `deregistered` comes in any case, never before
+ * this returns. */
 void ue_deregister(struct ue *ue, enum ue_scope scope);
 
 /** What ue_new was given. */

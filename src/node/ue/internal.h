@@ -1,0 +1,119 @@
+/* What the files of this folder share. */
+#ifndef MUSTER_NODE_UE_INTERNAL_H
+#define MUSTER_NODE_UE_INTERNAL_H
+
+#include "crypto/digest.h"
+#include "node/ue/ue.h"
+#include "stack/sip/sip_stack.h"
+
+struct ue_pool {
+    struct env *env;
+    struct ue_pool_config config;
+    struct ue_handler handler;
+    void *ctx;
+    struct sip_stack *stack;
+    struct milenage milenage;
+    struct digest digest;
+    struct list ues;
+    struct ue_counters counters;
+};
+
+/* Text that the network gave and that is kept; grows, and is used again. */
+struct ue_text {
+    char *p;
+    uint16_t n, cap;
+};
+
+struct ue_slice {
+    uint16_t at, n;
+};
+
+/* What the Authorization header of the next REGISTER says (TS 24.229 5.1.1.2.2, 5.1.1.5). */
+enum ue_auth {
+    UE_AUTH_EMPTY,    /* no challenge yet: empty nonce and response */
+    UE_AUTH_RESPONSE, /* response to the last challenge */
+    UE_AUTH_AUTS,     /* its SQN was out of range: auts, and a response with an empty password */
+    UE_AUTH_REFUSAL,  /* its MAC was wrong: neither */
+};
+
+struct ue {
+    struct list in_pool;
+    struct ue_pool *pool;
+    void *user;
+    struct ue_config config;
+    struct span contact; /* behind the structure */
+    struct timer timer;  /* refresh, expiry or retry, as the state says */
+    struct sip_client *client;
+    uint8_t state;            /* enum ue_state */
+    uint8_t auth;             /* enum ue_auth */
+    uint8_t scope;            /* enum ue_scope, of the de-registration under way or wished for */
+    uint8_t rounds;           /* 401s and 423s of this procedure */
+    uint8_t bad_challenges;   /* in a row */
+    uint8_t bad_reason;       /* enum ue_reason of the last of them */
+    uint8_t failures;         /* procedures in a row, for the back-off */
+    bool wants_out, wants_in; /* said while something else is under way */
+    bool unsent;              /* the request could not be built; the timer says so */
+    bool refreshed;
+    bool registered; /* the network has said so, and the time is not over */
+    uint32_t cseq;
+    uint32_t ask_s;     /* expiry to ask for; grows with 423 */
+    uint32_t granted_s; /* of the last 200 */
+    unsigned pcscf;     /* the one in use */
+    char call_id[16], tag[16], cnonce[16];
+    struct ue_text challenge; /* realm, nonce, opaque of the last challenge */
+    struct ue_slice realm, nonce, opaque;
+    struct ue_text grant; /* Service-Route and P-Associated-URI of the last 200 */
+    struct ue_slice service_route, associated;
+    struct digest_hex response;
+    enum digest_qop qop;
+    uint8_t auts[AKA_AUTS_SIZE];
+    uint8_t ck[16], ik[16];
+};
+
+/* ue.c */
+
+/** Empties a text. */
+void ue_text_clear(struct ue_text *t);
+
+/** Room for n more bytes; false when memory is out or the text would outgrow 65,535 bytes. */
+MUST_CHECK bool ue_text_reserve(struct ue_text *t, size_t n);
+
+/** Appends a value; false as above. */
+MUST_CHECK bool ue_text_add(struct ue_text *t, struct span value, struct ue_slice *out);
+
+/** What stands at a place. */
+struct span ue_text_at(const struct ue_text *t, struct ue_slice slice);
+
+/* registration.c */
+
+/** The timer of a ue. */
+void ue_timer_fired(struct timer *t);
+
+/* request.c */
+
+/** Sends a REGISTER as the state and ue->auth say. If that is impossible, ue->unsent is set and the
+ * timer started. */
+void ue_send_register(struct ue *ue);
+
+extern const struct sip_client_handler ue_client_handler; /* registration.c */
+
+/* answer.c */
+
+/** What a 200 says of our contact; keeps Service-Route and P-Associated-URI. ERR_NOT_FOUND: our
+ * contact is not there, or for no time; ERR_MALFORMED; ERR_NO_MEMORY. */
+MUST_CHECK enum error ue_read_grant(struct ue *ue, const struct sip_msg *answer,
+                                    uint32_t *expires_s);
+
+enum ue_challenge {
+    UE_CHALLENGE_GOOD,       /* answer it */
+    UE_CHALLENGE_FORGED,     /* the MAC is wrong */
+    UE_CHALLENGE_SQN,        /* the SQN is out of range: resynchronise */
+    UE_CHALLENGE_UNREADABLE, /* none that could be answered */
+    UE_CHALLENGE_INTERNAL,   /* out of memory, or OpenSSL failed */
+};
+
+/** Checks the challenge of a 401 and prepares the Authorization of the next REGISTER (TS 24.229
+ * 5.1.1.5.1, TS 33.203 6.1). */
+enum ue_challenge ue_take_challenge(struct ue *ue, const struct sip_msg *answer);
+
+#endif
