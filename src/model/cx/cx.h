@@ -2,7 +2,7 @@
 #ifndef MUSTER_MODEL_CX_CX_H
 #define MUSTER_MODEL_CX_CX_H
 
-#include "base/span.h"
+#include "model/subscription/subscription.h"
 
 /** Set in a result that goes into Experimental-Result (vendor 3GPP), not into Result-Code. */
 #define CX_EXPERIMENTAL 0x10000
@@ -13,6 +13,7 @@ enum cx_result {
     CX_AUTHORIZATION_REJECTED = 5003,
     CX_MISSING_AVP = 5005,
     CX_AVP_OCCURS_TOO_MANY_TIMES = 5009,
+    CX_INVALID_AVP_VALUE = 5004,
     CX_UNABLE_TO_COMPLY = 5012,
     CX_TOO_BUSY = 3004,
     CX_FIRST_REGISTRATION = CX_EXPERIMENTAL | 2001,
@@ -70,6 +71,14 @@ enum cx_server_assignment_type {
     CX_DEREGISTRATION_TOO_MUCH_DATA = 11,
     CX_SERVER_ASSIGNMENT_TYPES = 12,
 };
+
+/** Finds IMPI and IMPU in the subscription of the IMPU and checks that they belong together (TS
+ * 29.228 6.1.1.1 steps 1 and 2, 6.3.1 steps 1 and 2): CX_SUCCESS, CX_USER_UNKNOWN or
+ * CX_IDENTITIES_DONT_MATCH. s is NULL if the IMPU is unknown; impi_elsewhere says that another
+ * subscription has the IMPI. */
+enum cx_result cx_match(const struct subscription *s, struct span impi, struct span impu,
+                        bool impi_elsewhere, struct rec_impi *private_identity,
+                        struct rec_impu *public_identity);
 
 /** The type as the standard names it ("RE_REGISTRATION"). Never NULL. */
 const char *cx_server_assignment_type_name(unsigned type);

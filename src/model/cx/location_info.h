@@ -3,12 +3,12 @@
 #define MUSTER_MODEL_CX_LOCATION_INFO_H
 
 #include "model/cx/cx.h"
-#include "model/subscription/subscription.h"
 
 struct location_info_request {
-    struct span impu;       /* Public-Identity */
-    bool originating;       /* Originating-Request */
-    bool with_capabilities; /* User-Authorization-Type REGISTRATION_AND_CAPABILITIES */
+    struct span impu;           /* Public-Identity */
+    bool unregistered_services; /* its profile has filter criteria for the unregistered state */
+    bool originating;           /* Originating-Request */
+    bool with_capabilities;     /* User-Authorization-Type REGISTRATION_AND_CAPABILITIES */
 };
 
 struct location_info {

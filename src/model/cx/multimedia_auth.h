@@ -3,11 +3,11 @@
 #define MUSTER_MODEL_CX_MULTIMEDIA_AUTH_H
 
 #include "model/cx/cx.h"
-#include "model/subscription/subscription.h"
 
 struct multimedia_auth_request {
     struct span impi;        /* User-Name */
     struct span impu;        /* Public-Identity */
+    bool impi_elsewhere;     /* another subscription has the IMPI */
     struct span server_name; /* of the S-CSCF that asks */
     struct span scheme;      /* SIP-Authentication-Scheme; "Unknown" or empty: the HSS chooses */
     bool resynchronise;      /* SIP-Authorization is there: RAND and AUTS */
@@ -20,7 +20,7 @@ struct multimedia_auth {
     bool note_pending;  /* authentication is pending for the IMPI */
 };
 
-/** Decides. s as for user_authorize. */
+/** Decides. s is the subscription of the IMPU, or NULL if it is unknown. */
 struct multimedia_auth multimedia_authenticate(const struct subscription *s,
                                                const struct multimedia_auth_request *request);
 

@@ -6,71 +6,68 @@
 #define MUSTER_MODEL_CX_SERVER_ASSIGNMENT_H
 
 #include "model/cx/cx.h"
-#include "model/subscription/subscription.h"
 
 struct server_assignment_request {
-    enum cx_server_assignment_type type;
-    struct span impi;         /* User-Name; may be empty (NO_ASSIGNMENT, UNREGISTERED_USER, and
-                               * de-registrations that name IMPUs) */
-    const struct span *impus; /* Public-Identity; none: all of the IMPI (de-registrations only) */
+    unsigned type;            /* enum cx_server_assignment_type */
+    struct span impi;         /* User-Name; empty: none */
+    bool impi_elsewhere;      /* another subscription has the IMPI */
+    const struct span *impus; /* Public-Identity */
     size_t n_impus;
     struct span server_name;
     struct span server_host; /* Origin-Host */
     bool user_data_already_available;
-    bool keep_server_name; /* policy for types 6 and 7: keep the S-CSCF, as asked */
+    bool keep_server_name; /* policy for types 6 and 7: keep the S-CSCF, as it asks */
 };
 
 /** What comes out. */
 struct server_assignment {
     enum cx_result result;
-    bool changed;                /* `state` differs from what it was: save before the answer */
-    struct registration state;   /* spans point into the request or the old state */
-    uint64_t clear_pending;      /* bits of IMPI slots whose authentication is no longer pending */
-    bool forget_server;          /* a softly noted S-CSCF is forgotten too */
-    bool send_user_data;         /* User-Data of `set` */
-    bool send_charging;          /* Charging-Information */
-    bool send_associated;        /* Associated-Identities: all IMPIs, if there are several */
-    bool send_server_name;       /* Server-Name: who it is assigned to, with 5005 */
-    unsigned set;                /* of the (first) identity */
-    unsigned impi_slot;          /* who User-Name and User-Data's PrivateID are; valid on success */
-    unsigned failed_impu;        /* index of the superfluous Public-Identity, with 5009 */
-    uint64_t assigned, released; /* bits of sets that became (not) registered, for counters */
+    bool changed;              /* `state` differs from what it was: save it before the answer */
+    struct registration state; /* spans point into the request or the old state */
+    struct subscription_notes notes; /* what is noted from now on */
+    bool send_user_data;             /* User-Data of `set` */
+    bool send_charging;              /* Charging-Information */
+    bool send_associated;            /* Associated-Identities: all IMPIs, as there are several */
+    bool send_server_name;           /* Server-Name: who it is assigned to, with 5005 */
+    bool has_impi;                   /* is impi_slot meant? */
+    unsigned impi_slot;              /* User-Name of the answer, PrivateID of User-Data */
+    unsigned set;                    /* of the first identity, for User-Data */
+    uint64_t assigned, released;     /* bits of sets that became (not) registered, for counters */
 };
 
-/** Decides. s as for user_authorize (by the first Public-Identity). */
+/** Decides. s is the subscription of the first Public-Identity, of the IMPI if there is none; NULL
+ * if that is unknown. */
 void server_assign(const struct subscription *s, const struct server_assignment_request *request,
                    struct server_assignment *out);
 
-/** How a type treats who asks. */
+/** What a SAR that comes from another S-CSCF than the assigned one gets. */
 enum server_assignment_conflict {
-    SERVER_ANY,             /* does not matter */
-    SERVER_SAME_OR_COMPLY,  /* another S-CSCF: UNABLE_TO_COMPLY unless reassignment is pending */
-    SERVER_SAME_OR_ALREADY, /* another S-CSCF: IDENTITY_ALREADY_REGISTERED unless pending */
-    SERVER_SAME,            /* another S-CSCF: UNABLE_TO_COMPLY */
+    CONFLICT_COMPLY,  /* UNABLE_TO_COMPLY, unless reassignment is pending; also if none is assigned
+                       */
+    CONFLICT_ALREADY, /* IDENTITY_ALREADY_REGISTERED, unless reassignment is pending */
+    CONFLICT_ALWAYS,  /* IDENTITY_ALREADY_REGISTERED in any case */
 };
 
-/** What happens to the pair of IMPI and set, or to the set. */
+/** What happens to a set. */
 enum server_assignment_action {
-    ASSIGN_NOTHING,
+    ASSIGN_NOTHING,    /* the state stays */
     ASSIGN_REFUSE,     /* ERROR_IN_ASSIGNMENT_TYPE */
     ASSIGN_REGISTER,   /* REGISTERED by this IMPI; the name is stored */
     ASSIGN_UNREGISTER, /* UNREGISTERED; the name is stored */
-    ASSIGN_RELEASE,    /* the pair leaves; after the last one NOT_REGISTERED */
-    ASSIGN_KEEP,       /* the pair leaves; after the last one UNREGISTERED with the name kept, or
-                        * NOT_REGISTERED and SERVER_NAME_NOT_STORED, as the policy says */
-    ASSIGN_FAILED,     /* authentication failed: the state stays; a NOT_REGISTERED subscription
-                        * loses its S-CSCF */
+    ASSIGN_RELEASE,    /* the IMPI leaves; after the last one NOT_REGISTERED */
+    ASSIGN_KEEP,     /* the IMPI leaves; after the last one UNREGISTERED with the name kept, or, as
+                      * policy says, NOT_REGISTERED and SERVER_NAME_NOT_STORED */
+    ASSIGN_NOT_KEPT, /* the state stays; SERVER_NAME_NOT_STORED */
 };
 
 /** One row of the table. */
 struct server_assignment_rule {
     enum server_assignment_conflict conflict;
-    enum server_assignment_action action[UNREGISTERED + 1]; /* by enum registration_state */
-    bool one_identity;                                      /* exactly one Public-Identity */
-    bool needs_impi;                                        /* User-Name is mandatory */
-    bool takes_all; /* no Public-Identity means all of the IMPI */
-    bool downloads; /* User-Data goes back */
-    const char *clause;
+    enum server_assignment_action action[3]; /* by enum registration_state */
+    bool needs_impi;                         /* User-Name is mandatory */
+    bool deregisters;  /* several Public-Identities, or none (all of the IMPI), are allowed */
+    bool downloads;    /* User-Data goes back */
+    bool ends_pending; /* authentication is over for the IMPI */
 };
 
 /** The table, by Server-Assignment-Type. */

@@ -3,11 +3,11 @@
 #define MUSTER_MODEL_CX_USER_AUTHORIZATION_H
 
 #include "model/cx/cx.h"
-#include "model/subscription/subscription.h"
 
 struct user_authorization_request {
     struct span impi;            /* User-Name */
     struct span impu;            /* Public-Identity */
+    bool impi_elsewhere;         /* another subscription has the IMPI */
     struct span visited_network; /* Visited-Network-Identifier */
     enum cx_user_authorization_type type;
     bool emergency; /* UAR-Flags, bit 0: neither barring nor roaming is looked at */
@@ -20,8 +20,7 @@ struct user_authorization {
     bool note_reassignment_pending; /* another S-CSCF may take over from now on */
 };
 
-/** Decides. s is the subscription of impu, or of impi if impu is unknown; NULL if neither is
- * known. */
+/** Decides. s is the subscription of the IMPU, or NULL if it is unknown. */
 struct user_authorization user_authorize(const struct subscription *s,
                                          const struct user_authorization_request *request,
                                          struct span home_domain);

@@ -35,21 +35,34 @@ enum registration_state {
 
 /** The registration state of a whole subscription as a value: decisions read and change it. */
 struct registration {
-    struct span scscf_name;    /* Server-Name of the assigned S-CSCF; empty: none */
-    struct span scscf_host;    /* its Diameter identity, for PPR and RTR */
-    bool reassignment_pending; /* TS 29.228 6.1.1.1: another S-CSCF may take over */
-    uint64_t unregistered;     /* bit n: set n is UNREGISTERED; then registered_by[n] is 0 */
+    struct span scscf_name; /* Server-Name of the assigned S-CSCF; empty: none */
+    struct span scscf_host; /* its Diameter identity, for PPR and RTR */
+    uint64_t unregistered;  /* bit n: set n is UNREGISTERED; then registered_by[n] is 0 */
     uint64_t registered_by[SUBSCRIPTION_SLOTS];  /* of each set: bits of the IMPI slots */
     uint8_t unregistered_by[SUBSCRIPTION_SLOTS]; /* of an UNREGISTERED set: the IMPI slot that was
                                                   * in the SAA; RTRs name it */
 };
 
-/** What a decision looks at: the static record, and the state with what is noted softly. */
+/** What is noted softly, in memory: a crash forgets it, and the terminal's next REGISTER brings it
+ * again. */
+struct subscription_notes {
+    struct span scscf_name;          /* of the S-CSCF that sent a MAR (TS 29.228 6.3.1): counts
+                                      * instead of the state's; empty: none */
+    uint64_t authentication_pending; /* bits of IMPI slots */
+    bool reassignment_pending;       /* TS 29.228 6.1.1.1: another S-CSCF may take over */
+};
+
+/** What a decision looks at. */
 struct subscription {
     struct rec_subscription data;
     struct registration state;
-    uint64_t authentication_pending; /* bits of IMPI slots; in memory only */
+    struct subscription_notes notes;
 };
+
+/** The S-CSCF that counts: the noted one, else the assigned one, else empty. */
+static inline struct span subscription_scscf(const struct subscription *s) {
+    return s->notes.scscf_name.n ? s->notes.scscf_name : s->state.scscf_name;
+}
 
 /** A state in which nobody is registered. */
 void registration_init(struct registration *r);
@@ -71,6 +84,10 @@ bool registration_is_any(const struct registration *r);
 
 /** "not registered", "registered", "unregistered". Never NULL. */
 const char *registration_state_text(enum registration_state state);
+
+/** Opens a static record: record_check, and that slots are in range, so that everything below may
+ * rely on it. Errors of record_check. */
+MUST_CHECK enum error subscription_open(struct span record, struct rec_subscription *out);
 
 /** Finds an IMPI; false if the subscription has none of this name. */
 MUST_CHECK bool subscription_impi(struct rec_subscription s, struct span identity,
@@ -127,9 +144,22 @@ MUST_CHECK bool subscription_check(const struct rec_subscription_data *s,
 MUST_CHECK bool subscription_check_profile(const struct rec_profile_data *p,
                                            struct subscription_fault *fault);
 
-/** Takes IMPI and set slots that new data wants (SUBSCRIPTION_SLOT_NEW where it does not care), and
- * gives all of them slots: identities that the old data has keep theirs. old may be NULL. False:
- * more than SUBSCRIPTION_SLOTS are needed; *fault says of what. */
+/** Does a profile have filter criteria for terminating requests in the unregistered state (TS
+ * 29.228 6.1.4.1)? */
+bool subscription_profile_serves_unregistered(struct rec_profile p);
+
+/** Is this a name of a subscription, profile or alias group: 1 to 64 letters, digits and ._-@+: ?
+ */
+bool subscription_is_name(struct span s);
+
+/** Fills a fault; a '#' in member is replaced by the index. Always false. */
+bool subscription_faulty(struct subscription_fault *fault, const char *rule, const char *member,
+                         size_t index, const char *text);
+
+/** Gives slots to IMPIs and sets that have SUBSCRIPTION_SLOT_NEW; identities that the old data
+ * (NULL: none) has keep theirs. False: more than SUBSCRIPTION_SLOTS are needed. IMPUs refer to
+ * IMPIs by slot, so it is called with the IMPUs' owners filled in afterwards, or by assigning IMPIs
+ * first (n_impus 0). */
 MUST_CHECK bool subscription_assign_slots(const struct rec_subscription *old,
                                           struct rec_impi_data *impis, size_t n_impis,
                                           struct rec_impu_data *impus, size_t n_impus,
