@@ -5,6 +5,8 @@
 
 #include <stdio.h>
 
+static const struct span ANOTHER = SPAN_INIT("another message");
+
 enum error flow_vars_set(struct flow_vars *v, struct span name, struct span value) {
     bool failed = false;
     size_t i = 0;
@@ -186,7 +188,7 @@ static bool is_message(const struct flow_line *line, const struct ladder_arrow *
     const char *name = NULL;
     if (!is_name(line->from, a->from) || !is_name(line->to, a->to) ||
         !span_eq(line->message, word)) {
-        buf_cstr(why, "another message");
+        buf_put(why, ANOTHER);
         return false;
     }
     if (line->result.n == 0) {
@@ -248,14 +250,16 @@ static bool take_unordered(struct flow_match *m, const struct ladder_arrow *a, s
     size_t end = group_end(m), left = 0;
     bool taken = false;
     for (size_t i = m->at; i < end; i++) {
-        struct buf words = buf_init(why->p, why->cap); /* of the last line that was tried */
+        char bytes[sizeof m->why];
+        struct buf words = buf_init(bytes, sizeof bytes);
         if (!taken && !m->seen[i] && flow_line_matches(&m->step->lines[i], a, m->vars, &words)) {
             take(m, i);
             taken = true;
         }
-        if (!taken && words.n && span_find(buf_span(&words), SPAN("another message")) != 0) {
-            m->failed_at = i; /* the right kind, with something wrong in it */
-            *why = words;
+        if (!taken && words.n && !span_eq(buf_span(&words), ANOTHER)) {
+            m->failed_at = i; /* the right kind of message, with something wrong in it */
+            why->n = 0;
+            buf_put(why, buf_span(&words));
         }
         left += !m->seen[i];
     }
@@ -285,6 +289,7 @@ bool flow_match_take(struct flow_match *m, const struct ladder_arrow *a) {
         const struct flow_line *line = &m->step->lines[m->at];
         if (line->presence == FLOW_UNORDERED) {
             m->failed_at = m->at;
+            buf_put(&why, ANOTHER);
             if (!take_unordered(m, a, &why)) {
                 return fail(m, m->failed_at, &why);
             }

@@ -183,7 +183,7 @@ static struct compared *compare(const char *lines) {
 #define FIRST                                                                                      \
     " alice pcscf REGISTER  Authorization without response; no Path; To ~ alice.mobile@$domain\n"  \
     " pcscf icscf REGISTER  Path; icid-value as icid; P-Charging-Vector icid-value = icid-1\n"     \
-    " icscf hss UAR User-Authorization-Type REGISTRATION; Session-Id = icscf;1\n"
+    " icscf hss UAR User-Authorization-Type REGISTRATION; Session-Id = \"icscf;1\"\n"
 #define SECOND                                                                                     \
     " hss icscf UAA 2001  Experimental-Result-Code = 2001; no Server-Name\n"                       \
     " icscf scscf REGISTER  icid-value = $icid\n"                                                  \

@@ -103,6 +103,7 @@ static inline size_t sample_diameter(char *out, size_t cap, const struct sample 
         sample_avp(&b, 1, 0, span_from_cstr(s->sip)); /* User-Name */
     }
     if (s->code == 298) {
+        sample_avp(&g, 266, 0, span_of("\0\0\x28\xaf", 4)); /* Vendor-Id: 3GPP */
         sample_avp(&g, 298, 0, buf_span(&n));
         sample_avp(&b, 297, 0, buf_span(&g));
     } else if (s->code) {
