@@ -25,6 +25,12 @@ static inline bool addr_same_host(const struct addr *a, const struct addr *b) {
     return a->family == b->family && memcmp(a->ip, b->ip, sizeof a->ip) == 0;
 }
 
+/** Is it the wildcard, 0.0.0.0 or ::, whatever the port? */
+static inline bool addr_is_wildcard(const struct addr *a) {
+    static const uint8_t zeros[sizeof a->ip];
+    return memcmp(a->ip, zeros, sizeof zeros) == 0;
+}
+
 /** Is it an address of this machine alone: 127.0.0.0/8 or ::1? */
 static inline bool addr_is_loopback(const struct addr *a) {
     static const uint8_t one[16] = {[15] = 1};

@@ -194,7 +194,8 @@ enum { STREAM_BACKLOG_MAX = 1 << 20, STREAM_RECEIVE_MAX = 1 << 20 };
 size_t stream_backlog(const struct stream *s);
 
 /** Closes after what was sent has gone out (waiting for a slow reader up to five seconds, in the
- * background); no callback comes any more. NULL is allowed. */
+ * background); no callback comes any more. One that does not stand yet gives up. NULL is allowed.
+ */
 void stream_close(struct stream *s);
 
 /* For the two implementations, rt/loop.c and rt/sim.c; links have theirs in rt/link.h. */

@@ -23,8 +23,9 @@ struct loop;
 /** A loop without environments. ERR_NO_MEMORY, or what libuv says when it gets no descriptors. */
 MUST_CHECK enum error loop_new(struct loop **out);
 
-/** Frees a loop and what is still open in it; environments must have been closed, and no timer may
- * run any more. Closing streams get no more time to flush. NULL is allowed. */
+/** Frees a loop and what is still open in it; environments must have been closed, signal
+ * watches, wake-ups and descriptor watches freed, and no timer may run any more. Closing streams
+ * get no more time to flush. NULL is allowed. */
 void loop_free(struct loop *l);
 
 /** Turns until loop_stop. */

@@ -11,6 +11,9 @@
  * partition loses datagrams and holds streams up, whose connections break after
  * SIM_STREAM_TIMEOUT_US.
  *
+ * Addresses are names here: any specific one can be opened, the wildcard cannot (ERR_INVALID).
+ * Ports are handed out in order.
+ *
  * By default every environment is a process of its own on a network without faults: nothing is
  * lost, but dgram_is_reliable says no. sim_env_process puts several into one process.
  *
