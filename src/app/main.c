@@ -5,6 +5,7 @@
 #include <string.h>
 
 static const struct command commands[] = {
+    {"trace", "the ladder of what just happened in a running Muster", cmd_trace},
     {"version", "which Muster this is", cmd_version},
 };
 

@@ -1,7 +1,7 @@
 /* libmicrohttpd without threads: its epoll descriptor is watched by the loop, which calls MHD_run
- * when something is ready or a timeout of MHD's is due. A request whose answer comes later has its
- * connection suspended meanwhile; MHD does not look at a suspended connection, so an exchange lives
- * at least until it is answered. */
+ * when something is ready, a timeout of MHD's is due or a connection goes on. A request whose
+ * answer comes later has its connection suspended meanwhile; MHD does not look at a suspended
+ * connection, so an exchange lives at least until it is answered. */
 #include "stack/http/server.h"
 
 #include "base/list.h"
@@ -34,6 +34,7 @@ struct web_server {
     size_t n_routes;
     size_t max_body;
     unsigned request_s;
+    bool resumed; /* MHD has to run again: a connection goes on */
     bool stopping;
 };
 
@@ -53,9 +54,22 @@ struct exchange {
     unsigned status;
 };
 
+static unsigned connections(const struct web_server *s) {
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+    return info ? info->num_connections : 0;
+}
+
+/* At its limit of connections MHD ceases to accept, and begins again only in the run after the one
+ * that closed some. */
 static void run(struct web_server *s) {
     MHD_UNSIGNED_LONG_LONG ms;
-    MHD_run(s->daemon);
+    unsigned before;
+    do {
+        before = connections(s);
+        s->resumed = false;
+        MHD_run(s->daemon);
+    } while (s->resumed || connections(s) < before);
     if (MHD_get_timeout(s->daemon, &ms) == MHD_YES) {
         timer_start(s->env, &s->timeout, (uint64_t)ms * MS_IN_US);
     } else {
@@ -112,6 +126,8 @@ static void take_answer(void *ctx, const struct web_answer *answer) {
     if (x->suspended) {
         x->suspended = false;
         MHD_resume_connection(x->connection);
+        x->server->resumed = true;
+        timer_start(x->server->env, &x->server->timeout, 0);
     }
 }
 

@@ -1,0 +1,184 @@
+/* muster trace: the ladder of what just happened in a running Muster. */
+#include "app/command.h"
+#include "app/remote.h"
+#include "app/trace_web.h"
+#include "obs/ladder.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+enum { FOLLOW_WAIT_S = 20, CALL_TIMEOUT_S = 60, FOLLOW_BYTES = 64 << 20 };
+
+struct options {
+    struct remote remote;
+    const char *identity, *output;
+    bool follow, ascii;
+};
+
+static enum error keep(void *ctx, const struct trace_message *m) {
+    trace_record(ctx, m);
+    return OK;
+}
+
+/* Adds what came after *next to the trace. An exit code. */
+static int fetch(const struct options *o, unsigned wait_s, struct trace *trace, uint64_t *next) {
+    char path[96];
+    struct web_reply reply;
+    snprintf(path, sizeof path, "/trace?after=%llu&wait=%u", (unsigned long long)*next, wait_s);
+    int code = remote_call(&o->remote, "GET", path, SPAN_NONE, CALL_TIMEOUT_S, &reply);
+    if (code) {
+        return code;
+    }
+    if (reply.status != 200) {
+        code = remote_refused(&reply);
+    } else {
+        enum error e = trace_web_read(span_of(reply.body, reply.body_n), next, keep, trace);
+        code = e ? command_fail(EXIT_CODE_SYSTEM, "the trace cannot be read: %s", error_text(e))
+                 : EXIT_CODE_OK;
+    }
+    web_reply_free(&reply);
+    return code;
+}
+
+/* The ladder of a trace, of one identity if asked; NULL when memory is out. */
+static struct ladder *draw(const struct options *o, const struct trace *trace) {
+    struct ladder *l = ladder_new();
+    struct ladder_filter filter = {.identity = span_from_cstr(o->identity)};
+    if (!l || ladder_add_trace(l, trace) || (o->identity && ladder_filter(l, &filter))) {
+        ladder_free(l);
+        command_fail(EXIT_CODE_SYSTEM, "out of memory, or too many messages for a ladder");
+        return NULL;
+    }
+    return l;
+}
+
+static unsigned terminal_width(void) {
+    struct winsize size;
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+static int show(const struct options *o, const struct ladder *l) {
+    if (o->output) {
+        enum error e = ladder_write_file(l, o->output);
+        return e ? command_fail(EXIT_CODE_SYSTEM, "%s: %s", o->output, error_text(e))
+                 : EXIT_CODE_OK;
+    }
+    if (ladder_count(l) == 0) {
+        puts(o->identity ? "Nothing about this identity is in the trace."
+                         : "Nothing has happened yet.");
+        return EXIT_CODE_OK;
+    }
+    const char *no_colour = getenv("NO_COLOR");
+    struct ladder_style style = {
+        .width = terminal_width(),
+        .ascii = o->ascii,
+        .colour = isatty(STDOUT_FILENO) && !(no_colour && *no_colour),
+    };
+    ladder_write_text(l, &style, stdout);
+    return EXIT_CODE_OK;
+}
+
+/* One line a message, for those above *since. */
+static void print_new(const struct ladder *l, uint64_t *since) {
+    uint64_t newest = *since;
+    for (size_t i = 0; i < ladder_count(l); i++) {
+        const struct ladder_arrow *a = ladder_at(l, i);
+        if (a->at_us > *since && !a->note.n) {
+            printf("%12.3f s  %-10.*s -> %-10.*s  %.*s  %.*s\n", (double)a->at_us / 1e6,
+                   SPAN_ARG(a->from), SPAN_ARG(a->to), SPAN_ARG(a->label), SPAN_ARG(a->detail));
+            newest = a->at_us > newest ? a->at_us : newest;
+        }
+    }
+    *since = newest;
+    fflush(stdout);
+}
+
+static int follow(const struct options *o, struct trace *trace) {
+    uint64_t next = 0, since = 0;
+    for (;;) {
+        int code = fetch(o, FOLLOW_WAIT_S, trace, &next);
+        if (code) {
+            return code;
+        }
+        struct ladder *l = draw(o, trace);
+        if (!l) {
+            return EXIT_CODE_SYSTEM;
+        }
+        print_new(l, &since);
+        ladder_free(l);
+        if (ferror(stdout)) {
+            return EXIT_CODE_OK; /* whoever read this has gone */
+        }
+    }
+}
+
+static int once(const struct options *o, struct trace *trace) {
+    uint64_t next = 0;
+    int code = fetch(o, 0, trace, &next);
+    if (code) {
+        return code;
+    }
+    struct ladder *l = draw(o, trace);
+    code = l ? show(o, l) : EXIT_CODE_SYSTEM;
+    ladder_free(l);
+    return code;
+}
+
+int cmd_trace(const struct command *self, int argc, char **argv) {
+    struct options o = {0};
+    const struct option_def options[] = {
+        {.name = "identity",
+         .letter = 'i',
+         .value = "ID",
+         .help = "only what concerns this public or private identity, or its user part",
+         .kind = OPTION_TEXT,
+         .out = &o.identity},
+        {.name = "follow",
+         .letter = 'f',
+         .help = "go on, a line for each message as it comes",
+         .kind = OPTION_FLAG,
+         .out = &o.follow},
+        {.name = "output",
+         .letter = 'o',
+         .value = "FILE",
+         .help = "write into FILE; its ending says what: .html, .svg, .pcapng (for\n"
+                 "Wireshark), anything else text",
+         .kind = OPTION_TEXT,
+         .out = &o.output},
+        {.name = "ascii",
+         .help = "no box drawing characters",
+         .kind = OPTION_FLAG,
+         .out = &o.ascii},
+        REMOTE_OPTIONS(&o.remote),
+        {0},
+    };
+    const struct usage usage = {
+        .arguments = "[--identity ID] [--follow | -o FILE]",
+        .text = "Shows the ladder of what just happened in a running Muster: which node sent what\n"
+                "to whom. Keys are masked.",
+        .options = options,
+        .examples = "  muster trace --identity alice.mobile\n"
+                    "  muster trace -o registration.html\n"
+                    "  muster trace --follow",
+    };
+    struct args rest;
+    int code;
+    if (!command_parse(self, &usage, argc, argv, &rest, &code)) {
+        return code;
+    }
+    if (o.follow && o.output) {
+        return command_usage_error(self, "--follow and --output exclude each other");
+    }
+    code = remote_open(&o.remote);
+    struct trace *trace = code ? NULL : trace_new();
+    if (!code && (!trace || trace_enable(trace, FOLLOW_BYTES))) {
+        code = command_fail(EXIT_CODE_SYSTEM, "out of memory");
+    }
+    if (!code) {
+        code = o.follow ? follow(&o, trace) : once(&o, trace);
+    }
+    trace_free(trace);
+    return code;
+}

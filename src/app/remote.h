@@ -1,0 +1,41 @@
+/* How commands reach a running Muster: its web interface, by the options --web or -c. */
+#ifndef MUSTER_APP_REMOTE_H
+#define MUSTER_APP_REMOTE_H
+
+#include "app/command.h"
+#include "base/error.h"
+#include "stack/http/client.h"
+
+/** Where a running Muster listens. Zeroed: 127.0.0.1:8080. */
+struct remote {
+    const char *web;    /* option --web: "127.0.0.1:8080" */
+    const char *config; /* option -c: the file that it was started with */
+    char base[96];      /* "http://127.0.0.1:8080", by remote_open */
+};
+
+/** Rows for a command's table of options. */
+#define REMOTE_OPTIONS(remote)                                                                     \
+    {.name = "web",                                                                                \
+     .value = "ADDRESS",                                                                           \
+     .help = "where the running Muster's web interface is (127.0.0.1:8080)",                       \
+     .kind = OPTION_TEXT,                                                                          \
+     .out = &(remote)->web},                                                                       \
+    {                                                                                              \
+        .name = "config", .letter = 'c', .value = "FILE",                                          \
+        .help = "take its address from the configuration it runs with", .kind = OPTION_TEXT,       \
+        .out = &(remote)->config                                                                   \
+    }
+
+/** Works out the address. An exit code: EXIT_CODE_OK, or after a message another one. */
+MUST_CHECK int remote_open(struct remote *r);
+
+/** Asks for a path (with its query), body as JSON. EXIT_CODE_OK for every HTTP answer; after a
+ * message EXIT_CODE_UNREACHABLE or EXIT_CODE_SYSTEM. */
+MUST_CHECK int remote_call(const struct remote *r, const char *method, const char *path,
+                           struct span body, unsigned timeout_s, struct web_reply *out);
+
+/** Prints what a refusal (status 400 and above) says, as "muster: TEXT", and returns
+ * EXIT_CODE_FAILED. */
+int remote_refused(const struct web_reply *reply);
+
+#endif
