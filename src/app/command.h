@@ -89,6 +89,9 @@ int command_dispatch(const char *prefix, const char *text, const struct command 
 
 /* The commands, each in src/app/cmd_NAME.c. */
 
+/** muster bench: what the core costs and how fast it is. */
+int cmd_bench(const struct command *self, int argc, char **argv);
+
 /** muster run: the nodes that a configuration names. */
 int cmd_run(const struct command *self, int argc, char **argv);
 

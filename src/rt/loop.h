@@ -94,7 +94,7 @@ enum fd_events { FD_READABLE = 1, FD_WRITABLE = 2 };
 /** Calls fn, again and again, while the descriptor is ready for what `events` names. fn may free
  * the watch. An error or hang-up counts as ready for everything that was asked. The descriptor
  * stays the caller's and must be open until fd_watch_free. ERR_NO_MEMORY, ERR_EXISTS for a
- * descriptor that is watched already. */
+ * descriptor that is watched already and not paused. */
 MUST_CHECK enum error loop_fd_watch(struct loop *l, int fd, unsigned events,
                                     void (*fn)(void *ctx, int fd, unsigned events), void *ctx,
                                     struct fd_watch **out);

@@ -51,11 +51,17 @@ static struct end *end_of(struct stream *s) {
     return CONTAINER_OF(s, struct end, base);
 }
 
+/* Who is at the other end, or would be: the listener's owner. */
+static const char *name_there(const struct end *s) {
+    const struct sim_listener *l = s->there ? NULL : sim_listener_at(s->sim, &s->base.remote);
+    return s->there ? s->there->name : l ? l->base.env->name : "";
+}
+
 static const struct sim_faults *faults_of(const struct end *s) {
     static const struct sim_faults none;
     return s->in_process ? &none
-                         : sim_faults_for(s->sim, s->here->name, &s->base.local,
-                                          s->there ? s->there->name : "", &s->base.remote);
+                         : sim_faults_for(s->sim, s->here->name, &s->base.local, name_there(s),
+                                          &s->base.remote);
 }
 
 /* Frees an end that nobody knows any more. */
@@ -505,9 +511,8 @@ enum error sim_listen(struct env *env, const struct addr *local, listener_accept
 }
 
 static bool lies_between(const struct end *s, const char *a, const char *b) {
-    const char *there = s->there ? s->there->name : "";
     return sim_place_matches(a, s->here->name, &s->base.local) &&
-           sim_place_matches(b, there, &s->base.remote);
+           sim_place_matches(b, name_there(s), &s->base.remote);
 }
 
 size_t sim_cut_streams(struct sim *sim, const char *a, const char *b) {

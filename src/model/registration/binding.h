@@ -21,7 +21,7 @@ struct registration_policy {
 struct registration_contact {
     struct span uri;      /* as between < and >; compared as RFC 3261 19.1.4 says */
     struct span instance; /* value of +sip.instance without quotes; empty: none */
-    struct span params;   /* all parameters behind the URI, but expires */
+    struct span params;   /* all parameters behind the URI */
     bool expires_given;   /* it has a parameter expires of its own */
     uint32_t expires_s;   /* that parameter's value; too large values are clipped to 2^32-1 */
     uint32_t reg_id;      /* 0: none */

@@ -21,6 +21,11 @@ struct icscf_config {
     const struct selection_scscf *scscf; /* those that may be chosen */
     size_t n_scscf;
     const struct dns_zone *zone;
+    /** Hosts of the trust domain (ports do not matter); requests from others get 403. Empty: all
+     * are trusted, as behind a firewall. */
+    const struct addr *trusted;
+    size_t n_trusted;
+    uint32_t t1_ms;       /* T1 towards the core; an S-CSCF has 64 of it to answer. 0: 125 */
     uint32_t message_max; /* bytes of a request; 0: 8192 */
     uint32_t pending_max; /* requests under way; further ones get 503. 0: 65,536 */
 };

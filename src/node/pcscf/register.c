@@ -4,9 +4,8 @@
  *
  * Open choices: a home network that does not resolve or answer gives 504; its next address (RFC
  * 3263 4.3) is tried when one fails; a numeric Request-URI names no home network and gives 403. */
+#include "model/registration/request.h"
 #include "node/pcscf/internal.h"
-
-#include "codec/sip/headers.h"
 
 /* A REGISTER under way; lives in the arena of its transaction. */
 struct operation {
@@ -87,16 +86,14 @@ static bool read_contact(struct operation *op, const struct sip_msg *req) {
 /* Identities and contact; what they point to lives as long as the transaction. */
 static const char *read_identities(struct operation *op, const struct sip_msg *req) {
     struct sip_address to, from;
-    if (sip_address_of(req, SIP_H_TO, &to) != OK ||
-        (to.uri.scheme != SIP_URI_SIP && to.uri.scheme != SIP_URI_TEL)) {
+    char text[PCSCF_IDENTITY_MAX];
+    struct buf b = buf_init(text, sizeof text);
+    if (sip_address_of(req, SIP_H_TO, &to) != OK || registration_put_impu(&b, &to.uri) != OK) {
         return "Malformed To";
     }
     if (sip_address_of(req, SIP_H_FROM, &from) != OK) {
         return "Malformed From";
     }
-    char text[PCSCF_IDENTITY_MAX];
-    struct buf b = buf_init(text, sizeof text);
-    sip_uri_put_canonical(&b, &to.uri);
     bool failed = b.overflow;
     op->impu = arena_copy(sip_server_arena(op->up), buf_span(&b), &failed);
     if (failed) {

@@ -8,7 +8,6 @@
 
 #include "rt/env.h"
 #include "stack/diameter/diameter_node.h"
-#include "stack/dns/resolver.h"
 
 struct scscf_config {
     struct span name;   /* Server-Name: "sip:scscf.DOMAIN:6060" */
@@ -18,7 +17,11 @@ struct scscf_config {
     /** Origin-Host, Origin-Realm, and the HSSs as peers with `connect`; the applications are the
      * node's own business. */
     struct diameter_config diameter;
-    struct span hss_realm;         /* Destination-Realm */
+    struct span hss_realm; /* Destination-Realm */
+    /** Hosts of the trust domain (ports do not matter); requests from others get 403. Empty: all
+     * are trusted, as behind a firewall. */
+    const struct addr *trusted;
+    size_t n_trusted;
     uint32_t expires_min_s;        /* 0: 60 */
     uint32_t expires_max_s;        /* 0: 600,000 */
     uint32_t expires_default_s;    /* 0: the maximum */

@@ -1,0 +1,228 @@
+/* muster bench NAME: what the core costs and how fast it is. */
+#include "app/bench.h"
+#include "app/command.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What can be measured. */
+struct bench_kind {
+    const char *name;
+    const char *unit; /* in core_cpu_us_per_UNIT */
+    const char *summary;
+    unsigned roles;       /* nodes of the core */
+    uint64_t outstanding; /* unless said otherwise */
+    enum error (*run)(const struct bench_options *options, const struct bench_core *core,
+                      struct bench_window *out);
+    bool one_by_one; /* people want to see one outstanding as well */
+};
+
+static enum error run_registration(const struct bench_options *options,
+                                   const struct bench_core *core, struct bench_window *out) {
+    return bench_registration(options, core, false, out);
+}
+
+static enum error run_reregistration(const struct bench_options *options,
+                                     const struct bench_core *core, struct bench_window *out) {
+    return bench_registration(options, core, true, out);
+}
+
+enum { ALL_ROLES = (1 << NAMING_ROLES) - 1 };
+
+static const struct bench_kind kinds[] = {
+    {"registration", "registration", "full registrations with AKA: REGISTER, 401, REGISTER, 200",
+     ALL_ROLES, 64, run_registration, false},
+    {"reregistration", "registration", "the same for terminals that are registered", ALL_ROLES, 64,
+     run_reregistration, false},
+    {"cx", "request", "UAR and UAA over one TCP connection to the HSS", 1 << NAMING_HSS, 64,
+     bench_cx, true},
+};
+
+static const struct bench_kind *find_kind(const char *name) {
+    for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+        if (strcmp(kinds[i].name, name) == 0) {
+            return &kinds[i];
+        }
+    }
+    return NULL;
+}
+
+static double per_second(uint64_t n, const struct bench_window *w) {
+    return w->length_us ? (double)n * 1e6 / (double)w->length_us : 0;
+}
+
+static double cpu_each(const struct bench_window *w) {
+    return w->done ? (double)w->cpu_us / (double)w->done : 0;
+}
+
+static double quantile_ms(const struct bench_window *w, unsigned thousandths) {
+    return (double)histogram_quantile(&w->latency_us, thousandths) / 1e3;
+}
+
+static int print_json(const struct bench_kind *kind, const struct bench_options *o,
+                      const struct bench_core *core, const struct bench_window *w, size_t nodes) {
+    char cpu_name[64];
+    snprintf(cpu_name, sizeof cpu_name, "core_cpu_us_per_%s", kind->unit);
+    json_t *j =
+        json_pack("{s:f, s:f, s:I, s:f, s:f, s:f, s:I, s:I, s:I, s:s, s:s, s:s}", "offered_per_s",
+                  per_second(w->offered, w), "done_per_s", per_second(w->done, w), "failed",
+                  (json_int_t)w->failed, cpu_name, cpu_each(w), "p50_ms", quantile_ms(w, 500),
+                  "p99_ms", quantile_ms(w, 990), "core_rss_bytes", (json_int_t)w->rss_bytes,
+                  "users", (json_int_t)o->users, "nodes_per_process", (json_int_t)(nodes / core->n),
+                  "store", core->store, "commit", core->commit, "version", MUSTER_VERSION);
+    if (!j || json_dumpf(j, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6))) {
+        json_decref(j);
+        return command_fail(EXIT_CODE_SYSTEM, "out of memory");
+    }
+    putchar('\n');
+    json_decref(j);
+    return EXIT_CODE_OK;
+}
+
+static void print_text(const struct bench_kind *kind, const struct bench_options *o,
+                       const struct bench_core *core, const struct bench_window *w, size_t nodes) {
+    printf("%s: %.0f a second, %llu failed\n", kind->name, per_second(w->done, w),
+           (unsigned long long)w->failed);
+    printf("  core      %.1f us of CPU for each %s, %.1f MiB resident\n", cpu_each(w), kind->unit,
+           (double)w->rss_bytes / 1048576);
+    printf("  latency   %.2f ms median, %.2f ms at 99 %%\n", quantile_ms(w, 500),
+           quantile_ms(w, 990));
+    printf("  load      %llu users, %llu outstanding, %.0f offered a second, %.0f %% of a CPU to "
+           "make\n",
+           (unsigned long long)o->users, (unsigned long long)o->outstanding,
+           per_second(w->offered, w), 100.0 * (double)w->own_cpu_us / (double)w->length_us);
+    printf("  set-up    %zu nodes in %zu processes, store %s, commits %s, for %llu s\n", nodes,
+           core->n, core->store, core->commit, (unsigned long long)o->seconds);
+}
+
+static void report(const struct bench_kind *kind, const struct bench_options *o,
+                   const struct bench_core *core, const struct bench_window *w, bool json,
+                   int *code) {
+    size_t nodes = (size_t)__builtin_popcount(kind->roles);
+    if (!json) {
+        print_text(kind, o, core, w, nodes);
+    } else if (*code == EXIT_CODE_OK) {
+        *code = print_json(kind, o, core, w, nodes);
+    }
+}
+
+static int measure(const struct bench_kind *kind, struct bench_options *o, bool json) {
+    struct bench_core core = {0};
+    struct bench_window *window = calloc(1, sizeof *window);
+    int code = EXIT_CODE_SYSTEM;
+    if (!window) {
+        return command_fail(EXIT_CODE_SYSTEM, "out of memory");
+    }
+    enum error e = bench_core_start(o, kind->roles, &core);
+    for (bool more = true; more && !e;) {
+        e = kind->run(o, &core, window);
+        if (!e) {
+            code = window->done ? EXIT_CODE_OK : EXIT_CODE_FAILED;
+            report(kind, o, &core, window, json, &code);
+        }
+        more = !json && kind->one_by_one && o->outstanding > 1; /* and one after the other */
+        o->outstanding = 1;
+    }
+    bench_core_stop(&core);
+    free(window);
+    return code;
+}
+
+int cmd_bench(const struct command *self, int argc, char **argv) {
+    struct bench_options o = {.users = 10000, .seconds = 10, .warmup_s = 1};
+    bool json = false;
+    const char *folder = NULL;
+    const struct option_def options[] = {
+        {.name = "users",
+         .value = "N",
+         .help = "subscribers that take turns (10000)",
+         .kind = OPTION_NUMBER,
+         .out = &o.users,
+         .max = 10000000},
+        {.name = "seconds",
+         .value = "S",
+         .help = "how long is measured (10)",
+         .kind = OPTION_NUMBER,
+         .out = &o.seconds,
+         .max = 86400},
+        {.name = "warm-up",
+         .value = "S",
+         .help = "load before that (1)",
+         .kind = OPTION_NUMBER,
+         .out = &o.warmup_s,
+         .max = 86400},
+        {.name = "outstanding",
+         .value = "N",
+         .help = "under way at a time (64; with --rate at most that many, 10000)",
+         .kind = OPTION_NUMBER,
+         .out = &o.outstanding,
+         .max = 1000000},
+        {.name = "rate",
+         .value = "N",
+         .help = "begin N a second, whatever the core takes; latency counts from when\n"
+                 "they were due (as many as the core takes; not for cx)",
+         .kind = OPTION_NUMBER,
+         .out = &o.rate,
+         .max = 10000000},
+        {.name = "split",
+         .help = "a process for each node, with sockets between them",
+         .kind = OPTION_FLAG,
+         .out = &o.split},
+        {.name = "memory",
+         .help = "a store that keeps nothing: what does durability cost?",
+         .kind = OPTION_FLAG,
+         .out = &o.memory},
+        {.name = "folder",
+         .value = "DIR",
+         .help = "for store and logs, on the disk that is to be measured, and kept\n"
+                 "(a new one in $TMPDIR or /var/tmp, removed at the end)",
+         .kind = OPTION_TEXT,
+         .out = &folder},
+        {.name = "json", .help = "print one JSON object", .kind = OPTION_FLAG, .out = &json},
+        {.name = NULL},
+    };
+    const struct usage usage = {
+        .arguments = "NAME [--users N] [--seconds S] [--json]",
+        .text = "Measures a core that it starts for the purpose, in processes of its own: rate,\n"
+                "latency, memory, and the CPU time that the core takes for each. The load is made\n"
+                "by this process and not counted. NAME is\n"
+                "  registration    full registrations with AKA\n"
+                "  reregistration  the same for terminals that are registered\n"
+                "  cx              UAR and UAA over one TCP connection to the HSS",
+        .options = options,
+        .examples = "muster bench registration --users 100000 --seconds 10 --json\n"
+                    "muster bench registration --rate 2000    latency at a given load\n"
+                    "muster bench cx --outstanding 1          one request after the other",
+        .min_args = 1,
+        .max_args = 1,
+    };
+    struct args args;
+    int code;
+    if (!command_parse(self, &usage, argc, argv, &args, &code)) {
+        return code;
+    }
+    const struct bench_kind *kind = find_kind(args.v[0]);
+    if (!kind) {
+        const char *names[COUNT_OF(kinds)];
+        for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+            names[i] = kinds[i].name;
+        }
+        const char *meant = command_suggest(args.v[0], names, COUNT_OF(names));
+        return command_usage_error(self, "there is no benchmark \"%s\"%s%s%s", args.v[0],
+                                   meant ? "; did you mean \"" : "", meant ? meant : "",
+                                   meant ? "\"?" : "");
+    }
+    if (o.users == 0 || o.seconds == 0) {
+        return command_usage_error(self, "--users and --seconds must be at least 1");
+    }
+    if (o.rate && kind->run == bench_cx) {
+        return command_usage_error(self, "--rate is not for cx");
+    }
+    o.name = kind->name;
+    o.folder = folder;
+    if (o.outstanding == 0) {
+        o.outstanding = o.rate ? 10000 : kind->outstanding;
+    }
+    return measure(kind, &o, json);
+}

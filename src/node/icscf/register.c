@@ -1,0 +1,373 @@
+/* REGISTER at the I-CSCF: TS 24.229 5.3.1.2 and 5.3.1.3, TS 29.228 6.1.1.
+ *
+ *     checks -> UAR/UAA -> an S-CSCF by name or capabilities -> its address -> forward
+ *
+ * The request goes on with the S-CSCF's name as Request-URI and as Route. Open choices: an S-CSCF
+ * that does not answer, or answers 3xx or 480, is replaced when the request is not within a
+ * security association (5.3.1.3); if the HSS had named it, the HSS is asked for capabilities first.
+ * UAA with neither a name nor capabilities demands nothing: any S-CSCF will do. */
+#include "model/registration/request.h"
+#include "node/icscf/internal.h"
+#include "spec/cx.h"
+#include "spec/diameter_base.h"
+
+enum { IDENTITY_MAX = 512, NAMES_MAX = 16 };
+
+/* A REGISTER under way; lives in the arena of its transaction. */
+struct operation {
+    struct icscf *i;
+    struct list under_way;
+    struct sip_server *up;
+    struct resolver_query query;
+    struct resolver_answer targets;
+    size_t next; /* of targets */
+    struct span impi, impu, visited;
+    bool removal;   /* DE_REGISTRATION */
+    bool protected; /* integrity-protected="yes" */
+    bool named;     /* the HSS gave a name, not capabilities */
+    struct selection_request wanted;
+    struct span server; /* SIP URI of the chosen S-CSCF */
+    char route[300];
+};
+
+void icscf_look_stopped(struct icscf *i) {
+    if (i->stopping && i->n_pending == 0) {
+        timer_start(i->env, &i->stop_timer, 0);
+    }
+}
+
+static void end_operation(struct operation *op) {
+    resolver_cancel(&op->query);
+    list_remove(&op->under_way);
+    op->i->n_pending--;
+    icscf_look_stopped(op->i);
+}
+
+static void refuse_later(struct operation *op, unsigned status, const char *why, bool retry) {
+    end_operation(op);
+    icscf_refuse(op->i, op->up, status, why, retry);
+}
+
+static void refuse(struct operation *op, unsigned status, const char *why) {
+    refuse_later(op, status, why, false);
+}
+
+static struct span kept_text(struct operation *op, const struct buf *b, bool *failed) {
+    *failed |= b->overflow;
+    return arena_copy(sip_server_arena(op->up), buf_span(b), failed);
+}
+
+/* Identities and visited network, for the UAR; NULL, or what is wrong. */
+static const char *read_identities(struct operation *op, const struct sip_msg *req) {
+    char text[IDENTITY_MAX];
+    bool failed = false;
+    struct sip_address to;
+    struct buf b = buf_init(text, sizeof text);
+    if (sip_address_of(req, SIP_H_TO, &to) != OK || registration_put_impu(&b, &to.uri) != OK) {
+        return "Malformed To";
+    }
+    op->impu = kept_text(op, &b, &failed);
+    struct sip_auth auth = {0};
+    const struct sip_header *h = sip_header(req, SIP_H_AUTHORIZATION);
+    if (h && sip_auth_parse(h->value, &auth) != OK) {
+        return "Malformed Authorization";
+    }
+    op->protected = span_eq_nocase(auth.integrity_protected, SPAN("yes"));
+    b = buf_init(text, sizeof text);
+    if (auth.username.n) {
+        sip_unquote(&b, auth.username);
+    } else {
+        registration_put_derived_impi(&b, &to.uri);
+    }
+    op->impi = kept_text(op, &b, &failed);
+    struct span network, params;
+    if (!sip_has(req, SIP_H_P_VISITED_NETWORK_ID)) {
+        return "Missing P-Visited-Network-ID";
+    }
+    struct sip_list list = sip_list_of(req, SIP_H_P_VISITED_NETWORK_ID);
+    struct span value;
+    if (!sip_list_next(&list, &value) ||
+        sip_visited_network_parse(value, &network, &params) != OK) {
+        return "Malformed P-Visited-Network-ID";
+    }
+    b = buf_init(text, sizeof text);
+    sip_unquote(&b, network);
+    op->visited = kept_text(op, &b, &failed);
+    return failed ? "Identity too long" : NULL;
+}
+
+static void ask_hss(struct operation *op, bool capabilities);
+static void choose(struct operation *op);
+static void forward(struct operation *op);
+
+/* The chosen S-CSCF did not answer, or sent us away: 5.3.1.3. */
+static void choose_another(struct operation *op) {
+    struct icscf *i = op->i;
+    if (op->next < op->targets.n) {
+        forward(op);
+        return;
+    }
+    if (op->protected) {
+        refuse(op, 504, "S-CSCF does not answer");
+        return;
+    }
+    int index = selection_by_name(i->config.scscf, i->config.n_scscf, op->server);
+    if (index >= 0) {
+        op->wanted.tried |= UINT64_C(1) << index;
+    }
+    LOG(&i->env->log, LOG_WARNING, "S-CSCF does not answer, choosing another",
+        LOG_SPAN("scscf", op->server), LOG_SPAN("impi", op->impi));
+    i->counters.reselected++;
+    if (op->named) {
+        ask_hss(op, true);
+    } else {
+        choose(op);
+    }
+}
+
+static enum sip_proxy_verdict on_response(void *ctx, struct sip_proxy *proxy, struct sip_server *up,
+                                          const struct sip_msg *response, struct sip_edits *edits) {
+    struct operation *op = (struct operation *)ctx;
+    (void)proxy;
+    (void)up;
+    (void)edits;
+    if (response->status < 200) {
+        return SIP_PROXY_RELAY;
+    }
+    bool sent_away = response->status / 100 == 3 || response->status == 480;
+    if (sent_away && !op->protected) {
+        op->next = op->targets.n;
+        choose_another(op);
+        return SIP_PROXY_TAKEN;
+    }
+    end_operation(op);
+    return SIP_PROXY_RELAY;
+}
+
+static enum sip_proxy_verdict on_failed(void *ctx, struct sip_proxy *proxy, struct sip_server *up,
+                                        enum error why) {
+    (void)proxy;
+    (void)up;
+    (void)why;
+    choose_another((struct operation *)ctx);
+    return SIP_PROXY_TAKEN;
+}
+
+static const struct sip_proxy_handler proxy_handler = {on_response, on_failed, NULL};
+
+static void forward(struct operation *op) {
+    struct buf b = buf_init(op->route, sizeof op->route);
+    buf_char(&b, '<');
+    buf_put(&b, op->server);
+    buf_cstr(&b, ";lr>");
+    if (b.overflow) {
+        refuse(op, 500, "Name of the S-CSCF too long");
+        return;
+    }
+    struct sip_forward f = {.to = op->targets.targets[op->next++].addr, .uri = op->server};
+    sip_edit_replace(&f.edits, SIP_H_ROUTE, buf_span(&b));
+    enum error e = sip_proxy_forward(op->up, &f, &proxy_handler, op, NULL);
+    if (e == OK) {
+        op->i->counters.forwarded++;
+    } else if (e == ERR_REFUSED) {
+        end_operation(op);
+    } else {
+        refuse_later(op,
+                     e == ERR_BUSY      ? 503
+                     : e == ERR_TOO_BIG ? 513
+                                        : 500,
+                     error_text(e), e == ERR_BUSY);
+    }
+}
+
+static void resolved(struct operation *op, enum error e, const struct resolver_answer *answer) {
+    if (e != OK) {
+        op->targets.n = op->next = 0;
+        choose_another(op);
+        return;
+    }
+    op->targets = *answer;
+    op->next = 0;
+    forward(op);
+}
+
+static void on_resolved(struct resolver_query *query, enum error e,
+                        const struct resolver_answer *answer) {
+    resolved(CONTAINER_OF(query, struct operation, query), e, answer);
+}
+
+static void go_to(struct operation *op, struct span server) {
+    bool failed = false;
+    struct sip_uri uri;
+    op->server = arena_copy(sip_server_arena(op->up), server, &failed);
+    if (failed || sip_uri_parse(op->server, &uri) != OK || !uri.host.n) {
+        refuse(op, 500, "Name of the S-CSCF is no SIP URI");
+        return;
+    }
+    struct resolver_name name = {.host = uri.host, .port = uri.port};
+    struct resolver_answer answer;
+    enum error e = resolver_cached(op->i->resolver, &name, &answer);
+    if (e == ERR_INCOMPLETE) {
+        e = resolver_find(op->i->resolver, &name, &op->query, on_resolved);
+        if (e == OK) {
+            return;
+        }
+    }
+    resolved(op, e, &answer);
+}
+
+/* By capabilities. */
+static void choose(struct operation *op) {
+    struct icscf *i = op->i;
+    env_random(i->env, &op->wanted.lot, sizeof op->wanted.lot);
+    int index = selection_choose(i->config.scscf, i->config.n_scscf, &op->wanted);
+    if (index >= 0) {
+        go_to(op, i->config.scscf[index].name);
+    } else if (op->wanted.tried) {
+        refuse(op, 504, "No S-CSCF answers");
+    } else {
+        i->counters.none_capable++;
+        refuse(op, 600, "No S-CSCF has the capabilities"); /* 5.3.1.2 */
+    }
+}
+
+/* Keeps what the UAA demands beyond the answer's lifetime: the arrays are in the arena already. */
+static void keep_capabilities(struct operation *op, const struct cx_server_capabilities *c) {
+    uint64_t tried = op->wanted.tried;
+    op->wanted = (struct selection_request){.tried = tried};
+    if (!c) {
+        return;
+    }
+    op->wanted.mandatory = c->mandatory_capability;
+    op->wanted.n_mandatory = c->n_mandatory_capability;
+    op->wanted.optional = c->optional_capability;
+    op->wanted.n_optional = c->n_optional_capability;
+    struct span *names =
+        (struct span *)arena_alloc(sip_server_arena(op->up), NAMES_MAX * sizeof *names);
+    bool failed = !names;
+    size_t n = c->n_server_name < NAMES_MAX ? c->n_server_name : NAMES_MAX;
+    for (size_t k = 0; !failed && k < n; k++) {
+        names[k] = arena_copy(sip_server_arena(op->up), c->server_name[k], &failed);
+    }
+    op->wanted.names = names;
+    op->wanted.n_names = failed ? 0 : n;
+}
+
+static const struct refusal {
+    struct diameter_result result;
+    unsigned status;
+    const char *why;
+} refusals[] = {
+    {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_USER_UNKNOWN}, 403, "User unknown"},
+    {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_IDENTITIES_DONT_MATCH}, 403, "Identities do not match"},
+    {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_ROAMING_NOT_ALLOWED}, 403, "Roaming not allowed"},
+    {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_IDENTITY_NOT_REGISTERED}, 403, "Not registered"},
+    {{0, DIAMETER_AUTHORIZATION_REJECTED}, 403, "Registration not authorised"},
+};
+
+/* 5.3.1.3: a negative answer gives 403; an HSS that cannot answer 480. */
+static void hss_refused(struct operation *op, struct diameter_result result) {
+    op->i->counters.hss_failed++;
+    for (size_t k = 0; k < COUNT_OF(refusals); k++) {
+        if (refusals[k].result.vendor == result.vendor && refusals[k].result.code == result.code) {
+            refuse(op, refusals[k].status, refusals[k].why);
+            return;
+        }
+    }
+    bool passing = result.vendor == 0 && (result.code / 1000 == 3 || result.code / 1000 == 4 ||
+                                          result.code == DIAMETER_UNABLE_TO_COMPLY ||
+                                          result.code == DIAMETER_RESOURCES_EXCEEDED);
+    const char *name = diameter_result_name(result);
+    refuse_later(op, passing ? 480 : 403, name ? name : "HSS refused", passing);
+}
+
+static void on_uaa(void *ctx, const struct diameter_msg *msg) {
+    struct operation *op = (struct operation *)ctx;
+    if (!diameter_result_is_success(msg->result)) {
+        hss_refused(op, msg->result);
+        return;
+    }
+    struct cx_uaa uaa;
+    struct diameter_fault fault;
+    if (cx_uaa_decode(sip_server_arena(op->up), msg, &uaa, &fault) != OK) {
+        LOG(&op->i->env->log, LOG_WARNING, "UAA unreadable", LOG_CSTR("why", fault.text));
+        op->i->counters.hss_failed++;
+        refuse_later(op, 480, "HSS answered what cannot be read", true);
+        return;
+    }
+    keep_capabilities(op, uaa.server_capabilities);
+    op->named = uaa.server_name.n > 0;
+    if (op->named && !op->wanted.tried) {
+        go_to(op, uaa.server_name);
+    } else {
+        choose(op);
+    }
+}
+
+static void on_no_uaa(void *ctx, enum error why) {
+    struct operation *op = (struct operation *)ctx;
+    op->i->counters.hss_failed++;
+    LOG(&op->i->env->log, LOG_WARNING, "no UAA", LOG_CSTR("error", error_text(why)));
+    refuse_later(op, 480, "HSS does not answer", true);
+}
+
+static const struct diameter_answer_handler uaa_handler = {on_uaa, on_no_uaa};
+
+static void ask_hss(struct operation *op, bool capabilities) {
+    struct icscf *i = op->i;
+    struct diameter_route route = {.application = CX_APPLICATION,
+                                   .command = CX_COMMAND_USER_AUTHORIZATION,
+                                   .realm = i->config.hss_realm};
+    struct cx_uar uar = {.user_name = op->impi,
+                         .public_identity = op->impu,
+                         .visited_network_identifier = op->visited,
+                         .has_user_authorization_type = true};
+    uar.user_authorization_type = capabilities
+                                      ? CX_USER_AUTHORIZATION_TYPE_REGISTRATION_AND_CAPABILITIES
+                                  : op->removal ? CX_USER_AUTHORIZATION_TYPE_DE_REGISTRATION
+                                                : CX_USER_AUTHORIZATION_TYPE_REGISTRATION;
+    struct diameter_builder *b = diameter_request_begin(i->diameter, &route);
+    if (!b) {
+        on_no_uaa(op, ERR_NO_MEMORY);
+        return;
+    }
+    cx_uar_encode(b, &uar);
+    enum error e = diameter_request_send(i->diameter, &uaa_handler, op, NULL);
+    if (e != OK) {
+        on_no_uaa(op, e);
+        return;
+    }
+    i->counters.uar++;
+}
+
+void icscf_register(struct icscf *i, struct sip_server *up, const struct sip_msg *req) {
+    i->counters.registers++;
+    if (!sip_proxy_may_forward(up)) {
+        i->counters.refused++;
+        return;
+    }
+    if (i->n_pending >= i->config.pending_max) {
+        icscf_refuse(i, up, 503, "Too many requests under way", true);
+        return;
+    }
+    struct operation *op = ARENA_NEW(sip_server_arena(up), struct operation);
+    if (!op) {
+        icscf_refuse(i, up, 500, "Out of memory", false);
+        return;
+    }
+    op->i = i;
+    op->up = up;
+    list_insert(&i->pending, &op->under_way);
+    i->n_pending++;
+    const char *why = read_identities(op, req);
+    struct registration_reading reading;
+    if (!why && registration_read(req, &reading) != OK) {
+        why = "Malformed Contact";
+    }
+    if (why) {
+        refuse(op, 400, why);
+        return;
+    }
+    op->removal = registration_is_removal(&reading.request);
+    ask_hss(op, false);
+}

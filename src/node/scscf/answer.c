@@ -1,0 +1,117 @@
+/* What the S-CSCF answers to a REGISTER: TS 24.229 5.4.1.2.1 (401), 5.4.1.2.2F (200), RFC 3310,
+ * RFC 3327, RFC 3608, RFC 7315. */
+#include "model/aka/nonce.h"
+#include "node/scscf/internal.h"
+
+void scscf_refuse(struct scscf *s, struct sip_server *up, unsigned status, const char *why,
+                  uint32_t retry_after_s) {
+    const struct sip_msg *req = sip_server_request(up);
+    s->counters.refused++;
+    LOG(&s->env->log, LOG_NOTICE, "request refused", LOG_SPAN("method", req->method_name),
+        LOG_U64("status", status), LOG_CSTR("why", why), LOG_SPAN("to", sip_value(req, SIP_H_TO)));
+    struct buf *b = sip_reply_begin(up, status, SPAN_NONE);
+    if (status == 423) {
+        sip_put_number(b, SIP_H_MIN_EXPIRES, s->bindings_policy.expires_min_s);
+    }
+    if (retry_after_s) {
+        sip_put_number(b, SIP_H_RETRY_AFTER, retry_after_s);
+    }
+    sip_put_begin(b, SIP_H_WARNING);
+    buf_cstr(b, "399 ");
+    buf_put(b, s->config.host);
+    buf_char(b, ' ');
+    sip_put_quoted(b, span_from_cstr(why));
+    sip_put_end(b);
+    sip_reply_send(up, SPAN_NONE);
+}
+
+/* The request's P-Charging-Vector, with the home network as the other end. */
+static void put_charging_vector(struct buf *b, const struct scscf *s, const struct sip_msg *req) {
+    struct span vector = sip_value(req, SIP_H_P_CHARGING_VECTOR);
+    if (vector.n) {
+        sip_put_begin(b, SIP_H_P_CHARGING_VECTOR);
+        buf_put(b, vector);
+        buf_cstr(b, ";term-ioi=");
+        sip_put_quoted(b, s->config.realm);
+        sip_put_end(b);
+    }
+}
+
+void scscf_answer_challenge(struct operation *op, const uint8_t rand_autn[32], struct span ck,
+                            struct span ik) {
+    struct scscf *s = op->s;
+    struct sip_server *up = op->up;
+    scscf_operation_end(op);
+    struct buf *b = sip_reply_begin(up, 401, SPAN_NONE);
+    sip_put_begin(b, SIP_H_WWW_AUTHENTICATE);
+    buf_cstr(b, "Digest realm=");
+    sip_put_quoted(b, s->config.realm);
+    buf_cstr(b, ", nonce=\"");
+    nonce_put(b, rand_autn, rand_autn + 16, SPAN_NONE);
+    buf_cstr(b, "\", algorithm=AKAv1-MD5, ck=\"");
+    buf_hex(b, ck.p, ck.n);
+    buf_cstr(b, "\", ik=\"");
+    buf_hex(b, ik.p, ik.n);
+    buf_cstr(b, "\", qop=\"auth\"");
+    sip_put_end(b);
+    put_charging_vector(b, s, sip_server_request(up));
+    sip_reply_send(up, SPAN_NONE);
+}
+
+static void put_contacts(struct buf *b, const struct scscf *s, struct reg_set *set) {
+    uint64_t now = env_now_us(s->env);
+    LIST_EACH(&set->bindings, binding, struct binding, in_set) {
+        uint64_t due = binding->expiry.due_us;
+        uint64_t left_s = due > now ? (due - now + SEC_IN_US / 2) / SEC_IN_US : 0;
+        sip_put_begin(b, SIP_H_CONTACT);
+        buf_char(b, '<');
+        buf_put(b, binding_text(binding, BINDING_CONTACT));
+        buf_char(b, '>');
+        buf_put(b, binding_text(binding, BINDING_PARAMS));
+        buf_cstr(b, ";expires=");
+        buf_u64(b, left_s ? left_s : 1);
+        sip_put_end(b);
+    }
+}
+
+/* Is the P-CSCF in the home network? Only then it may know charging functions (5.4.1.2.2F). */
+static bool visits_home(const struct scscf *s, const struct sip_msg *req) {
+    struct span network, params;
+    return sip_has(req, SIP_H_P_VISITED_NETWORK_ID) &&
+           sip_visited_network_parse(sip_value(req, SIP_H_P_VISITED_NETWORK_ID), &network,
+                                     &params) == OK &&
+           span_eq_nocase(network, s->config.realm);
+}
+
+static bool has_flow(const struct operation *op) {
+    const struct registration_request *r = &op->reading.request;
+    for (size_t i = 0; i < r->n_contacts; i++) {
+        if (r->contacts[i].reg_id && r->contacts[i].instance.n) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void scscf_answer_ok(struct operation *op, struct reg_set *set) {
+    struct scscf *s = op->s;
+    struct sip_server *up = op->up;
+    const struct sip_msg *req = sip_server_request(up);
+    bool outbound = has_flow(op);
+    scscf_operation_end(op);
+    struct buf *b = sip_reply_begin(up, 200, SPAN_NONE);
+    sip_copy(b, req, SIP_H_PATH);
+    if (set) {
+        put_contacts(b, s, set);
+        sip_put(b, SIP_H_SERVICE_ROUTE, span_from_cstr(s->service_route));
+        sip_put(b, SIP_H_P_ASSOCIATED_URI, set->associated);
+        if (set->charging.n && visits_home(s, req)) {
+            sip_put(b, SIP_H_P_CHARGING_FUNCTION_ADDRESSES, set->charging);
+        }
+        if (outbound) {
+            sip_put(b, SIP_H_REQUIRE, SPAN("outbound"));
+        }
+    }
+    put_charging_vector(b, s, req);
+    sip_reply_send(up, SPAN_NONE);
+}

@@ -1,0 +1,292 @@
+/* The S-CSCF's side of Cx: TS 29.228 6.1.2 (SAR), 6.3 (MAR), 6.1.3 (RTR), 6.6.1 (PPR).
+ *
+ * Choices: one vector per MAR; results that the clauses of TS 24.229 do not map give 403 when the
+ * HSS judged the user, 500 when it judged us, 504 when it could not be asked. */
+#include "node/scscf/internal.h"
+
+static const struct mapping {
+    struct diameter_result result;
+    unsigned status;
+    uint32_t retry_after_s;
+    const char *why;
+} mappings[] = {
+    {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_USER_UNKNOWN}, 403, 0, "User unknown"},
+    {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_IDENTITIES_DONT_MATCH},
+     403,
+     0,
+     "Identities do not match"},
+    {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_IDENTITY_NOT_REGISTERED},
+     403,
+     0,
+     "Identity is not registered at the HSS"},
+    {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_ROAMING_NOT_ALLOWED}, 403, 0, "Roaming not allowed"},
+    {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_IDENTITY_ALREADY_REGISTERED},
+     500,
+     5,
+     "Another S-CSCF serves the identity"},
+    {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_AUTH_SCHEME_NOT_SUPPORTED},
+     403,
+     0,
+     "Authentication scheme not supported"},
+    {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_IN_ASSIGNMENT_TYPE},
+     500,
+     5,
+     "Assignment type does not fit the HSS's state"},
+    {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_TOO_MUCH_DATA}, 500, 0, "Too much user data"},
+    {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_NOT_SUPPORTED_USER_DATA},
+     500,
+     0,
+     "User data not supported"},
+    {{0, DIAMETER_AUTHORIZATION_REJECTED}, 403, 0, "Not authorised"},
+    {{0, DIAMETER_UNABLE_TO_COMPLY}, 500, 5, "HSS unable to comply"},
+    {{0, DIAMETER_UNABLE_TO_DELIVER}, 504, 5, "HSS not reachable"},
+    {{0, DIAMETER_TOO_BUSY}, 504, 5, "HSS too busy"},
+};
+
+static void refused(struct operation *op, struct diameter_result result) {
+    op->s->counters.hss_failed++;
+    for (size_t i = 0; i < COUNT_OF(mappings); i++) {
+        if (mappings[i].result.vendor == result.vendor && mappings[i].result.code == result.code) {
+            scscf_operation_refuse(op, mappings[i].status, mappings[i].why,
+                                   mappings[i].retry_after_s);
+            return;
+        }
+    }
+    const char *name = diameter_result_name(result);
+    scscf_operation_refuse(op, result.code / 1000 == 3 ? 504 : 500, name ? name : "HSS refused", 0);
+}
+
+static void not_answered(void *ctx, enum error why) {
+    struct operation *op = (struct operation *)ctx;
+    op->s->counters.hss_failed++;
+    LOG(&op->s->env->log, LOG_WARNING, "no answer of the HSS", LOG_CSTR("error", error_text(why)),
+        LOG_SPAN("impi", op->impi));
+    scscf_operation_refuse(op, 504, "HSS does not answer", 5);
+}
+
+static struct diameter_builder *begin(struct scscf *s, uint32_t command) {
+    struct diameter_route route = {
+        .application = CX_APPLICATION, .command = command, .realm = s->config.hss_realm};
+    return diameter_request_begin(s->diameter, &route);
+}
+
+static void send_for(struct operation *op, const struct diameter_answer_handler *handler) {
+    enum error e = diameter_request_send(op->s->diameter, handler, op, NULL);
+    if (e != OK) {
+        not_answered(op, e);
+    }
+}
+
+/* MAR */
+
+static void on_maa(void *ctx, const struct diameter_msg *msg) {
+    struct operation *op = (struct operation *)ctx;
+    struct cx_maa maa;
+    struct diameter_fault fault;
+    if (!diameter_result_is_success(msg->result)) {
+        refused(op, msg->result);
+    } else if (cx_maa_decode(sip_server_arena(op->up), msg, &maa, &fault) != OK) {
+        op->s->counters.hss_failed++;
+        scscf_operation_refuse(op, 500, fault.text, 0);
+    } else if (maa.n_sip_auth_data_item == 0) {
+        op->s->counters.hss_failed++;
+        scscf_operation_refuse(op, 500, "The HSS sent no AKA vector", 0);
+    } else {
+        op->vector = &maa.sip_auth_data_item[0];
+        scscf_operation_event(op, EVENT_VECTOR);
+    }
+}
+
+static const struct diameter_answer_handler maa_handler = {on_maa, not_answered};
+
+void scscf_ask_vector(struct operation *op) {
+    struct scscf *s = op->s;
+    struct cx_mar mar = {.user_name = op->impi,
+                         .public_identity = op->impu,
+                         .sip_number_auth_items = 1,
+                         .server_name = s->config.name};
+    mar.sip_auth_data_item.sip_authentication_scheme = SPAN("Digest-AKAv1-MD5");
+    if (op->resync) {
+        mar.sip_auth_data_item.sip_authorization = span_of(op->rand_auts, sizeof op->rand_auts);
+    }
+    struct diameter_builder *b = begin(s, CX_COMMAND_MULTIMEDIA_AUTH);
+    if (!b) {
+        not_answered(op, ERR_NO_MEMORY);
+        return;
+    }
+    cx_mar_encode(b, &mar);
+    s->counters.mar++;
+    send_for(op, &maa_handler);
+}
+
+/* SAR */
+
+static void put_sar(struct scscf *s, struct diameter_builder *b, struct span impi, struct span impu,
+                    enum cx_server_assignment_type type, bool data_available) {
+    struct cx_sar sar = {.user_name = impi,
+                         .public_identity = &impu,
+                         .n_public_identity = 1,
+                         .server_name = s->config.name,
+                         .server_assignment_type = type};
+    sar.user_data_already_available =
+        data_available ? CX_USER_DATA_ALREADY_AVAILABLE_USER_DATA_ALREADY_AVAILABLE
+                       : CX_USER_DATA_ALREADY_AVAILABLE_USER_DATA_NOT_AVAILABLE;
+    cx_sar_encode(b, &sar);
+    s->counters.sar++;
+}
+
+static void on_saa(void *ctx, const struct diameter_msg *msg) {
+    struct operation *op = (struct operation *)ctx;
+    struct cx_saa saa;
+    struct diameter_fault fault;
+    bool leaves = op->assignment == CX_SERVER_ASSIGNMENT_TYPE_USER_DEREGISTRATION;
+    if (!diameter_result_is_success(msg->result)) {
+        if (!leaves) {
+            refused(op, msg->result);
+            return;
+        }
+        const char *name = diameter_result_name(msg->result);
+        op->s->counters.hss_failed++;
+        LOG(&op->s->env->log, LOG_WARNING, "HSS refused a de-registration",
+            LOG_SPAN("impi", op->impi), LOG_CSTR("result", name ? name : "unknown"));
+    } else if (cx_saa_decode(sip_server_arena(op->up), msg, &saa, &fault) != OK) {
+        op->s->counters.hss_failed++;
+        scscf_operation_refuse(op, 500, fault.text, 0);
+        return;
+    } else {
+        op->saa = &saa;
+    }
+    scscf_operation_event(op, EVENT_ASSIGNED);
+}
+
+static const struct diameter_answer_handler saa_handler = {on_saa, not_answered};
+
+void scscf_assign(struct operation *op, bool data_available) {
+    struct diameter_builder *b = begin(op->s, CX_COMMAND_SERVER_ASSIGNMENT);
+    if (!b) {
+        not_answered(op, ERR_NO_MEMORY);
+        return;
+    }
+    put_sar(op->s, b, op->impi, op->impu, op->assignment, data_available);
+    send_for(op, &saa_handler);
+}
+
+static void on_notified(void *ctx, const struct diameter_msg *msg) {
+    struct scscf *s = (struct scscf *)ctx;
+    if (!diameter_result_is_success(msg->result)) {
+        const char *name = diameter_result_name(msg->result);
+        s->counters.hss_failed++;
+        LOG(&s->env->log, LOG_NOTICE, "HSS refused a SAR", LOG_CSTR("result", name ? name : "?"),
+            LOG_SPAN("session", msg->session_id));
+    }
+}
+
+static void on_not_notified(void *ctx, enum error why) {
+    struct scscf *s = (struct scscf *)ctx;
+    s->counters.hss_failed++;
+    LOG(&s->env->log, LOG_WARNING, "HSS does not know of a de-registration",
+        LOG_CSTR("error", error_text(why)));
+}
+
+static const struct diameter_answer_handler notify_handler = {on_notified, on_not_notified};
+
+void scscf_notify_hss(struct scscf *s, struct span impi, struct span impu,
+                      enum cx_server_assignment_type type) {
+    struct diameter_builder *b = begin(s, CX_COMMAND_SERVER_ASSIGNMENT);
+    if (!b) {
+        on_not_notified(s, ERR_NO_MEMORY);
+        return;
+    }
+    put_sar(s, b, impi, impu, type, false);
+    enum error e = diameter_request_send(s->diameter, &notify_handler, s, NULL);
+    if (e != OK) {
+        on_not_notified(s, e);
+    }
+}
+
+/* RTR: registrations end. NOTIFYs to subscribers follow with the reg-event package. */
+static void on_rtr(struct scscf *s, struct diameter_request *rq, const struct diameter_msg *msg) {
+    struct cx_rtr rtr;
+    struct diameter_fault fault;
+    if (cx_rtr_decode(diameter_request_arena(rq), msg, &rtr, &fault) != OK) {
+        diameter_answer_fault(rq, &fault);
+        return;
+    }
+    size_t removed = scscf_remove(s, rtr.user_name, rtr.public_identity, rtr.n_public_identity);
+    for (size_t i = 0; rtr.associated_identities && i < rtr.associated_identities->n_user_name;
+         i++) {
+        removed += scscf_remove(s, rtr.associated_identities->user_name[i], rtr.public_identity,
+                                rtr.n_public_identity);
+    }
+    s->counters.terminated += removed;
+    LOG(&s->env->log, LOG_NOTICE, "registration terminated by the HSS",
+        LOG_SPAN("impi", rtr.user_name), LOG_U64("bindings", removed),
+        LOG_U64("reason", rtr.deregistration_reason.reason_code));
+    diameter_answer_result(rq, DIAMETER_RESULT(DIAMETER_SUCCESS));
+}
+
+/* Charging functions of every set that a private identity is bound to (TS 29.228 6.6.1). */
+static size_t push_charging(struct scscf *s, struct span impi,
+                            const struct cx_charging_information *charging) {
+    size_t n = 0;
+    for (struct htab_node *node = htab_first(&s->bindings, hash_bytes(impi)); node;
+         node = htab_next(node)) {
+        struct binding *b = CONTAINER_OF(node, struct binding, node);
+        if (span_eq(binding_text(b, BINDING_IMPI), impi)) {
+            n += !charging || scscf_set_charging(b->set, charging) == OK;
+        }
+    }
+    return n;
+}
+
+/* The profile of a set that is registered here. */
+static struct diameter_result push_profile(struct scscf *s, struct arena *arena,
+                                           const struct cx_ppr *ppr) {
+    struct userdata *data;
+    struct reg_set *set = NULL;
+    if (userdata_read(ppr->user_data, arena, &data) != OK) {
+        return DIAMETER_3GPP_RESULT(DIAMETER_ERROR_NOT_SUPPORTED_USER_DATA);
+    }
+    for (size_t p = 0; !set && p < data->n_profiles; p++) {
+        for (size_t i = 0; !set && i < data->profiles[p].n_identities; i++) {
+            set = scscf_set_of(s, data->profiles[p].identities[i].identity);
+        }
+    }
+    if (!set) {
+        return DIAMETER_3GPP_RESULT(DIAMETER_ERROR_USER_UNKNOWN);
+    }
+    return scscf_set_put(s, data, ppr->charging_information, &set) == OK
+               ? DIAMETER_RESULT(DIAMETER_SUCCESS)
+               : DIAMETER_RESULT(DIAMETER_UNABLE_TO_COMPLY);
+}
+
+static void on_ppr(struct scscf *s, struct diameter_request *rq, const struct diameter_msg *msg) {
+    struct cx_ppr ppr;
+    struct diameter_fault fault;
+    if (cx_ppr_decode(diameter_request_arena(rq), msg, &ppr, &fault) != OK) {
+        diameter_answer_fault(rq, &fault);
+        return;
+    }
+    struct diameter_result result = DIAMETER_RESULT(DIAMETER_SUCCESS);
+    if (push_charging(s, ppr.user_name, ppr.charging_information) == 0) {
+        result = DIAMETER_3GPP_RESULT(DIAMETER_ERROR_USER_UNKNOWN);
+    } else if (ppr.user_data.p) {
+        result = push_profile(s, diameter_request_arena(rq), &ppr);
+    }
+    diameter_answer_result(rq, result);
+}
+
+void scscf_diameter_request(void *ctx, struct diameter_request *rq,
+                            const struct diameter_msg *msg) {
+    struct scscf *s = (struct scscf *)ctx;
+    if (msg->application == CX_APPLICATION && msg->command == CX_COMMAND_REGISTRATION_TERMINATION) {
+        on_rtr(s, rq, msg);
+    } else if (msg->application == CX_APPLICATION && msg->command == CX_COMMAND_PUSH_PROFILE) {
+        on_ppr(s, rq, msg);
+    } else {
+        struct diameter_fault fault;
+        diameter_fault_set(&fault, DIAMETER_COMMAND_UNSUPPORTED, SPAN_NONE,
+                           "an S-CSCF takes RTR and PPR");
+        diameter_answer_fault(rq, &fault);
+    }
+}

@@ -1,0 +1,271 @@
+/* What the files of this folder share.
+ *
+ *     scscf.c     life of the node, dispatch, views
+ *     register.c  one REGISTER from its arrival to its answer: the state machine
+ *     auth.c      challenges that wait for their answer
+ *     sets.c      implicit registration sets and the bindings on them
+ *     cx.c        MAR, SAR; RTR, PPR
+ *     answer.c    the answers: 200, 401, refusals */
+#ifndef MUSTER_NODE_SCSCF_INTERNAL_H
+#define MUSTER_NODE_SCSCF_INTERNAL_H
+
+#include "base/htab.h"
+#include "codec/userdata/userdata.h"
+#include "crypto/digest.h"
+#include "model/registration/challenge.h"
+#include "model/registration/request.h"
+#include "node/scscf/scscf.h"
+#include "spec/cx.h"
+#include "spec/diameter_base.h"
+#include "stack/sip/sip_stack.h"
+
+enum { SCSCF_IDENTITY_MAX = 512, SCSCF_RES_MAX = 16, SCSCF_AUTS_AUTHORIZATION = 30 };
+
+struct scscf {
+    struct env *env;
+    struct scscf_config config;
+    struct registration_policy bindings_policy;
+    struct challenge_policy challenge_policy;
+    struct sip_stack *stack;
+    struct diameter *diameter;
+    struct digest digest;
+    struct htab identities;      /* struct identity by public identity */
+    struct htab bindings;        /* struct binding by private identity */
+    struct htab authentications; /* struct authentication by private identity */
+    size_t n_sets, n_challenges;
+    struct list operations; /* REGISTERs under way */
+    size_t n_operations;
+    struct timer stop_timer; /* the requests under way have until then */
+    void (*stop_done)(void *ctx);
+    void *stop_ctx;
+    bool stopping, diameter_stopping;
+    char sent_by[300];
+    char service_route[320];
+    struct scscf_counters counters;
+};
+
+/* sets.c */
+
+/* A public identity of a set. */
+struct identity {
+    struct htab_node node;
+    struct reg_set *set;
+    struct span impu; /* canonical; in the set's text */
+    bool barred;
+};
+
+/* An implicit registration set that is registered here. One block: identities, then text. */
+struct reg_set {
+    struct scscf *s;
+    struct list bindings;
+    uint32_t busy;          /* REGISTERs of it that wait for the HSS: nothing expires meanwhile */
+    uint32_t n_identities;  /* the default one is the first */
+    struct span associated; /* value of P-Associated-URI */
+    struct span charging;   /* value of P-Charging-Function-Addresses; empty: none */
+    struct identity identities[];
+};
+
+enum binding_text {
+    BINDING_IMPI,
+    BINDING_CONTACT,
+    BINDING_PARAMS, /* of the contact, but expires: ";q=0.5;..." */
+    BINDING_PATH,   /* values of Path, joined by ", " */
+    BINDING_CALL_ID,
+    BINDING_INSTANCE,
+    BINDING_TEXTS
+};
+
+/* A contact bound to a set by a private identity. One block: the texts stand behind it. */
+struct binding {
+    struct htab_node node; /* by private identity */
+    struct list in_set;
+    struct reg_set *set;
+    struct timer expiry;
+    uint32_t cseq, reg_id;
+    uint16_t n[BINDING_TEXTS];
+    char text[];
+};
+
+/** One of a binding's texts. */
+struct span binding_text(const struct binding *b, enum binding_text which);
+
+/** The set that a public identity (canonical) belongs to, if it is registered here; else NULL. */
+struct reg_set *scscf_set_of(const struct scscf *s, struct span impu);
+
+/** Makes a set of what the HSS sent, or renews the one that stands, with its bindings.
+ * ERR_NOT_FOUND: all identities are barred; ERR_MALFORMED: an identity is no URI; ERR_NO_MEMORY. */
+MUST_CHECK enum error scscf_set_put(struct scscf *s, const struct userdata *data,
+                                    const struct cx_charging_information *charging,
+                                    struct reg_set **out);
+
+/** Renews the charging functions of a set. The set may move. ERR_NO_MEMORY. */
+MUST_CHECK enum error scscf_set_charging(struct reg_set *set,
+                                         const struct cx_charging_information *charging);
+
+/** The bindings of a private identity on a set, at most REGISTRATION_CONTACTS_MAX. set may be NULL.
+ */
+size_t scscf_bindings_of(struct reg_set *set, struct span impi,
+                         struct binding *out[REGISTRATION_CONTACTS_MAX]);
+
+struct binding_news { /* what a contact of a REGISTER brings */
+    struct span impi, path, call_id;
+    uint32_t cseq;
+    const struct registration_contact *contact;
+    uint32_t expires_s;
+};
+
+/** Binds a contact. ERR_NO_MEMORY, ERR_TOO_BIG. */
+MUST_CHECK enum error scscf_bind(struct reg_set *set, const struct binding_news *news);
+
+/** Takes a binding away; the set stays. */
+void scscf_unbind(struct binding *b);
+
+/** Takes the set away if nothing is bound to it. */
+void scscf_set_drop_if_empty(struct reg_set *set);
+
+/** Takes away every binding of a private identity; with impus only on their sets. Returns their
+ * number. */
+size_t scscf_remove(struct scscf *s, struct span impi, const struct span *impus, size_t n_impus);
+
+/** Forgets all sets and bindings. */
+void scscf_forget_sets(struct scscf *s);
+
+/* auth.c */
+
+/* A vector that was sent to a terminal and waits for its answer. */
+struct challenge {
+    struct list of_impi;
+    struct timer await; /* reg-await-auth */
+    struct authentication *authentication;
+    uint8_t rand[16], autn[16];
+    uint8_t xres[SCSCF_RES_MAX];
+    uint8_t xres_n;
+    uint8_t failures, resyncs; /* in a row before this one */
+    uint16_t impu_n;
+    char impu[];
+};
+
+/* What is under way for a private identity. */
+struct authentication {
+    struct htab_node node;
+    struct scscf *s;
+    struct list challenges; /* oldest first */
+    uint32_t n_challenges;
+    struct operation *asking; /* the one MAR under way */
+    struct list waiting;      /* operations behind it */
+    uint32_t n_waiting;
+    uint16_t impi_n;
+    char impi[];
+};
+
+/** What is under way for a private identity, or NULL. */
+struct authentication *scscf_authentication(const struct scscf *s, struct span impi);
+
+/** The same, made if need be. NULL: memory is out. */
+struct authentication *scscf_authentication_make(struct scscf *s, struct span impi);
+
+/** Frees it if there is nothing under way any more. */
+void scscf_authentication_settle(struct authentication *a);
+
+/** Keeps a vector as outstanding; the oldest goes when there are too many. ERR_NO_MEMORY. */
+MUST_CHECK enum error scscf_challenge_add(struct authentication *a, const struct operation *op,
+                                          const uint8_t rand_autn[32], struct span xres);
+
+/** What the Authorization of a REGISTER is worth. An outstanding nonce that it answers is used up:
+ * its RAND (with AUTS behind it) and its counts are left in op. */
+enum challenge_credentials scscf_credentials(struct operation *op);
+
+/** Forgets all challenges. */
+void scscf_forget_challenges(struct scscf *s);
+
+/* register.c */
+
+enum operation_state {
+    OPERATION_RECEIVED,
+    OPERATION_QUEUED,    /* behind another MAR of the same private identity */
+    OPERATION_ASKING,    /* MAR sent */
+    OPERATION_ASSIGNING, /* SAR sent */
+    OPERATION_DONE,
+    OPERATION_STATES
+};
+
+enum operation_event {
+    EVENT_CHALLENGE, /* a vector is needed */
+    EVENT_QUEUE,     /* the same, and a MAR is under way */
+    EVENT_TURN,      /* the MAR before it has ended */
+    EVENT_VECTOR,    /* MAA with a vector */
+    EVENT_ACCEPT,    /* authenticated */
+    EVENT_UNTRUE,    /* authentication failed for good */
+    EVENT_ASSIGNED,  /* SAA, or none was needed */
+    EVENT_REFUSED,   /* by the HSS or by our own rules: status and why say */
+    OPERATION_EVENTS
+};
+
+/* A REGISTER under way; lives in the arena of its transaction. */
+struct operation {
+    struct scscf *s;
+    struct list under_way;
+    struct list waiting; /* behind another MAR */
+    struct sip_server *up;
+    enum operation_state state;
+    struct span impi, impu; /* impu canonical */
+    struct sip_auth auth;   /* zero without the header */
+    enum challenge_protection protection;
+    uint32_t failures, resyncs; /* in a row */
+    bool resync;                /* the MAR carries rand_auts */
+    bool challenged;            /* this REGISTER answers a challenge: the HSS waits for a SAR */
+    bool busy;                  /* counted in its set's busy */
+    uint8_t rand_auts[SCSCF_AUTS_AUTHORIZATION];
+    struct authentication *authentication; /* whose `asking` it is */
+    enum cx_server_assignment_type assignment;
+    const struct cx_sip_auth_data_item *vector; /* during EVENT_VECTOR */
+    const struct cx_saa *saa;                   /* during EVENT_ASSIGNED; NULL: none was needed */
+    unsigned status;                            /* of a refusal */
+    uint32_t retry_after_s;                     /* 0: none */
+    const char *why;
+    struct registration_reading reading;
+};
+
+/** Takes a REGISTER; up is consumed. */
+void scscf_register(struct scscf *s, struct sip_server *up, const struct sip_msg *req);
+
+/** Drives an operation on. op may be gone afterwards. */
+void scscf_operation_event(struct operation *op, enum operation_event event);
+
+/** Refuses an operation. op is gone afterwards. */
+void scscf_operation_refuse(struct operation *op, unsigned status, const char *why,
+                            uint32_t retry_after_s);
+
+/** Before the answer, which frees the operation's memory: takes it off all lists. */
+void scscf_operation_end(struct operation *op);
+
+/* cx.c */
+
+/** Sends the MAR of an operation; EVENT_VECTOR or EVENT_REFUSED follow. */
+void scscf_ask_vector(struct operation *op);
+
+/** Sends the SAR of an operation (op->assignment); EVENT_ASSIGNED or EVENT_REFUSED follow. */
+void scscf_assign(struct operation *op, bool data_available);
+
+/** Sends a SAR that no terminal waits for: time-outs, failed authentications. */
+void scscf_notify_hss(struct scscf *s, struct span impi, struct span impu,
+                      enum cx_server_assignment_type type);
+
+/** Takes a request of the HSS. */
+void scscf_diameter_request(void *ctx, struct diameter_request *rq, const struct diameter_msg *msg);
+
+/* answer.c */
+
+/** 401 with the vector of op->vector. op is gone afterwards. */
+void scscf_answer_challenge(struct operation *op, const uint8_t rand_autn[32], struct span ck,
+                            struct span ik);
+
+/** 200 with what is bound. set may be NULL: nothing is. op is gone afterwards. */
+void scscf_answer_ok(struct operation *op, struct reg_set *set);
+
+/** Refuses a request: answers it, counts it, logs it. The terminal sees the standard phrase, the
+ * trusted side a Warning with the reason. up is consumed. */
+void scscf_refuse(struct scscf *s, struct sip_server *up, unsigned status, const char *why,
+                  uint32_t retry_after_s);
+
+#endif

@@ -1,0 +1,460 @@
+/* A REGISTER from its arrival to its answer: TS 24.229 5.4.1.2 and 5.4.1.4, as a state machine.
+ *
+ * Choices that the clauses leave open: one MAR per private identity is under way at a time, others
+ * wait for their turn, and a flood gets 503; what the bindings become is decided when the HSS has
+ * answered, on what stands then; a SAR is sent when the pair of private and public identity becomes
+ * registered or de-registered, and after each challenge, since the HSS waits for it (TS 29.228
+ * 6.3); a de-registration that the HSS refuses is carried out here all the same, one that it does
+ * not answer is not. */
+#include "node/scscf/internal.h"
+
+typedef void action_fn(struct operation *op);
+
+static action_fn ask_vector, wait_turn, send_challenge, assign, complete, refuse, untrue;
+
+/* The machine. A pair that is not here is a defect: op_event refuses with 500. */
+static const struct transition {
+    enum operation_state state;
+    enum operation_event event;
+    enum operation_state next;
+    action_fn *action;
+    const char *clause;
+} machine[] = {
+    {OPERATION_RECEIVED, EVENT_CHALLENGE, OPERATION_ASKING, ask_vector, "5.4.1.2.1 3)"},
+    {OPERATION_RECEIVED, EVENT_QUEUE, OPERATION_QUEUED, wait_turn, "5.4.1.2.1 3)"},
+    {OPERATION_RECEIVED, EVENT_ACCEPT, OPERATION_ASSIGNING, assign, "5.4.1.2.2, 5.4.1.4"},
+    {OPERATION_RECEIVED, EVENT_UNTRUE, OPERATION_DONE, untrue, "5.4.1.2.3"},
+    {OPERATION_RECEIVED, EVENT_REFUSED, OPERATION_DONE, refuse, "5.4.1.2.3"},
+    {OPERATION_QUEUED, EVENT_TURN, OPERATION_ASKING, ask_vector, "5.4.1.2.1 3)"},
+    {OPERATION_QUEUED, EVENT_REFUSED, OPERATION_DONE, refuse, "5.4.1.2.3"},
+    {OPERATION_ASKING, EVENT_VECTOR, OPERATION_DONE, send_challenge, "5.4.1.2.1 5)"},
+    {OPERATION_ASKING, EVENT_REFUSED, OPERATION_DONE, refuse, "5.4.1.2.3"},
+    {OPERATION_ASSIGNING, EVENT_ASSIGNED, OPERATION_DONE, complete, "5.4.1.2.2F, 5.4.1.4"},
+    {OPERATION_ASSIGNING, EVENT_REFUSED, OPERATION_DONE, refuse, "5.4.1.2.3"},
+};
+
+void scscf_operation_event(struct operation *op, enum operation_event event) {
+    for (size_t i = 0; i < COUNT_OF(machine); i++) {
+        if (machine[i].state == op->state && machine[i].event == event) {
+            op->state = machine[i].next;
+            machine[i].action(op);
+            return;
+        }
+    }
+    op->status = 500;
+    op->why = "Unexpected event";
+    refuse(op);
+}
+
+void scscf_operation_refuse(struct operation *op, unsigned status, const char *why,
+                            uint32_t retry_after_s) {
+    op->status = status;
+    op->why = why;
+    op->retry_after_s = retry_after_s;
+    scscf_operation_event(op, EVENT_REFUSED);
+}
+
+static void next_in_turn(struct authentication *a) {
+    a->asking = NULL;
+    if (a->n_waiting) {
+        struct operation *next = CONTAINER_OF(a->waiting.next, struct operation, waiting);
+        list_remove(&next->waiting);
+        a->n_waiting--;
+        scscf_operation_event(next, EVENT_TURN);
+    } else {
+        scscf_authentication_settle(a);
+    }
+}
+
+static void leave_set(struct operation *op) {
+    struct reg_set *set = op->busy ? scscf_set_of(op->s, op->impu) : NULL;
+    if (set && set->busy) {
+        set->busy--;
+    }
+    op->busy = false;
+}
+
+void scscf_operation_end(struct operation *op) {
+    struct scscf *s = op->s;
+    list_remove(&op->under_way);
+    s->n_operations--;
+    leave_set(op);
+    struct authentication *a = op->authentication;
+    if (a && a->asking == op) {
+        op->authentication = NULL;
+        next_in_turn(a);
+    }
+    if (s->stopping && s->n_operations == 0) {
+        timer_start(s->env, &s->stop_timer, 0);
+    }
+}
+
+static void refuse(struct operation *op) {
+    struct scscf *s = op->s;
+    struct sip_server *up = op->up;
+    unsigned status = op->status;
+    const char *why = op->why;
+    uint32_t retry_after_s = op->retry_after_s;
+    LOG(&s->env->log, LOG_INFO, "registration refused", LOG_SPAN("impi", op->impi),
+        LOG_SPAN("impu", op->impu), LOG_U64("status", status), LOG_CSTR("why", why));
+    scscf_operation_end(op);
+    scscf_refuse(s, up, status, why, retry_after_s);
+}
+
+/* Authentication failed for good: the HSS is told (TS 29.228 6.1.2). */
+static void untrue(struct operation *op) {
+    scscf_notify_hss(op->s, op->impi, op->impu, CX_SERVER_ASSIGNMENT_TYPE_AUTHENTICATION_FAILURE);
+    refuse(op);
+}
+
+static void ask_vector(struct operation *op) {
+    struct authentication *a = scscf_authentication_make(op->s, op->impi);
+    if (!a) {
+        scscf_operation_refuse(op, 500, "Out of memory", 0);
+        return;
+    }
+    a->asking = op;
+    op->authentication = a;
+    scscf_ask_vector(op);
+}
+
+static void wait_turn(struct operation *op) {
+    struct authentication *a = scscf_authentication(op->s, op->impi);
+    if (a->n_waiting >= op->s->config.challenges_max) {
+        scscf_operation_refuse(op, 503, "Too many registrations of this identity", 2);
+        return;
+    }
+    list_insert(&a->waiting, &op->waiting);
+    a->n_waiting++;
+}
+
+/* TS 29.228 annex: RAND and AUTN together; CK and IK as they are. */
+static void send_challenge(struct operation *op) {
+    const struct cx_sip_auth_data_item *v = op->vector;
+    op->state = OPERATION_ASKING; /* for a refusal below */
+    if (v->sip_authenticate.n != 32 || v->confidentiality_key.n != 16 || v->integrity_key.n != 16) {
+        scscf_operation_refuse(op, 500, "The HSS sent no AKA vector", 0);
+        return;
+    }
+    uint8_t rand_autn[32];
+    memcpy(rand_autn, v->sip_authenticate.p, sizeof rand_autn);
+    enum error e = scscf_challenge_add(op->authentication, op, rand_autn, v->sip_authorization);
+    if (e != OK) {
+        scscf_operation_refuse(
+            op, 500, e == ERR_INVALID ? "The HSS sent no AKA vector" : "Out of memory", 0);
+        return;
+    }
+    op->state = OPERATION_DONE;
+    op->s->counters.challenges++;
+    scscf_answer_challenge(op, rand_autn, v->confidentiality_key, v->integrity_key);
+}
+
+/* What stands for the pair of op, for the rules. */
+struct standing {
+    struct reg_set *set;
+    size_t n;
+    struct binding *bindings[REGISTRATION_CONTACTS_MAX];
+    struct registration_binding values[REGISTRATION_CONTACTS_MAX];
+};
+
+static void look_up(const struct operation *op, struct standing *out) {
+    out->set = scscf_set_of(op->s, op->impu);
+    out->n = scscf_bindings_of(out->set, op->impi, out->bindings);
+    for (size_t i = 0; i < out->n; i++) {
+        const struct binding *b = out->bindings[i];
+        out->values[i] =
+            (struct registration_binding){.uri = binding_text(b, BINDING_CONTACT),
+                                          .instance = binding_text(b, BINDING_INSTANCE),
+                                          .call_id = binding_text(b, BINDING_CALL_ID),
+                                          .reg_id = b->reg_id,
+                                          .cseq = b->cseq};
+    }
+}
+
+/* False: refused, and op is gone. */
+static bool verdict_allows(struct operation *op, const struct registration_outcome *outcome) {
+    static const struct {
+        unsigned status;
+        const char *why;
+    } refusals[] = {
+        [REGISTRATION_BAD_STAR] = {400, "Contact * needs Expires 0 and no other contact"},
+        [REGISTRATION_TOO_BRIEF] = {423, "Interval Too Brief"},
+        [REGISTRATION_TOO_MANY] = {403, "Limit of contacts reached"},
+        [REGISTRATION_OUT_OF_ORDER] = {500, "CSeq is not higher than before"},
+    };
+    if (outcome->verdict == REGISTRATION_UPDATE || outcome->verdict == REGISTRATION_FETCH) {
+        return true;
+    }
+    scscf_operation_refuse(op, refusals[outcome->verdict].status, refusals[outcome->verdict].why,
+                           0);
+    return false;
+}
+
+static void decide(const struct operation *op, const struct standing *standing,
+                   struct registration_outcome *out) {
+    registration_decide(&op->s->bindings_policy, &op->reading.request, standing->values,
+                        standing->n, out);
+}
+
+/* Authenticated: is the HSS to be told, and what? */
+static void assign(struct operation *op) {
+    struct standing standing;
+    struct registration_outcome outcome;
+    look_up(op, &standing);
+    decide(op, &standing, &outcome);
+    if (!verdict_allows(op, &outcome)) {
+        return;
+    }
+    bool leaves = outcome.verdict == REGISTRATION_UPDATE && outcome.n_left == 0;
+    bool enters = outcome.n_left > 0 && standing.n == 0;
+    bool fetch = outcome.verdict == REGISTRATION_FETCH;
+    if (fetch || (!leaves && !enters && !op->challenged)) {
+        scscf_operation_event(op, EVENT_ASSIGNED);
+        return;
+    }
+    op->assignment = leaves   ? CX_SERVER_ASSIGNMENT_TYPE_USER_DEREGISTRATION
+                     : enters ? CX_SERVER_ASSIGNMENT_TYPE_REGISTRATION
+                              : CX_SERVER_ASSIGNMENT_TYPE_RE_REGISTRATION;
+    if (standing.set) {
+        standing.set->busy++;
+        op->busy = true;
+    }
+    scscf_assign(op, op->assignment == CX_SERVER_ASSIGNMENT_TYPE_RE_REGISTRATION);
+}
+
+/* The profile of a SAA, if it brought one. False: refused, and op is gone. */
+static bool take_profile(struct operation *op) {
+    if (!op->saa || op->assignment != CX_SERVER_ASSIGNMENT_TYPE_REGISTRATION) {
+        return true;
+    }
+    struct userdata *data;
+    struct reg_set *set;
+    enum error e = userdata_read(op->saa->user_data, sip_server_arena(op->up), &data);
+    if (e == OK) {
+        e = scscf_set_put(op->s, data, op->saa->charging_information, &set);
+    }
+    if (e == OK && scscf_set_of(op->s, op->impu) != set) {
+        scscf_set_drop_if_empty(set);
+        e = ERR_CONFLICT;
+    }
+    if (e == OK) {
+        return true;
+    }
+    scscf_notify_hss(op->s, op->impi, op->impu,
+                     CX_SERVER_ASSIGNMENT_TYPE_ADMINISTRATIVE_DEREGISTRATION);
+    if (e == ERR_NOT_FOUND) {
+        scscf_operation_refuse(op, 403, "All public identities are barred", 0);
+    } else {
+        scscf_operation_refuse(op, 500, "User-Data of the HSS cannot be used", 0);
+    }
+    return false;
+}
+
+/* Path as it will be followed: the values of all lines. ERR_TOO_BIG. */
+static enum error read_path(const struct sip_msg *req, struct buf *b) {
+    struct sip_list list = sip_list_of(req, SIP_H_PATH);
+    for (struct span value; sip_list_next(&list, &value);) {
+        if (b->n) {
+            buf_cstr(b, ", ");
+        }
+        buf_put(b, value);
+    }
+    return b->overflow || list.malformed ? ERR_TOO_BIG : OK;
+}
+
+/* Carries the steps out. The set may be gone afterwards. */
+static enum error apply(struct operation *op, struct standing *standing,
+                        const struct registration_outcome *outcome) {
+    char text[2048];
+    struct buf path = buf_init(text, sizeof text);
+    enum error e = read_path(sip_server_request(op->up), &path);
+    for (size_t i = 0; e == OK && i < outcome->n_steps; i++) {
+        const struct registration_step *step = &outcome->steps[i];
+        if (step->kind != REGISTRATION_REMOVE) {
+            const struct registration_request *r = &op->reading.request;
+            e = scscf_bind(standing->set,
+                           &(struct binding_news){op->impi, buf_span(&path), r->call_id, r->cseq,
+                                                  &r->contacts[step->contact], step->expires_s});
+        }
+        if (e == OK && step->kind != REGISTRATION_ADD) {
+            scscf_unbind(standing->bindings[step->binding]);
+        }
+    }
+    return e;
+}
+
+static void count(struct operation *op, size_t before, const struct registration_outcome *outcome) {
+    struct scscf *s = op->s;
+    if (outcome->verdict == REGISTRATION_FETCH) {
+        return;
+    }
+    if (outcome->n_left == 0) {
+        s->counters.deregistered += before > 0;
+    } else if (before == 0) {
+        s->counters.registered++;
+    } else {
+        s->counters.reregistered++;
+    }
+    LOG(&s->env->log, LOG_INFO,
+        outcome->n_left == 0 ? "deregistered"
+        : before == 0        ? "registered"
+                             : "re-registered",
+        LOG_SPAN("impi", op->impi), LOG_SPAN("impu", op->impu),
+        LOG_U64("contacts", outcome->n_left));
+}
+
+/* The HSS agrees: the bindings change, and the terminal hears of it. */
+static void complete(struct operation *op) {
+    struct standing standing;
+    struct registration_outcome outcome;
+    op->state = OPERATION_ASSIGNING; /* for a refusal below */
+    if (!take_profile(op)) {
+        return;
+    }
+    leave_set(op);
+    look_up(op, &standing);
+    decide(op, &standing, &outcome);
+    bool gone = !standing.set && outcome.n_left > 0;
+    enum error e = gone ? ERR_NOT_FOUND : OK;
+    if (e == OK && outcome.verdict == REGISTRATION_UPDATE) {
+        e = apply(op, &standing, &outcome);
+    }
+    bool stands = standing.set && !list_is_empty(&standing.set->bindings);
+    if (standing.set && !stands) {
+        scscf_set_drop_if_empty(standing.set);
+    }
+    if (e != OK) {
+        scscf_operation_refuse(op, 500, gone ? "De-registered meanwhile" : "Cannot be stored", 2);
+    } else if (verdict_allows(op, &outcome)) {
+        op->state = OPERATION_DONE;
+        count(op, standing.n, &outcome);
+        scscf_answer_ok(op, stands ? standing.set : NULL);
+    }
+}
+
+/* Is every contact of the request bound already (5.4.1.2.2)? */
+static bool is_registered(const struct operation *op) {
+    struct standing standing;
+    struct registration_outcome outcome;
+    look_up(op, &standing);
+    decide(op, &standing, &outcome);
+    if (standing.n == 0) {
+        return false;
+    }
+    for (size_t i = 0; i < outcome.n_steps; i++) {
+        if (outcome.steps[i].kind == REGISTRATION_ADD) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void act(struct operation *op, struct challenge_outcome decision) {
+    struct scscf *s = op->s;
+    const struct authentication *a = scscf_authentication(s, op->impi);
+    enum operation_event challenge = a && a->asking ? EVENT_QUEUE : EVENT_CHALLENGE;
+    LOG(&s->env->log, LOG_DEBUG, "authentication", LOG_SPAN("impi", op->impi),
+        LOG_CSTR("action", challenge_action_name(decision.action)),
+        LOG_CSTR("why", decision.reason), LOG_CSTR("clause", decision.clause));
+    switch (decision.action) {
+    case CHALLENGE_ACCEPT:
+        scscf_operation_event(op, EVENT_ACCEPT);
+        break;
+    case CHALLENGE_SEND:
+        op->failures = op->resyncs = 0;
+        scscf_operation_event(op, challenge);
+        break;
+    case CHALLENGE_AGAIN:
+        op->failures++;
+        scscf_operation_event(op, challenge);
+        break;
+    case CHALLENGE_RESYNC:
+        op->resyncs++;
+        op->resync = true;
+        s->counters.resyncs++;
+        scscf_operation_event(op, challenge);
+        break;
+    default:
+        op->status = 403;
+        op->why = decision.reason;
+        scscf_operation_event(op, EVENT_UNTRUE);
+    }
+}
+
+static void authenticate(struct operation *op) {
+    struct scscf *s = op->s;
+    struct challenge_state state = {.credentials = scscf_credentials(op),
+                                    .protection = op->protection};
+    state.failures = op->failures;
+    state.resyncs = op->resyncs;
+    state.registered = op->protection == PROTECTION_YES && is_registered(op);
+    op->challenged = state.credentials == CREDENTIALS_RIGHT;
+    s->counters.wrong_responses += state.credentials == CREDENTIALS_WRONG;
+    s->counters.stale_nonces += state.credentials == CREDENTIALS_STALE;
+    act(op, challenge_decide(&s->challenge_policy, &state));
+}
+
+static struct span kept_text(struct operation *op, const struct buf *b, bool *failed) {
+    *failed |= b->overflow;
+    return arena_copy(sip_server_arena(op->up), buf_span(b), failed);
+}
+
+/* 5.4.1.1: the identities. NULL, or what is wrong with the request. */
+static const char *read_request(struct operation *op, const struct sip_msg *req) {
+    char text[SCSCF_IDENTITY_MAX];
+    bool failed = false;
+    struct sip_address to;
+    struct buf b = buf_init(text, sizeof text);
+    if (sip_address_of(req, SIP_H_TO, &to) != OK || registration_put_impu(&b, &to.uri) != OK) {
+        return "Malformed To";
+    }
+    op->impu = kept_text(op, &b, &failed);
+    const struct sip_header *h = sip_header(req, SIP_H_AUTHORIZATION);
+    if (h && sip_auth_parse(h->value, &op->auth) != OK) {
+        return "Malformed Authorization";
+    }
+    b = buf_init(text, sizeof text);
+    if (op->auth.username.n) {
+        sip_unquote(&b, op->auth.username);
+    } else {
+        registration_put_derived_impi(&b, &to.uri);
+    }
+    op->impi = kept_text(op, &b, &failed);
+    op->protection = span_eq_nocase(op->auth.integrity_protected, SPAN("yes")) ? PROTECTION_YES
+                                                                               : PROTECTION_NONE;
+    if (failed || !op->impi.n) {
+        return "Identity too long or empty";
+    }
+    return registration_read(req, &op->reading) == OK ? NULL : "Malformed Contact";
+}
+
+/* What is wrong with a REGISTER whoever sends it; saves the HSS the question. */
+static bool is_acceptable(struct operation *op) {
+    struct registration_outcome outcome;
+    registration_decide(&op->s->bindings_policy, &op->reading.request, NULL, 0, &outcome);
+    return verdict_allows(op, &outcome);
+}
+
+void scscf_register(struct scscf *s, struct sip_server *up, const struct sip_msg *req) {
+    s->counters.registers++;
+    if (s->n_operations >= s->config.pending_max) {
+        scscf_refuse(s, up, 503, "Too many requests under way", 5);
+        return;
+    }
+    struct operation *op = ARENA_NEW(sip_server_arena(up), struct operation);
+    if (!op) {
+        scscf_refuse(s, up, 500, "Out of memory", 0);
+        return;
+    }
+    op->s = s;
+    op->up = up;
+    list_init(&op->waiting);
+    list_insert(&s->operations, &op->under_way);
+    s->n_operations++;
+    const char *why = read_request(op, req);
+    if (why) {
+        scscf_operation_refuse(op, 400, why, 0);
+    } else if (is_acceptable(op)) {
+        authenticate(op);
+    }
+}

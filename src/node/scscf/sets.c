@@ -1,0 +1,437 @@
+/* Implicit registration sets and the contacts bound to them: TS 24.229 5.4.1.2.2F, 5.4.1.4 and
+ * 5.4.1.5 (expiry), TS 23.228 5.2.1a.
+ *
+ * Sized for a million registrations: a set is one block, a binding is one block. Identities that
+ * are no single identity (wildcards, IdentityType 2 to 4) are left out of the set. */
+#include "node/scscf/internal.h"
+
+#include <stdlib.h>
+
+enum { IDENTITIES_MAX = 256, BUSY_DELAY_US = 500000 };
+
+struct span binding_text(const struct binding *b, enum binding_text which) {
+    size_t at = 0;
+    for (enum binding_text i = BINDING_IMPI; i < which; i++) {
+        at += b->n[i];
+    }
+    return span_of(b->text + at, b->n[which]);
+}
+
+static struct identity *identity_of(const struct scscf *s, struct span impu) {
+    for (struct htab_node *n = htab_first(&s->identities, hash_bytes(impu)); n; n = htab_next(n)) {
+        struct identity *i = CONTAINER_OF(n, struct identity, node);
+        if (span_eq(i->impu, impu)) {
+            return i;
+        }
+    }
+    return NULL;
+}
+
+struct reg_set *scscf_set_of(const struct scscf *s, struct span impu) {
+    struct identity *i = identity_of(s, impu);
+    return i ? i->set : NULL;
+}
+
+static void unlink_identities(struct reg_set *set, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        htab_remove(&set->s->identities, &set->identities[i].node);
+    }
+}
+
+static enum error link_identities(struct reg_set *set) {
+    for (size_t i = 0; i < set->n_identities; i++) {
+        struct identity *id = &set->identities[i];
+        id->set = set;
+        enum error e = htab_insert(&set->s->identities, &id->node, hash_bytes(id->impu));
+        if (e != OK) {
+            unlink_identities(set, i);
+            return e;
+        }
+    }
+    return OK;
+}
+
+static void free_set(struct reg_set *set) {
+    unlink_identities(set, set->n_identities);
+    set->s->n_sets--;
+    free(set);
+}
+
+void scscf_set_drop_if_empty(struct reg_set *set) {
+    if (list_is_empty(&set->bindings)) {
+        free_set(set);
+    }
+}
+
+/* A set while it is being put together, in scratch memory. */
+struct draft {
+    struct buf text;
+    struct {
+        size_t at, n;
+        bool barred;
+    } ids[IDENTITIES_MAX];
+    size_t n_ids;
+    size_t associated_n, charging_at;
+    bool malformed;
+};
+
+static void draft_identity(struct draft *d, const struct userdata_identity *id) {
+    struct sip_uri uri;
+    if (id->type > USERDATA_DISTINCT_PSI || d->n_ids == COUNT_OF(d->ids)) {
+        return;
+    }
+    if (sip_uri_parse(id->identity, &uri) != OK) {
+        d->malformed = true;
+        return;
+    }
+    if (!id->barred) {
+        if (d->text.n) {
+            buf_cstr(&d->text, ", ");
+        }
+        if (id->display_name.n) {
+            sip_put_quoted(&d->text, id->display_name);
+            buf_char(&d->text, ' ');
+        }
+        buf_char(&d->text, '<');
+    }
+    size_t at = d->text.n;
+    if (registration_put_impu(&d->text, &uri) != OK) {
+        d->malformed = true;
+        return;
+    }
+    d->ids[d->n_ids].at = at;
+    d->ids[d->n_ids].n = d->text.n - at;
+    d->ids[d->n_ids].barred = id->barred;
+    d->n_ids++;
+    if (!id->barred) {
+        buf_char(&d->text, '>');
+    }
+}
+
+/* The default identity, then the others that are not barred, then the barred ones. */
+static void draft_identities(struct draft *d, const struct userdata *data) {
+    const struct userdata_identity *first = userdata_default_identity(data);
+    if (!first) {
+        return;
+    }
+    draft_identity(d, first);
+    for (int barred = 0; barred < 2; barred++) {
+        for (size_t p = 0; p < data->n_profiles; p++) {
+            for (size_t i = 0; i < data->profiles[p].n_identities; i++) {
+                const struct userdata_identity *id = &data->profiles[p].identities[i];
+                if (id != first && id->barred == (barred == 1)) {
+                    draft_identity(d, id);
+                }
+            }
+        }
+        if (!barred) {
+            d->associated_n = d->text.n;
+        }
+    }
+}
+
+static void put_function(struct buf *b, size_t start, const char *name, struct span value) {
+    if (value.n) {
+        if (b->n > start) {
+            buf_char(b, ';');
+        }
+        buf_cstr(b, name);
+        buf_char(b, '=');
+        sip_put_quoted(b, value);
+    }
+}
+
+static void draft_charging(struct draft *d, const struct cx_charging_information *c) {
+    d->charging_at = d->text.n;
+    if (c) {
+        size_t at = d->charging_at;
+        put_function(&d->text, at, "ccf", c->primary_charging_collection_function_name);
+        put_function(&d->text, at, "ccf", c->secondary_charging_collection_function_name);
+        put_function(&d->text, at, "ecf", c->primary_event_charging_function_name);
+        put_function(&d->text, at, "ecf", c->secondary_event_charging_function_name);
+    }
+}
+
+static struct reg_set *set_from(struct scscf *s, const struct draft *d) {
+    struct reg_set *set =
+        (struct reg_set *)calloc(1, sizeof *set + d->n_ids * sizeof(struct identity) + d->text.n);
+    if (!set) {
+        return NULL;
+    }
+    set->s = s;
+    list_init(&set->bindings);
+    set->n_identities = (uint32_t)d->n_ids;
+    char *text = (char *)(set->identities + d->n_ids);
+    memcpy(text, d->text.p, d->text.n);
+    for (size_t i = 0; i < d->n_ids; i++) {
+        set->identities[i].impu = span_of(text + d->ids[i].at, d->ids[i].n);
+        set->identities[i].barred = d->ids[i].barred;
+    }
+    set->associated = span_of(text, d->associated_n);
+    set->charging = span_of(text + d->charging_at, d->text.n - d->charging_at);
+    return set;
+}
+
+/* Puts the new set in the old one's place; frees the new one on failure. */
+static enum error replace_set(struct reg_set *old, struct reg_set *set) {
+    if (old) {
+        unlink_identities(old, old->n_identities);
+    }
+    enum error e = link_identities(set);
+    if (e != OK) {
+        free(set);
+        if (old && link_identities(old) != OK) {
+            /* The table has as many places as before: this cannot fail. */
+            old->n_identities = 0;
+        }
+        return e;
+    }
+    if (!old) {
+        set->s->n_sets++;
+        return OK;
+    }
+    set->busy = old->busy;
+    LIST_EACH(&old->bindings, b, struct binding, in_set) {
+        list_remove(&b->in_set);
+        list_insert(&set->bindings, &b->in_set);
+        b->set = set;
+    }
+    free(old);
+    return OK;
+}
+
+/* An upper bound of the text that a set takes. */
+static size_t text_bound(const struct userdata *data, const struct cx_charging_information *c) {
+    size_t n = 64;
+    for (size_t p = 0; p < data->n_profiles; p++) {
+        for (size_t i = 0; i < data->profiles[p].n_identities; i++) {
+            const struct userdata_identity *id = &data->profiles[p].identities[i];
+            n += 3 * id->identity.n + 2 * id->display_name.n + 16;
+        }
+    }
+    if (c) {
+        n += 2 * (c->primary_charging_collection_function_name.n +
+                  c->secondary_charging_collection_function_name.n +
+                  c->primary_event_charging_function_name.n +
+                  c->secondary_event_charging_function_name.n);
+    }
+    return n;
+}
+
+enum error scscf_set_put(struct scscf *s, const struct userdata *data,
+                         const struct cx_charging_information *charging, struct reg_set **out) {
+    struct arena scratch = arena_init(s->env->chunks);
+    struct draft *d = ARENA_NEW(&scratch, struct draft);
+    size_t bound = text_bound(data, charging);
+    char *text = (char *)arena_alloc(&scratch, bound);
+    enum error e = ERR_NO_MEMORY;
+    if (d && text) {
+        d->text = buf_init(text, bound);
+        draft_identities(d, data);
+        draft_charging(d, charging);
+        struct reg_set *set = NULL;
+        if (d->n_ids == 0) {
+            e = ERR_NOT_FOUND;
+        } else if (d->malformed || d->text.overflow) {
+            e = ERR_MALFORMED;
+        } else {
+            set = set_from(s, d);
+        }
+        if (set) {
+            struct reg_set *old = NULL;
+            for (size_t i = 0; !old && i < set->n_identities; i++) {
+                old = scscf_set_of(s, set->identities[i].impu);
+            }
+            *out = set;
+            e = replace_set(old, set);
+        }
+    }
+    arena_release(&scratch);
+    return e;
+}
+
+enum error scscf_set_charging(struct reg_set *set, const struct cx_charging_information *charging) {
+    const char *old_text = set->associated.p;
+    size_t kept = (size_t)(set->charging.p - old_text);
+    size_t bound = kept + text_bound(&(struct userdata){0}, charging);
+    size_t head = sizeof *set + set->n_identities * sizeof(struct identity);
+    struct reg_set *fresh = (struct reg_set *)calloc(1, head + bound);
+    if (!fresh) {
+        return ERR_NO_MEMORY;
+    }
+    char *text = (char *)fresh + head;
+    memcpy(text, old_text, kept);
+    struct draft d = {.text = buf_init(text, bound)};
+    d.text.n = kept;
+    draft_charging(&d, charging);
+    fresh->s = set->s;
+    list_init(&fresh->bindings);
+    fresh->n_identities = set->n_identities;
+    for (size_t i = 0; i < set->n_identities; i++) {
+        const struct identity *id = &set->identities[i];
+        fresh->identities[i].impu = span_of(text + (id->impu.p - old_text), id->impu.n);
+        fresh->identities[i].barred = id->barred;
+    }
+    fresh->associated = span_of(text, set->associated.n);
+    fresh->charging = span_of(text + kept, d.text.n - kept);
+    return replace_set(set, fresh);
+}
+
+size_t scscf_bindings_of(struct reg_set *set, struct span impi,
+                         struct binding *out[REGISTRATION_CONTACTS_MAX]) {
+    size_t n = 0;
+    if (!set) {
+        return 0;
+    }
+    LIST_EACH(&set->bindings, b, struct binding, in_set) {
+        if (n < REGISTRATION_CONTACTS_MAX && span_eq(binding_text(b, BINDING_IMPI), impi)) {
+            out[n++] = b;
+        }
+    }
+    return n;
+}
+
+void scscf_unbind(struct binding *b) {
+    timer_stop(&b->expiry);
+    htab_remove(&b->set->s->bindings, &b->node);
+    list_remove(&b->in_set);
+    free(b);
+}
+
+/* 5.4.1.5: the expiry of the last contact of a private identity is told to the HSS. */
+static void expire(struct timer *t) {
+    struct binding *b = CONTAINER_OF(t, struct binding, expiry);
+    struct reg_set *set = b->set;
+    struct scscf *s = set->s;
+    if (set->busy) {
+        timer_start(s->env, &b->expiry, BUSY_DELAY_US);
+        return;
+    }
+    char text[SCSCF_IDENTITY_MAX];
+    struct span stored = binding_text(b, BINDING_IMPI);
+    struct buf copy = buf_init(text, sizeof text);
+    buf_put(&copy, stored);
+    struct span impi = buf_span(&copy);
+    s->counters.expired++;
+    LOG(&s->env->log, LOG_INFO, "binding expired", LOG_SPAN("impi", impi),
+        LOG_SPAN("contact", binding_text(b, BINDING_CONTACT)));
+    scscf_unbind(b);
+    struct binding *others[REGISTRATION_CONTACTS_MAX];
+    if (scscf_bindings_of(set, impi, others) == 0) {
+        scscf_notify_hss(s, impi, set->identities[0].impu,
+                         CX_SERVER_ASSIGNMENT_TYPE_TIMEOUT_DEREGISTRATION);
+    }
+    scscf_set_drop_if_empty(set);
+}
+
+/* Parameters of a contact but expires, as ";a=b;c". */
+static void put_params(struct buf *b, struct span params) {
+    struct span rest = params;
+    for (struct span name, value; sip_param_next(&rest, &name, &value);) {
+        if (span_eq_nocase(name, SPAN("expires"))) {
+            continue;
+        }
+        struct span whole = span_trim(span_of(name.p, (size_t)(rest.p - name.p)));
+        if (whole.p[whole.n - 1] == ';') {
+            whole = span_trim(span_slice(whole, 0, whole.n - 1));
+        }
+        buf_char(b, ';');
+        buf_put(b, whole);
+    }
+}
+
+static struct binding *make_binding(const struct binding_news *news) {
+    const struct registration_contact *c = news->contact;
+    size_t cap =
+        news->impi.n + c->uri.n + c->params.n + 1 + news->path.n + news->call_id.n + c->instance.n;
+    if (cap > UINT16_MAX) {
+        return NULL;
+    }
+    struct binding *b = (struct binding *)malloc(sizeof *b + cap);
+    if (!b) {
+        return NULL;
+    }
+    *b = (struct binding){.cseq = news->cseq, .reg_id = c->reg_id};
+    struct buf text = buf_init(b->text, cap);
+    size_t at = 0;
+    for (enum binding_text i = BINDING_IMPI; i < BINDING_TEXTS; i++) {
+        switch (i) {
+        case BINDING_IMPI:
+            buf_put(&text, news->impi);
+            break;
+        case BINDING_CONTACT:
+            buf_put(&text, c->uri);
+            break;
+        case BINDING_PARAMS:
+            put_params(&text, c->params);
+            break;
+        case BINDING_PATH:
+            buf_put(&text, news->path);
+            break;
+        case BINDING_CALL_ID:
+            buf_put(&text, news->call_id);
+            break;
+        default:
+            buf_put(&text, c->instance);
+        }
+        b->n[i] = (uint16_t)(text.n - at);
+        at = text.n;
+    }
+    return b;
+}
+
+enum error scscf_bind(struct reg_set *set, const struct binding_news *news) {
+    struct binding *b = make_binding(news);
+    if (!b) {
+        return ERR_NO_MEMORY;
+    }
+    enum error e = htab_insert(&set->s->bindings, &b->node, hash_bytes(news->impi));
+    if (e != OK) {
+        free(b);
+        return e;
+    }
+    b->set = set;
+    list_insert(&set->bindings, &b->in_set);
+    timer_init(&b->expiry, expire);
+    timer_start(set->s->env, &b->expiry, news->expires_s * SEC_IN_US);
+    return OK;
+}
+
+static bool is_among(const struct reg_set *set, const struct span *impus, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        if (scscf_set_of(set->s, impus[i]) == set) {
+            return true;
+        }
+    }
+    return n == 0;
+}
+
+size_t scscf_remove(struct scscf *s, struct span impi, const struct span *impus, size_t n_impus) {
+    size_t removed = 0;
+    struct htab_node *n = htab_first(&s->bindings, hash_bytes(impi));
+    while (n) {
+        struct binding *b = CONTAINER_OF(n, struct binding, node);
+        struct reg_set *set = b->set;
+        n = htab_next(n);
+        if (span_eq(binding_text(b, BINDING_IMPI), impi) && is_among(set, impus, n_impus)) {
+            scscf_unbind(b);
+            scscf_set_drop_if_empty(set);
+            removed++;
+        }
+    }
+    return removed;
+}
+
+static void forget(struct htab_node *node, void *ctx) {
+    struct binding *b = CONTAINER_OF(node, struct binding, node);
+    struct reg_set *set = b->set;
+    (void)ctx;
+    scscf_unbind(b);
+    scscf_set_drop_if_empty(set);
+}
+
+void scscf_forget_sets(struct scscf *s) {
+    htab_each(&s->bindings, forget, NULL);
+    htab_free(&s->bindings);
+    htab_free(&s->identities);
+}

@@ -1,0 +1,285 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "rt/loop.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* What only the real loop has; its links are shown by test_links.c. */
+
+struct fixture {
+    struct loop *loop;
+    struct env *env;
+    unsigned calls;
+    unsigned wanted;
+};
+
+static int open_loop(void **state) {
+    struct fixture *f = calloc(1, sizeof *f);
+    assert_non_null(f);
+    assert_int_equal(loop_new(&f->loop), OK);
+    assert_int_equal(loop_env_new(f->loop, "test", &f->env), OK);
+    f->wanted = 1;
+    *state = f;
+    return 0;
+}
+
+static int close_loop(void **state) {
+    struct fixture *f = *state;
+    env_close(f->env);
+    loop_free(f->loop);
+    free(f);
+    return 0;
+}
+
+static bool is_called(void *ctx) {
+    struct fixture *f = ctx;
+    return f->calls >= f->wanted;
+}
+
+static bool run(struct fixture *f) {
+    return loop_run_until(f->loop, is_called, f, loop_now_us(f->loop) + 20 * SEC_IN_US);
+}
+
+static void on_signal(void *ctx, int signum) {
+    struct fixture *f = ctx;
+    assert_int_equal(signum, SIGUSR1);
+    f->calls++;
+}
+
+static void signals_are_called_from_the_loop(void **state) {
+    struct fixture *f = *state;
+    struct signal_watch *w;
+    assert_int_equal(loop_signal_watch(f->loop, SIGUSR1, on_signal, f, &w), OK);
+    assert_int_equal(kill(getpid(), SIGUSR1), 0);
+    assert_int_equal(f->calls, 0);
+    assert_true(run(f));
+    signal_watch_free(w);
+    signal_watch_free(NULL);
+    assert_int_equal(loop_signal_watch(f->loop, SIGKILL, on_signal, f, &w), ERR_INVALID);
+}
+
+/* Work goes to another thread and comes back through a wake-up, as with the store. */
+
+enum { JOBS = 20000 };
+
+struct worker {
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    struct wakeup *done;
+    unsigned asked, answered; /* under the lock */
+    bool stop;
+    struct fixture *f;
+};
+
+static void *work(void *ctx) {
+    struct worker *w = ctx;
+    pthread_mutex_lock(&w->lock);
+    while (!w->stop) {
+        if (w->answered < w->asked) {
+            w->answered++;
+            pthread_mutex_unlock(&w->lock);
+            wakeup_signal(w->done);
+            pthread_mutex_lock(&w->lock);
+        } else {
+            pthread_cond_wait(&w->wake, &w->lock);
+        }
+    }
+    pthread_mutex_unlock(&w->lock);
+    return NULL;
+}
+
+static void ask(struct worker *w) {
+    pthread_mutex_lock(&w->lock);
+    w->asked++;
+    pthread_cond_signal(&w->wake);
+    pthread_mutex_unlock(&w->lock);
+}
+
+static void on_done(void *ctx) {
+    struct worker *w = ctx;
+    pthread_mutex_lock(&w->lock);
+    unsigned answered = w->answered;
+    pthread_mutex_unlock(&w->lock);
+    while (w->f->calls < answered) { /* one call may stand for several signals */
+        w->f->calls++;
+        if (w->f->calls % 2 == 0) {
+            ask(w);
+            ask(w);
+        }
+    }
+}
+
+static void another_thread_wakes_the_loop(void **state) {
+    struct fixture *f = *state;
+    struct worker w = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER, .f = f};
+    pthread_t thread;
+    assert_int_equal(loop_wakeup_new(f->loop, on_done, &w, &w.done), OK);
+    assert_int_equal(pthread_create(&thread, NULL, work, &w), 0);
+    f->wanted = JOBS;
+    ask(&w);
+    ask(&w);
+    assert_true(run(f));
+    pthread_mutex_lock(&w.lock);
+    w.stop = true;
+    pthread_cond_signal(&w.wake);
+    pthread_mutex_unlock(&w.lock);
+    pthread_join(thread, NULL);
+    wakeup_free(w.done);
+    wakeup_free(NULL);
+}
+
+static void *stop_it(void *ctx) {
+    loop_stop_from_thread(ctx);
+    return NULL;
+}
+
+static void another_thread_stops_the_loop(void **state) {
+    struct fixture *f = *state;
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, stop_it, f->loop), 0);
+    loop_run(f->loop);
+    pthread_join(thread, NULL);
+}
+
+struct pipe_watch {
+    struct fixture *f;
+    struct fd_watch *watch;
+    int fds[2];
+    unsigned events;
+    bool drain;
+};
+
+static void on_fd(void *ctx, int fd, unsigned events) {
+    struct pipe_watch *p = ctx;
+    char c;
+    assert_true(fd == p->fds[0] || fd == p->fds[1]);
+    p->events = events;
+    p->f->calls++;
+    if (p->drain) {
+        assert_int_equal(read(fd, &c, 1), 1);
+    } else {
+        fd_watch_free(p->watch);
+        p->watch = NULL;
+    }
+}
+
+static void descriptors_of_others_are_watched(void **state) {
+    struct fixture *f = *state;
+    struct pipe_watch p = {.f = f, .drain = true};
+    struct fd_watch *twice;
+    assert_int_equal(pipe(p.fds), 0);
+    assert_int_equal(loop_fd_watch(f->loop, p.fds[0], FD_READABLE, on_fd, &p, &p.watch), OK);
+    assert_int_equal(loop_fd_watch(f->loop, p.fds[0], FD_READABLE, on_fd, &p, &twice), ERR_EXISTS);
+    fd_watch_set(p.watch, 0);
+    assert_int_equal(write(p.fds[1], "abc", 3), 3);
+    assert_false(loop_run_until(f->loop, is_called, f, loop_now_us(f->loop) + 5 * MS_IN_US));
+    fd_watch_set(p.watch, FD_READABLE);
+    f->wanted = 3;
+    assert_true(run(f));
+    assert_int_equal(p.events, FD_READABLE);
+    /* The last one frees itself; a hang-up counts as readable. */
+    p.drain = false;
+    f->wanted = 4;
+    close(p.fds[1]);
+    assert_true(run(f));
+    assert_int_equal(p.events, FD_READABLE);
+    assert_null(p.watch);
+    close(p.fds[0]);
+}
+
+static void an_error_on_a_descriptor_does_not_end_the_watch(void **state) {
+    struct fixture *f = *state;
+    struct pipe_watch p = {.f = f};
+    assert_int_equal(pipe(p.fds), 0);
+    close(p.fds[0]);
+    p.fds[0] = -1;
+    assert_int_equal(loop_fd_watch(f->loop, p.fds[1], FD_WRITABLE, on_fd, &p, &p.watch), OK);
+    assert_true(run(f));
+    assert_int_equal(p.events, FD_WRITABLE);
+    close(p.fds[1]);
+}
+
+struct clock_test {
+    struct post first, second;
+    struct env *env;
+    uint64_t now_us;
+    struct fixture *f;
+};
+
+static void read_clock(struct post *p) {
+    struct clock_test *c = CONTAINER_OF(p, struct clock_test, first);
+    c->now_us = env_now_us(c->env);
+    uint64_t wall = (uint64_t)env_wall_us(c->env);
+    while ((uint64_t)env_wall_us(c->env) != wall) { /* does not move within the turn */
+    }
+    for (volatile int i = 0; i < 2000000; i++) { /* takes more than a microsecond */
+    }
+    env_post(c->env, &c->second);
+}
+
+static void read_clock_again(struct post *p) {
+    struct clock_test *c = CONTAINER_OF(p, struct clock_test, second);
+    assert_true(env_now_us(c->env) == c->now_us);
+    c->f->calls++;
+    loop_stop(c->f->loop);
+}
+
+static void a_turn_has_one_time(void **state) {
+    struct fixture *f = *state;
+    struct clock_test c = {.env = f->env, .f = f};
+    post_init(&c.first, read_clock);
+    post_init(&c.second, read_clock_again);
+    env_post(f->env, &c.first);
+    loop_run(f->loop);
+    assert_int_equal(f->calls, 1);
+    assert_true(env_now_us(f->env) > c.now_us);
+}
+
+struct flood {
+    struct post post;
+    struct timer timer;
+    struct fixture *f;
+};
+
+static void flood_again(struct post *p) {
+    struct flood *fl = CONTAINER_OF(p, struct flood, post);
+    env_post(fl->f->env, p);
+}
+
+static void flood_over(struct timer *t) {
+    CONTAINER_OF(t, struct flood, timer)->f->calls++;
+}
+
+static void posts_that_post_do_not_starve_timers(void **state) {
+    struct fixture *f = *state;
+    struct flood fl = {.f = f};
+    post_init(&fl.post, flood_again);
+    timer_init(&fl.timer, flood_over);
+    env_post(f->env, &fl.post);
+    timer_start(f->env, &fl.timer, 3 * MS_IN_US);
+    assert_true(run(f));
+    post_cancel(&fl.post);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(signals_are_called_from_the_loop, open_loop, close_loop),
+        cmocka_unit_test_setup_teardown(another_thread_wakes_the_loop, open_loop, close_loop),
+        cmocka_unit_test_setup_teardown(another_thread_stops_the_loop, open_loop, close_loop),
+        cmocka_unit_test_setup_teardown(descriptors_of_others_are_watched, open_loop, close_loop),
+        cmocka_unit_test_setup_teardown(an_error_on_a_descriptor_does_not_end_the_watch, open_loop,
+                                        close_loop),
+        cmocka_unit_test_setup_teardown(a_turn_has_one_time, open_loop, close_loop),
+        cmocka_unit_test_setup_teardown(posts_that_post_do_not_starve_timers, open_loop,
+                                        close_loop),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
