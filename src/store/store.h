@@ -9,7 +9,8 @@
  * and starts the operation; bytes that are to be written are copied before the call returns. One
  * rule for completions:
  *
- *     Reads may complete before the call that starts them returns. Writes never do.
+ *     Reads may complete before the call that starts them returns. Writes never do, unless memory
+ * is out: then ERR_NO_MEMORY comes at once.
  *
  * A write is complete when it is durable: whoever answers from `done` has promised nothing that a
  * crash could take back. Operations on one subscription take effect in the order in which they were

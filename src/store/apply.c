@@ -1,0 +1,631 @@
+/* What the store's operations mean, over tables of any implementation. A write looks first and
+ * changes then, so that a refusal has changed nothing. */
+#include "store/impl.h"
+
+#include <stdlib.h>
+#include <xxhash.h>
+
+enum { ID_SIZE = 8, VERSION_SIZE = 8, IDENTITY_MAX = 1024 };
+
+static void put_be64(char *p, uint64_t value) {
+    for (int i = 0; i < 8; i++) {
+        p[i] = (char)(value >> (56 - 8 * i));
+    }
+}
+
+static uint64_t get_be64(const char *p) {
+    uint64_t value = 0;
+
+    for (int i = 0; i < 8; i++) {
+        value = value << 8 | (uint8_t)p[i];
+    }
+    return value;
+}
+
+static struct span id_key(char key[ID_SIZE], uint64_t id) {
+    put_be64(key, id);
+    return (struct span){key, ID_SIZE};
+}
+
+static struct span sqn_key(char key[ID_SIZE + 1], uint64_t id, unsigned slot) {
+    put_be64(key, id);
+    key[ID_SIZE] = (char)slot;
+    return (struct span){key, ID_SIZE + 1};
+}
+
+void store_hash(const struct store *s, enum store_key key, struct span identity,
+                char out[STORE_HASH_SIZE]) {
+    char keyed[1 + IDENTITY_MAX];
+    size_t n = identity.n < IDENTITY_MAX ? identity.n : IDENTITY_MAX;
+
+    keyed[0] = (char)key;
+    if (n) {
+        memcpy(keyed + 1, identity.p, n);
+    }
+    XXH128_canonicalFromHash((XXH128_canonical_t *)(void *)out,
+                             XXH3_128bits_withSecret(keyed, n + 1, s->secret, sizeof s->secret));
+}
+
+/* The identities of a static record, one after the other: its name, IMPIs, IMPUs. */
+static bool identity_at(struct rec_subscription r, size_t i, enum store_key *key,
+                        struct span *identity) {
+    size_t n_impis = rec_subscription_n_impis(r);
+
+    if (i == 0) {
+        *key = STORE_NAME;
+        *identity = rec_subscription_name(r);
+    } else if (i <= n_impis) {
+        *key = STORE_IMPI;
+        *identity = rec_impi_identity(rec_subscription_impis(r, i - 1));
+    } else if (i - 1 - n_impis < rec_subscription_n_impus(r)) {
+        *key = STORE_IMPU;
+        *identity = rec_impu_identity(rec_subscription_impus(r, i - 1 - n_impis));
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static bool has_identity(struct rec_subscription r, enum store_key key, struct span identity) {
+    enum store_key k;
+    struct span s;
+
+    for (size_t i = 0; identity_at(r, i, &k, &s); i++) {
+        if (k == key && span_eq(s, identity)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Reads. */
+
+static enum error load_state(struct store_kv *kv, struct span key, struct span *state,
+                             uint64_t *version) {
+    struct span value;
+    enum error e = kv->ops->get(kv, STORE_STATE, key, &value);
+
+    if (e) {
+        return e == ERR_NOT_FOUND ? ERR_CORRUPT : e;
+    }
+    if (value.n < VERSION_SIZE) {
+        return ERR_CORRUPT;
+    }
+    *version = get_be64(value.p);
+    *state = span_after(value, VERSION_SIZE);
+    return record_check(&rec_registration_type, *state);
+}
+
+static enum error fill(struct store_kv *kv, struct span key, struct span data,
+                       struct store_subscription *out) {
+    enum error e = record_check(&rec_subscription_type, data);
+
+    if (e) {
+        return e;
+    }
+    out->id = get_be64(key.p);
+    out->data = data;
+    return load_state(kv, key, &out->state, &out->version);
+}
+
+static enum error load(struct store_kv *kv, uint64_t id, struct store_subscription *out) {
+    char room[ID_SIZE];
+    struct span key = id_key(room, id), data;
+    enum error e = kv->ops->get(kv, STORE_DATA, key, &data);
+
+    return e ? e : fill(kv, key, data, out);
+}
+
+static enum error find(const struct store *s, struct store_kv *kv, enum store_key key,
+                       struct span identity, struct store_subscription *out) {
+    char hash[STORE_HASH_SIZE];
+    struct span value;
+
+    if (identity.n == 0 || identity.n > IDENTITY_MAX) {
+        return ERR_NOT_FOUND;
+    }
+    store_hash(s, key, identity, hash);
+    enum error e = kv->ops->get(kv, STORE_INDEX, span_of(hash, sizeof hash), &value);
+    if (e) {
+        return e;
+    }
+    if (value.n != ID_SIZE) {
+        return ERR_CORRUPT;
+    }
+    e = load(kv, get_be64(value.p), out);
+    if (e) {
+        return e == ERR_NOT_FOUND ? ERR_CORRUPT : e;
+    }
+    return has_identity(rec_subscription_of(out->data), key, identity) ? OK : ERR_NOT_FOUND;
+}
+
+static enum error next(struct store_kv *kv, uint64_t after, struct store_subscription *out) {
+    char room[ID_SIZE];
+    struct span key, data;
+    enum error e = kv->ops->next(kv, STORE_DATA, id_key(room, after), &key, &data);
+
+    if (!e && key.n != ID_SIZE) {
+        e = ERR_CORRUPT;
+    }
+    return e ? e : fill(kv, key, data, out);
+}
+
+static enum error load_sqn(struct store_kv *kv, uint64_t id, unsigned slot, uint64_t *sqn) {
+    char room[ID_SIZE + 1];
+    struct span value;
+    enum error e = kv->ops->get(kv, STORE_SQN, sqn_key(room, id, slot), &value);
+
+    *sqn = 0;
+    if (e == ERR_NOT_FOUND) {
+        return OK;
+    }
+    if (!e && value.n != 8) {
+        e = ERR_CORRUPT;
+    }
+    if (!e) {
+        *sqn = get_be64(value.p);
+    }
+    return e;
+}
+
+void store_apply_read(const struct store *s, struct store_kv *kv, const struct store_read *read,
+                      struct store_op *op) {
+    struct span key;
+
+    op->subscription = (struct store_subscription){0};
+    op->record = SPAN_NONE;
+    switch (read->kind) {
+    case READ_LOAD:
+        op->error = load(kv, read->id, &op->subscription);
+        break;
+    case READ_FIND:
+        op->error = find(s, kv, read->key, read->text, &op->subscription);
+        break;
+    case READ_NEXT:
+        op->error = next(kv, read->id, &op->subscription);
+        break;
+    case READ_SQN:
+        op->error = load_sqn(kv, read->id, read->impi_slot, &op->sqn);
+        break;
+    case READ_PROFILE:
+        op->error = kv->ops->get(kv, STORE_PROFILES, read->text, &op->record);
+        break;
+    case READ_NEXT_PROFILE:
+        op->error = kv->ops->next(kv, STORE_PROFILES, read->text, &key, &op->record);
+        break;
+    }
+    if (!op->error && op->record.p) {
+        op->error = record_check(&rec_profile_type, op->record);
+    }
+}
+
+/* Writes. */
+
+/* May subscription `id` (0: a new one) have all identities of this record? */
+static enum error check_identities(const struct store *s, struct store_kv *kv, uint64_t id,
+                                   struct rec_subscription r, struct span *taken) {
+    char hash[STORE_HASH_SIZE];
+    enum store_key key;
+    struct span identity, value;
+
+    for (size_t i = 0; identity_at(r, i, &key, &identity); i++) {
+        if (identity.n == 0 || identity.n > IDENTITY_MAX) {
+            return ERR_INVALID;
+        }
+        store_hash(s, key, identity, hash);
+        enum error e = kv->ops->get(kv, STORE_INDEX, span_of(hash, sizeof hash), &value);
+        if (!e && (value.n != ID_SIZE || get_be64(value.p) != id)) {
+            *taken = identity;
+            return ERR_EXISTS;
+        }
+        if (e && e != ERR_NOT_FOUND) {
+            return e;
+        }
+    }
+    return OK;
+}
+
+static enum error index_all(const struct store *s, struct store_kv *kv, uint64_t id,
+                            struct rec_subscription r) {
+    char hash[STORE_HASH_SIZE], room[ID_SIZE];
+    enum store_key key;
+    struct span identity;
+
+    for (size_t i = 0; identity_at(r, i, &key, &identity); i++) {
+        store_hash(s, key, identity, hash);
+        enum error e = kv->ops->put(kv, STORE_INDEX, span_of(hash, sizeof hash), id_key(room, id));
+        if (e) {
+            return e;
+        }
+    }
+    return OK;
+}
+
+/* Takes out of the index what `old` has and `now` (may be NULL) has not. */
+static enum error unindex(const struct store *s, struct store_kv *kv, struct rec_subscription old,
+                          const struct rec_subscription *now) {
+    char hash[STORE_HASH_SIZE];
+    enum store_key key;
+    struct span identity;
+
+    for (size_t i = 0; identity_at(old, i, &key, &identity); i++) {
+        if (now && has_identity(*now, key, identity)) {
+            continue;
+        }
+        store_hash(s, key, identity, hash);
+        enum error e = kv->ops->del(kv, STORE_INDEX, span_of(hash, sizeof hash));
+        if (e) {
+            return e;
+        }
+    }
+    return OK;
+}
+
+static enum error put_state(struct store_kv *kv, struct span key, uint64_t version,
+                            struct span state) {
+    char room[1024], empty[64];
+    struct buf value = buf_init(room, sizeof room);
+
+    if (!state.n) {
+        struct rec_registration_data nobody = {0};
+        struct buf out = buf_init(empty, sizeof empty);
+        enum error e = rec_registration_encode(&nobody, &out);
+        if (e) {
+            return e;
+        }
+        state = buf_span(&out);
+    }
+    put_be64(room, version);
+    value.n = VERSION_SIZE;
+    buf_put(&value, state);
+    if (!value.overflow) {
+        return kv->ops->put(kv, STORE_STATE, key, buf_span(&value));
+    }
+    char *large = malloc(VERSION_SIZE + state.n);
+    if (!large) {
+        return ERR_NO_MEMORY;
+    }
+    put_be64(large, version);
+    memcpy(large + VERSION_SIZE, state.p, state.n);
+    enum error e = kv->ops->put(kv, STORE_STATE, key, span_of(large, VERSION_SIZE + state.n));
+    free(large);
+    return e;
+}
+
+static enum error next_id(struct store_kv *kv, uint64_t *id) {
+    char room[ID_SIZE];
+    struct span value;
+    enum error e = kv->ops->get(kv, STORE_META, SPAN("next"), &value);
+
+    if (e && e != ERR_NOT_FOUND) {
+        return e;
+    }
+    *id = !e && value.n == ID_SIZE ? get_be64(value.p) : 1;
+    return kv->ops->put(kv, STORE_META, SPAN("next"), id_key(room, *id + 1));
+}
+
+/* A refusal of the write's own: the transaction goes on. */
+static enum error refuse(struct store_write *w, enum error why) {
+    w->error = why;
+    return OK;
+}
+
+static bool is_refusal(enum error e) {
+    return e == ERR_EXISTS || e == ERR_INVALID || e == ERR_CONFLICT || e == ERR_NOT_FOUND ||
+           e == ERR_CORRUPT || e == ERR_UNSUPPORTED;
+}
+
+static enum error create(const struct store *s, struct store_kv *kv, struct store_write *w,
+                         const struct store_change *c) {
+    struct rec_subscription r = rec_subscription_of(c->data);
+    char room[ID_SIZE];
+
+    enum error e = next_id(kv, &w->id);
+    if (e) {
+        return e;
+    }
+    w->version = 1;
+    struct span key = id_key(room, w->id);
+    e = kv->ops->put(kv, STORE_DATA, key, c->data);
+    if (!e) {
+        e = put_state(kv, key, w->version, c->state);
+    }
+    return e ? e : index_all(s, kv, w->id, r);
+}
+
+/* Is this change of an existing subscription decided on its present version? */
+static enum error check_version(struct store_kv *kv, const struct store_change *c) {
+    char room[ID_SIZE];
+    struct span state;
+    uint64_t version;
+    enum error e = load_state(kv, id_key(room, c->id), &state, &version);
+
+    if (e) {
+        return e == ERR_CORRUPT ? ERR_CONFLICT : e;
+    }
+    return version == c->version ? OK : ERR_CONFLICT;
+}
+
+/* A copy of a static record: spans into tables do not outlive the first write. */
+static enum error copy_data(struct store_kv *kv, uint64_t id, char **copy,
+                            struct rec_subscription *out) {
+    struct store_subscription old;
+    enum error e = load(kv, id, &old);
+
+    if (e) {
+        return e;
+    }
+    *copy = malloc(old.data.n);
+    if (!*copy) {
+        return ERR_NO_MEMORY;
+    }
+    memcpy(*copy, old.data.p, old.data.n);
+    *out = rec_subscription_of(span_of(*copy, old.data.n));
+    return OK;
+}
+
+static enum error check_records(const struct store_change *c) {
+    enum error e = c->data.n ? record_check(&rec_subscription_type, c->data) : OK;
+
+    return e || !c->state.n ? e : record_check(&rec_registration_type, c->state);
+}
+
+/* The new static record of an existing subscription and its identities. */
+static enum error replace_data(const struct store *s, struct store_kv *kv,
+                               const struct store_change *c) {
+    struct rec_subscription now = rec_subscription_of(c->data), before;
+    char room[ID_SIZE], *copy = NULL;
+
+    enum error e = copy_data(kv, c->id, &copy, &before);
+    if (!e) {
+        e = unindex(s, kv, before, &now);
+    }
+    if (!e) {
+        e = index_all(s, kv, c->id, now);
+    }
+    if (!e) {
+        e = kv->ops->put(kv, STORE_DATA, id_key(room, c->id), c->data);
+    }
+    free(copy);
+    return e;
+}
+
+static enum error save(const struct store *s, struct store_kv *kv, struct store_write *w) {
+    const struct store_change *c = &w->changes[0];
+    char room[ID_SIZE];
+    struct span key = id_key(room, c->id), state = c->state;
+    uint64_t version;
+
+    enum error e = check_records(c);
+    if (!e && c->id) {
+        e = check_version(kv, c);
+    } else if (!e && !c->data.n) {
+        e = ERR_INVALID;
+    }
+    if (!e && c->data.n) {
+        e = check_identities(s, kv, c->id, rec_subscription_of(c->data), &w->failed_identity);
+    }
+    if (e) {
+        return is_refusal(e) ? refuse(w, e) : e;
+    }
+    if (!c->id) {
+        return create(s, kv, w, c);
+    }
+    w->id = c->id;
+    w->version = c->version + 1;
+    if (c->data.n) {
+        e = replace_data(s, kv, c);
+    }
+    if (!e && !state.n) {
+        e = load_state(kv, key, &state, &version);
+    }
+    return e ? e : put_state(kv, key, w->version, state);
+}
+
+static enum error delete_sqns(struct store_kv *kv, uint64_t id) {
+    char room[ID_SIZE], found[ID_SIZE + 1];
+    struct span key, value;
+
+    for (;;) {
+        enum error e = kv->ops->next(kv, STORE_SQN, id_key(room, id), &key, &value);
+
+        if (e || key.n != sizeof found || get_be64(key.p) != id) {
+            return e == ERR_NOT_FOUND ? OK : e;
+        }
+        memcpy(found, key.p, sizeof found);
+        e = kv->ops->del(kv, STORE_SQN, span_of(found, sizeof found));
+        if (e) {
+            return e;
+        }
+    }
+}
+
+static enum error delete_subscription(const struct store *s, struct store_kv *kv,
+                                      struct store_write *w) {
+    const struct store_change *c = &w->changes[0];
+    struct rec_subscription before;
+    char room[ID_SIZE], *copy = NULL;
+
+    enum error e = check_version(kv, c);
+    if (!e) {
+        e = copy_data(kv, c->id, &copy, &before);
+    }
+    if (e) {
+        return is_refusal(e) ? refuse(w, e) : e;
+    }
+    w->id = c->id;
+    e = unindex(s, kv, before, NULL);
+    if (!e) {
+        e = kv->ops->del(kv, STORE_DATA, id_key(room, c->id));
+    }
+    if (!e) {
+        e = kv->ops->del(kv, STORE_STATE, id_key(room, c->id));
+    }
+    free(copy);
+    return e ? e : delete_sqns(kv, c->id);
+}
+
+static enum error import(const struct store *s, struct store_kv *kv, struct store_write *w) {
+    /* Two of the import may want the same identity: so each is put into the index as it is checked,
+     * and taken out again if one is refused. */
+    enum error e = OK;
+    size_t i = 0;
+
+    for (; i < w->n_changes && !e; i++) {
+        const struct store_change *c = &w->changes[i];
+
+        w->failed_at = i;
+        e = c->id || !c->data.n ? ERR_INVALID : check_records(c);
+        if (!e) {
+            e = check_identities(s, kv, 0, rec_subscription_of(c->data), &w->failed_identity);
+        }
+        if (!e) {
+            e = create(s, kv, w, c);
+            if (e) {
+                return e;
+            }
+        }
+    }
+    if (!e) {
+        w->failed_at = 0;
+        return OK;
+    }
+    if (!is_refusal(e)) {
+        return e;
+    }
+    enum error why = e;
+    for (size_t made = i - 1; made > 0; made--) {
+        struct store_write undo = {.changes = &(struct store_change){.id = w->id, .version = 1}};
+
+        e = delete_subscription(s, kv, &undo);
+        if (e || undo.error) {
+            return ERR_STORE;
+        }
+        w->id--;
+    }
+    w->id = 0;
+    w->version = 0;
+    return refuse(w, why);
+}
+
+static enum error save_sqn(struct store_kv *kv, struct store_write *w) {
+    char room[ID_SIZE + 1], value[8];
+    uint64_t id = w->changes[0].id, present;
+    struct span key = sqn_key(room, id, w->impi_slot), unused;
+
+    enum error e = kv->ops->get(kv, STORE_DATA, id_key(value, id), &unused);
+    if (!e) {
+        e = load_sqn(kv, id, w->impi_slot, &present);
+    }
+    if (e == ERR_NOT_FOUND || (!e && present != w->expected)) {
+        return refuse(w, ERR_CONFLICT);
+    }
+    if (e) {
+        return is_refusal(e) ? refuse(w, e) : e;
+    }
+    put_be64(value, w->sqn);
+    w->id = id;
+    return kv->ops->put(kv, STORE_SQN, key, span_of(value, sizeof value));
+}
+
+static enum error save_profile(struct store_kv *kv, struct store_write *w) {
+    enum error e = record_check(&rec_profile_type, w->record);
+
+    if (e || !w->name.n || w->name.n > 255) {
+        return refuse(w, e ? e : ERR_INVALID);
+    }
+    return kv->ops->put(kv, STORE_PROFILES, w->name, w->record);
+}
+
+static enum error delete_profile(struct store_kv *kv, struct store_write *w) {
+    struct span unused;
+    enum error e = kv->ops->get(kv, STORE_PROFILES, w->name, &unused);
+
+    if (e) {
+        return e == ERR_NOT_FOUND ? refuse(w, e) : e;
+    }
+    return kv->ops->del(kv, STORE_PROFILES, w->name);
+}
+
+enum error store_apply(const struct store *s, struct store_kv *kv, struct store_write *w) {
+    w->error = OK;
+    switch (w->kind) {
+    case WRITE_SAVE:
+        return save(s, kv, w);
+    case WRITE_DELETE:
+        return delete_subscription(s, kv, w);
+    case WRITE_IMPORT:
+        return import(s, kv, w);
+    case WRITE_SQN:
+        return save_sqn(kv, w);
+    case WRITE_SAVE_PROFILE:
+        return save_profile(kv, w);
+    case WRITE_DELETE_PROFILE:
+        return delete_profile(kv, w);
+    }
+    return ERR_INTERNAL;
+}
+
+/* Older schemas. */
+
+static enum error upgrade_table(struct store_kv *kv, enum store_table t,
+                                const struct record_type *type, size_t prefix) {
+    struct chunk_pool pool;
+    char *out = malloc(RECORD_BYTES_MAX), key_room[512];
+    struct span after = SPAN_NONE, key, value;
+    enum error e = out ? OK : ERR_NO_MEMORY;
+
+    chunk_pool_init(&pool, 65536, 4);
+    while (!e && !(e = kv->ops->next(kv, t, after, &key, &value))) {
+        unsigned number, schema;
+
+        if (key.n > sizeof key_room || value.n < prefix) {
+            e = ERR_CORRUPT;
+            break;
+        }
+        memcpy(key_room, key.p, key.n);
+        after = span_of(key_room, key.n);
+        if (record_identify(span_after(value, prefix), &number, &schema) &&
+            schema != type->schema) {
+            struct arena arena = arena_init(&pool);
+            struct buf b = buf_init(out, RECORD_BYTES_MAX);
+
+            buf_bytes(&b, value.p, prefix);
+            e = record_convert(type, span_after(value, prefix), &arena, &b);
+            if (!e) {
+                e = kv->ops->put(kv, t, after, buf_span(&b));
+            }
+            arena_release(&arena);
+        }
+    }
+    chunk_pool_free(&pool);
+    free(out);
+    return e == ERR_NOT_FOUND ? OK : e;
+}
+
+enum error store_upgrade(struct store_kv *kv) {
+    const struct record_type *types[] = {&rec_subscription_type, &rec_registration_type,
+                                         &rec_profile_type};
+    const enum store_table tables[] = {STORE_DATA, STORE_STATE, STORE_PROFILES};
+    char now[COUNT_OF(types) * 2];
+    struct span noted;
+
+    for (size_t i = 0; i < COUNT_OF(types); i++) {
+        now[2 * i] = (char)(types[i]->schema >> 8);
+        now[2 * i + 1] = (char)types[i]->schema;
+    }
+    enum error e = kv->ops->get(kv, STORE_META, SPAN("schema"), &noted);
+    if (e && e != ERR_NOT_FOUND) {
+        return e;
+    }
+    if (!e && span_eq(noted, span_of(now, sizeof now))) {
+        return OK;
+    }
+    for (size_t i = 0; i < COUNT_OF(types); i++) {
+        e = upgrade_table(kv, tables[i], types[i], tables[i] == STORE_STATE ? VERSION_SIZE : 0);
+        if (e) {
+            return e;
+        }
+    }
+    return kv->ops->put(kv, STORE_META, SPAN("schema"), span_of(now, sizeof now));
+}

@@ -1,0 +1,134 @@
+/* What the implementations of the store share. An implementation brings tables of ordered keys
+ * (struct store_kv) and decides when writes are applied and durable; what the operations mean is
+ * written once, in apply.c. */
+#ifndef MUSTER_STORE_IMPL_H
+#define MUSTER_STORE_IMPL_H
+
+#include "spec/records.h"
+#include "store/store.h"
+
+enum store_table {
+    STORE_DATA,     /* number -> static record */
+    STORE_STATE,    /* number -> version, registration record */
+    STORE_INDEX,    /* hash of an identity -> number */
+    STORE_SQN,      /* number, IMPI slot -> sequence number */
+    STORE_PROFILES, /* name -> service profile */
+    STORE_META,     /* "next" -> the next number; "secret"; "schema" */
+    STORE_TABLES
+};
+
+struct store_kv;
+
+/** Tables as one transaction sees them. Keys are compared bytewise, shorter first among equal
+ * prefixes; spans are valid until the transaction ends or writes. */
+struct store_kv_ops {
+    /** ERR_NOT_FOUND, ERR_STORE. */
+    enum error (*get)(struct store_kv *kv, enum store_table t, struct span key, struct span *value);
+    /** First entry whose key is above `after` (or any, if that is empty). */
+    enum error (*next)(struct store_kv *kv, enum store_table t, struct span after, struct span *key,
+                       struct span *value);
+    /** ERR_STORE, ERR_NO_MEMORY: the transaction is to be given up. */
+    enum error (*put)(struct store_kv *kv, enum store_table t, struct span key, struct span value);
+    /** The same; a key that is not there is no error. */
+    enum error (*del)(struct store_kv *kv, enum store_table t, struct span key);
+};
+
+struct store_kv {
+    const struct store_kv_ops *ops;
+};
+
+enum {
+    STORE_SECRET_SIZE = 192, /* of the index's hash */
+    STORE_HASH_SIZE = 16,
+};
+
+enum store_write_kind {
+    WRITE_SAVE,
+    WRITE_DELETE,
+    WRITE_IMPORT,
+    WRITE_SQN,
+    WRITE_SAVE_PROFILE,
+    WRITE_DELETE_PROFILE,
+};
+
+/** A write on its way: everything copied, so that its op may go away. */
+struct store_write {
+    struct list link;
+    struct store_op *op; /* NULL: cancelled. Only the loop's thread looks at it. */
+    enum store_write_kind kind;
+    struct store_change *changes; /* spans into bytes */
+    size_t n_changes;
+    struct span name, record; /* profiles; spans into bytes */
+    uint64_t expected, sqn;
+    unsigned impi_slot;
+
+    enum error error; /* results */
+    uint64_t id, version;
+    size_t failed_at;
+    struct span failed_identity; /* into bytes */
+
+    char *bytes; /* what the spans look into: `inside`, or malloced if that is too small */
+    _Alignas(uint64_t) char inside[1024];
+};
+
+/** Reads that an implementation may have to put off. */
+enum store_read_kind { READ_LOAD, READ_FIND, READ_NEXT, READ_SQN, READ_PROFILE, READ_NEXT_PROFILE };
+
+struct store_read {
+    enum store_read_kind kind;
+    uint64_t id;
+    unsigned impi_slot;
+    enum store_key key;
+    struct span text; /* identity or name */
+};
+
+struct store_ops {
+    void (*read)(struct store *s, struct store_op *op, const struct store_read *read);
+    /** Takes a filled write over; calls store_complete when it is durable. */
+    void (*write)(struct store *s, struct store_write *w);
+    void (*cancel_read)(struct store *s, struct store_op *op);
+    uint64_t (*count)(const struct store *s);
+    void (*free)(struct store *s);
+};
+
+/** The public beginning of every implementation. */
+struct store {
+    const struct store_ops *ops;
+    uint8_t secret[STORE_SECRET_SIZE];
+    struct list spare; /* writes to be used again */
+    size_t n_spare;
+};
+
+/** Makes the common part. */
+void store_init(struct store *s, const struct store_ops *ops);
+
+/** Frees the common part. */
+void store_fini(struct store *s);
+
+/** Does a read in a transaction: fills op but does not complete it. */
+void store_apply_read(const struct store *s, struct store_kv *kv, const struct store_read *read,
+                      struct store_op *op);
+
+/** Does a write in a transaction. Its own refusals (conflicts) are in w->error and have changed
+ * nothing; the result is ERR_STORE or ERR_NO_MEMORY when the transaction must be given up. */
+MUST_CHECK enum error store_apply(const struct store *s, struct store_kv *kv,
+                                  struct store_write *w);
+
+/** Hands a write's result to its op, if that still waits, and takes the write back. */
+void store_complete(struct store *s, struct store_write *w);
+
+/** Takes a write back without completing it. */
+void store_drop(struct store *s, struct store_write *w);
+
+/** Ends a read: op is not under way any more, done is called. */
+void store_complete_read(struct store_op *op);
+
+/** Converts what is of an older schema, notes the schema. ERR_UNSUPPORTED: made by a newer Muster.
+ */
+MUST_CHECK enum error store_upgrade(struct store_kv *kv);
+
+/** Hash of an identity, under which it stands in the index. */
+void store_hash(const struct store *s, enum store_key key, struct span identity,
+                char out[STORE_HASH_SIZE]);
+
+#endif

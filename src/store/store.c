@@ -1,0 +1,265 @@
+/* The store's face: checks, copies what is to be written, hands over to the implementation. */
+#include "store/impl.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum { SPARE_MAX = 1024 };
+
+void store_init(struct store *s, const struct store_ops *ops) {
+    s->ops = ops;
+    list_init(&s->spare);
+    s->n_spare = 0;
+}
+
+void store_fini(struct store *s) {
+    LIST_EACH(&s->spare, w, struct store_write, link) {
+        list_remove(&w->link);
+        free(w);
+    }
+}
+
+/* Reads. */
+
+static void begin(struct store *s, struct store_op *op) {
+    assert(op->store == NULL); /* one operation at a time */
+    op->store = s;
+    op->internal = NULL;
+    op->error = OK;
+    list_init(&op->link);
+}
+
+void store_complete_read(struct store_op *op) {
+    list_remove(&op->link);
+    op->store = NULL;
+    op->done(op);
+}
+
+static void read_op(struct store *s, struct store_op *op, const struct store_read *read) {
+    begin(s, op);
+    s->ops->read(s, op, read);
+}
+
+void store_load(struct store *store, struct store_op *op, uint64_t id) {
+    read_op(store, op, &(struct store_read){.kind = READ_LOAD, .id = id});
+}
+
+void store_find(struct store *store, struct store_op *op, enum store_key key,
+                struct span identity) {
+    read_op(store, op, &(struct store_read){.kind = READ_FIND, .key = key, .text = identity});
+}
+
+void store_next(struct store *store, struct store_op *op, uint64_t after) {
+    read_op(store, op, &(struct store_read){.kind = READ_NEXT, .id = after});
+}
+
+void store_load_sqn(struct store *store, struct store_op *op, uint64_t id, unsigned impi_slot) {
+    read_op(store, op, &(struct store_read){.kind = READ_SQN, .id = id, .impi_slot = impi_slot});
+}
+
+void store_load_profile(struct store *store, struct store_op *op, struct span name) {
+    read_op(store, op, &(struct store_read){.kind = READ_PROFILE, .text = name});
+}
+
+void store_next_profile(struct store *store, struct store_op *op, struct span after) {
+    read_op(store, op, &(struct store_read){.kind = READ_NEXT_PROFILE, .text = after});
+}
+
+/* Writes. */
+
+/* A write with room for n bytes and n_changes changes; NULL when memory is out. */
+static struct store_write *take_write(struct store *s, size_t n, size_t n_changes) {
+    struct store_write *w;
+
+    n += n_changes * sizeof(struct store_change);
+    if (list_is_empty(&s->spare)) {
+        w = malloc(sizeof *w);
+        if (!w) {
+            return NULL;
+        }
+    } else {
+        w = CONTAINER_OF(s->spare.next, struct store_write, link);
+        list_remove(&w->link);
+        s->n_spare--;
+    }
+    memset(w, 0, offsetof(struct store_write, inside));
+    list_init(&w->link);
+    w->bytes = w->inside;
+    if (n > sizeof w->inside) {
+        w->bytes = malloc(n);
+        if (!w->bytes) {
+            free(w);
+            return NULL;
+        }
+    }
+    /* Changes stand first, where malloc's alignment and that of `inside` serve them. */
+    w->changes = (struct store_change *)(void *)w->bytes;
+    w->n_changes = n_changes;
+    return w;
+}
+
+void store_drop(struct store *s, struct store_write *w) {
+    list_remove(&w->link);
+    if (w->op) {
+        w->op->store = NULL;
+        w->op->internal = NULL;
+    }
+    if (w->bytes != w->inside) {
+        free(w->bytes);
+    }
+    if (s->n_spare < SPARE_MAX) {
+        list_insert(&s->spare, &w->link);
+        s->n_spare++;
+    } else {
+        free(w);
+    }
+}
+
+void store_complete(struct store *s, struct store_write *w) {
+    struct store_op *op = w->op;
+
+    if (op) {
+        op->store = NULL;
+        op->internal = NULL;
+        w->op = NULL;
+        op->error = w->error;
+        op->subscription.id = w->id;
+        op->subscription.version = w->version;
+        op->failed_at = w->failed_at;
+        op->failed_identity = w->failed_identity;
+        op->done(op);
+    }
+    store_drop(s, w);
+}
+
+static struct span copy(char **at, struct span s) {
+    struct span copied = {*at, s.n};
+
+    if (s.n) {
+        memcpy(*at, s.p, s.n);
+    }
+    *at += s.n;
+    return s.n ? copied : SPAN_NONE;
+}
+
+static void fail(struct store_op *op) {
+    op->store = NULL;
+    op->error = ERR_NO_MEMORY;
+    op->done(op);
+}
+
+static struct store_write *begin_write(struct store *s, struct store_op *op,
+                                       enum store_write_kind kind, size_t n, size_t n_changes) {
+    begin(s, op);
+    struct store_write *w = take_write(s, n, n_changes);
+
+    if (w) {
+        w->kind = kind;
+        w->op = op;
+        op->internal = w;
+    }
+    return w;
+}
+
+static void write_changes(struct store *s, struct store_op *op, enum store_write_kind kind,
+                          const struct store_change *changes, size_t n) {
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        bytes += changes[i].data.n + changes[i].state.n;
+    }
+    struct store_write *w = begin_write(s, op, kind, bytes, n);
+    if (!w) {
+        fail(op);
+        return;
+    }
+    char *at = w->bytes + n * sizeof *changes;
+    for (size_t i = 0; i < n; i++) {
+        w->changes[i] = changes[i];
+        w->changes[i].data = copy(&at, changes[i].data);
+        w->changes[i].state = copy(&at, changes[i].state);
+    }
+    s->ops->write(s, w);
+}
+
+void store_save(struct store *store, struct store_op *op, const struct store_change *change) {
+    write_changes(store, op, WRITE_SAVE, change, 1);
+}
+
+void store_import(struct store *store, struct store_op *op, const struct store_change *changes,
+                  size_t n) {
+    write_changes(store, op, WRITE_IMPORT, changes, n);
+}
+
+void store_delete(struct store *store, struct store_op *op, uint64_t id, uint64_t version) {
+    write_changes(store, op, WRITE_DELETE, &(struct store_change){.id = id, .version = version}, 1);
+}
+
+/* Writes that are not changes of subscriptions. */
+struct other {
+    enum store_write_kind kind;
+    uint64_t id, expected, sqn;
+    unsigned impi_slot;
+    struct span name, record;
+};
+
+static void write_other(struct store *s, struct store_op *op, const struct other *what) {
+    struct store_write *w = begin_write(s, op, what->kind, what->name.n + what->record.n, 1);
+
+    if (!w) {
+        fail(op);
+        return;
+    }
+    char *at = w->bytes + sizeof(struct store_change);
+    w->changes[0] = (struct store_change){.id = what->id};
+    w->name = copy(&at, what->name);
+    w->record = copy(&at, what->record);
+    w->impi_slot = what->impi_slot;
+    w->expected = what->expected;
+    w->sqn = what->sqn;
+    s->ops->write(s, w);
+}
+
+void store_save_sqn(struct store *store, struct store_op *op, uint64_t id, unsigned impi_slot,
+                    uint64_t expected, uint64_t sqn) {
+    write_other(
+        store, op,
+        &(struct other){
+            .kind = WRITE_SQN, .id = id, .impi_slot = impi_slot, .expected = expected, .sqn = sqn});
+}
+
+void store_save_profile(struct store *store, struct store_op *op, struct span name,
+                        struct span record) {
+    write_other(store, op,
+                &(struct other){.kind = WRITE_SAVE_PROFILE, .name = name, .record = record});
+}
+
+void store_delete_profile(struct store *store, struct store_op *op, struct span name) {
+    write_other(store, op, &(struct other){.kind = WRITE_DELETE_PROFILE, .name = name});
+}
+
+void store_cancel(struct store_op *op) {
+    struct store *s = op->store;
+
+    if (!s) {
+        return;
+    }
+    if (op->internal) {
+        ((struct store_write *)op->internal)->op = NULL;
+    } else {
+        s->ops->cancel_read(s, op);
+    }
+    list_remove(&op->link);
+    op->store = NULL;
+    op->internal = NULL;
+}
+
+uint64_t store_count(const struct store *store) {
+    return store->ops->count(store);
+}
+
+void store_free(struct store *store) {
+    if (store) {
+        store->ops->free(store);
+    }
+}
