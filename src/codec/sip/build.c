@@ -175,6 +175,14 @@ static void add_edit(struct sip_edits *edits, enum sip_edit_kind kind, enum sip_
     edits->list[edits->n++] = (struct sip_edit){kind, id, name, value};
 }
 
+void sip_edits_copy(struct sip_edits *edits, const struct sip_edits *other) {
+    edits->n = other ? other->n : 0;
+    edits->overflow = other && other->overflow;
+    if (edits->n) {
+        memcpy(edits->list, other->list, edits->n * sizeof edits->list[0]);
+    }
+}
+
 void sip_edit_remove(struct sip_edits *edits, enum sip_header_id id) {
     add_edit(edits, SIP_EDIT_REMOVE, id, SPAN_NONE, SPAN_NONE);
 }

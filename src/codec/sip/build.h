@@ -86,6 +86,9 @@ struct sip_edits {
     bool overflow; /* more than SIP_EDITS_MAX: the copy fails */
 };
 
+/** Makes *edits a copy of another list, or an empty one for NULL; cheaper than an assignment. */
+void sip_edits_copy(struct sip_edits *edits, const struct sip_edits *other);
+
 /** Removes all lines of a header. */
 void sip_edit_remove(struct sip_edits *edits, enum sip_header_id id);
 
