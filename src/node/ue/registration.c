@@ -201,9 +201,10 @@ static void back_off(struct ue *ue, struct occasion *o) {
         ue->failures++;
     }
     if (wait_us == 0) {
-        uint64_t bound_us = UE_BACKOFF_MAX_S * SEC_IN_US, random;
-        if (ue->failures < 6) {
-            bound_us = (UE_BACKOFF_BASE_S * SEC_IN_US) << ue->failures;
+        unsigned shift = ue->failures < 16 ? ue->failures : 16;
+        uint64_t bound_us = (UE_BACKOFF_BASE_S * SEC_IN_US) << shift, random;
+        if (bound_us > UE_BACKOFF_MAX_S * SEC_IN_US) {
+            bound_us = UE_BACKOFF_MAX_S * SEC_IN_US;
         }
         env_random(pool->env, &random, sizeof random);
         wait_us = bound_us / 2 + random % (bound_us / 2 + 1);

@@ -120,6 +120,26 @@ static unsigned status_of(struct home *h, const struct home_step *step,
     }
 }
 
+/* Repetitions, which the network makes and the terminal: true if this was one. */
+static bool answer_again(struct home *h, const struct sip_msg *req, const struct addr *to) {
+    for (size_t i = 0; i < COUNT_OF(h->answers); i++) {
+        const struct home_answer *a = &h->answers[i];
+        if (a->n && span_eq(req->via.branch, span_from_cstr(a->branch))) {
+            assert_int_equal(dgram_send(h->dgram, to, span_of(a->text, a->n)), OK);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void remember(struct home *h, const struct sip_msg *req, struct span answer) {
+    struct home_answer *a = &h->answers[h->n_answers++ % COUNT_OF(h->answers)];
+    assert_true(span_to_cstr(req->via.branch, a->branch, sizeof a->branch));
+    assert_true(answer.n <= sizeof a->text);
+    memcpy(a->text, answer.p, answer.n);
+    a->n = answer.n;
+}
+
 static void answer(struct home *h, const struct sip_msg *req, const struct home_step *step,
                    const struct addr *to) {
     struct sip_auth auth;
@@ -144,6 +164,7 @@ static void answer(struct home *h, const struct sip_msg *req, const struct home_
     }
     sip_put_body(&b, SPAN_NONE);
     assert_false(b.overflow);
+    remember(h, req, buf_span(&b));
     assert_int_equal(dgram_send(h->dgram, to, buf_span(&b)), OK);
 }
 
@@ -156,7 +177,7 @@ static void receive(void *ctx, struct dgram *d, const struct addr *from, char *b
     static const struct home_step normal = {HOME_NORMAL, 0, NULL};
     (void)d;
     assert_int_equal(sip_parse(&arena, bytes, n, &limits, &req, &fault), OK);
-    if (req->is_request) {
+    if (req->is_request && !answer_again(h, req, from)) {
         assert_int_equal(req->method, SIP_REGISTER);
         answer(h, req, h->at < h->n_script ? &h->script[h->at++] : &normal, from);
     }

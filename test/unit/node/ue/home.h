@@ -39,6 +39,13 @@ struct home_seen {
     char call_id[32];
 };
 
+/* A request that was answered: its repetition gets the same answer. */
+struct home_answer {
+    char branch[64];
+    char text[1024];
+    size_t n;
+};
+
 struct home {
     struct env *env;
     struct dgram *dgram;
@@ -56,6 +63,8 @@ struct home {
     struct home_seen seen[64];
     size_t n_seen;
     size_t granted, deregistered, refused, resynchronised;
+    struct home_answer answers[16];
+    size_t n_answers;
     char text[4096]; /* the last request */
 };
 

@@ -387,6 +387,28 @@ static void retries_wait_longer_and_longer(void **state) {
     run_s(w, 1);
     assert_int_equal(w->registered, 1);
     assert_int_equal(ue_pool_counters(w->pool)->failed_for_now, 8);
+    home_next(&w->home, HOME_STATUS, 500, NULL); /* of the refresh, and then of the attempt anew */
+    home_next(&w->home, HOME_STATUS, 500, NULL);
+    ue_register(w->ue);
+    run_s(w, 1);
+    assert_in_range(w->failure.retry_us, 30 * SEC_IN_US, 60 * SEC_IN_US);
+}
+
+/* covers: A11 */
+static void failures_that_may_pass_are_tried_again(void **state) {
+    struct world *w = *state;
+    static const unsigned statuses[] = {305, 408, 480, 500, 502, 503, 504};
+    for (size_t i = 0; i < COUNT_OF(statuses); i++) {
+        home_next(&w->home, HOME_STATUS, statuses[i], i % 2 ? "Retry-After: 0\r\n" : NULL);
+        ue_register(w->ue);
+        run_s(w, 1);
+        assert_int_equal(w->failure.status, statuses[i]);
+        assert_int_equal(ue_state(w->ue), UE_WAITING);
+        run_s(w, 60);
+        assert_int_equal(ue_state(w->ue), UE_REGISTERED);
+        ue_deregister(w->ue, UE_THIS_CONTACT);
+        run_s(w, 1);
+    }
 }
 
 /* covers: A11 */
@@ -471,6 +493,14 @@ static void a_200_without_our_contact_is_no_registration(void **state) {
     assert_int_equal(ue_state(w->ue), UE_WAITING);
     run_s(w, 61);
     assert_int_equal(w->registered, 1);
+    char line[200];
+    snprintf(line, sizeof line, "Contact: <%.*s>;expires=0\r\n", SPAN_ARG(ue_contact(w->ue)));
+    home_next(&w->home, HOME_STATUS, 200, line);
+    home_next(&w->home, HOME_STATUS, 200, line);
+    ue_register(w->ue);
+    run_s(w, 1);
+    assert_int_equal(w->registered, 1);
+    assert_int_equal(w->failure.reason, UE_REASON_NO_BINDING);
 }
 
 /* covers: A11 */
@@ -625,6 +655,7 @@ int main(void) {
         UE_TEST(too_brief_an_interval_is_asked_for_anew),
         UE_TEST(retry_after_is_waited_for),
         UE_TEST(retries_wait_longer_and_longer),
+        UE_TEST(failures_that_may_pass_are_tried_again),
         UE_TEST(a_final_refusal_is_final),
         UE_TEST(with_no_retry_every_failure_is_final),
         UE_TEST(silence_leads_to_the_next_pcscf),
