@@ -615,7 +615,59 @@ static void a_vanished_machine_leaves_connections_half_open(void **state) {
     link_close(&k);
 }
 
+static void greet(void *ctx, struct listener *l, struct stream *s) {
+    party_accept(ctx, l, s);
+    assert_int_equal(stream_send(s, SPAN("\0\1\2")), OK);
+}
+
+static void nothing_is_received_before_connected(void **state) {
+    (void)state;
+    struct link k = {.sim = new_sim(5)};
+    k.a = new_env(k.sim, "a");
+    k.b = new_env(k.sim, "b");
+    k.server.sim = k.sim;
+    const struct sim_faults f = {.delay_us = 100, .jitter_us = 10000};
+    sim_set_default_faults(k.sim, &f);
+    assert_int_equal(env_listen(k.b, &bob_addr, greet, &k.server, &k.server.l), OK);
+    for (int i = 0; i < 20; i++) {
+        link_connect(&k);
+        while (k.client.n == 0) {
+            link_wait(&k, 100);
+            assert_true(k.client.connected || k.client.n == 0);
+        }
+        stream_close(k.client.s);
+        link_wait(&k, SEC_IN_US);
+    }
+    k.client.s = NULL;
+    link_close(&k);
+}
+
 /* Time. */
+
+struct turn {
+    unsigned *next;
+    unsigned number;
+};
+
+static void call_turn(void *ctx) {
+    struct turn *t = ctx;
+    assert_int_equal(*t->next, t->number);
+    ++*t->next;
+}
+
+static void calls_of_one_moment_come_in_order_of_asking(void **state) {
+    (void)state;
+    struct sim *s = new_sim(1);
+    struct turn turns[100];
+    unsigned next = 0;
+    for (unsigned i = 0; i < COUNT_OF(turns); i++) {
+        turns[i] = (struct turn){&next, i};
+        assert_int_equal(sim_at(s, 1000, call_turn, &turns[i]), OK);
+    }
+    sim_run_until(s, 1000);
+    assert_int_equal(next, COUNT_OF(turns));
+    sim_free(s);
+}
 
 struct call_log {
     struct sim *sim;
@@ -684,6 +736,8 @@ int main(void) {
         cmocka_unit_test(peers_of_a_dead_process_see_it_close),
         cmocka_unit_test(a_dying_process_may_leave_half_a_message),
         cmocka_unit_test(a_vanished_machine_leaves_connections_half_open),
+        cmocka_unit_test(nothing_is_received_before_connected),
+        cmocka_unit_test(calls_of_one_moment_come_in_order_of_asking),
         cmocka_unit_test(scheduled_calls_come_in_order_of_time_and_of_asking),
         cmocka_unit_test(names_are_borne_by_one_at_a_time),
     };
