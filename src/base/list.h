@@ -36,6 +36,17 @@ static inline void list_remove(struct list *entry) {
     list_init(entry);
 }
 
+/** Moves all entries of one list to the end of another, in their order. */
+static inline void list_move_all(struct list *from, struct list *to) {
+    if (!list_is_empty(from)) {
+        from->next->prev = to->prev;
+        to->prev->next = from->next;
+        from->prev->next = to;
+        to->prev = from->prev;
+        list_init(from);
+    }
+}
+
 /** Walks a list; `item` may be removed (and freed) in the loop, others may not. */
 #define LIST_EACH(head, item, type, member)                                                        \
     for (struct list *item##_at = (head)->next, *item##_next = item##_at->next;                    \

@@ -36,27 +36,35 @@ void post_cancel(struct post *p) {
     list_remove(&p->slot);
 }
 
-bool posts_run(struct list *queue) {
-    if (list_is_empty(queue)) {
+void posts_init(struct posts *q) {
+    list_init(&q->waiting);
+    list_init(&q->running);
+}
+
+bool posts_run(struct posts *q) {
+    if (list_is_empty(&q->waiting)) {
         return false;
     }
-    struct post end = {0}; /* a mark behind the last one of now */
-    list_insert(queue, &end.slot);
-    while (queue->next != &end.slot) {
-        struct post *p = CONTAINER_OF(queue->next, struct post, slot);
+    list_move_all(&q->waiting, &q->running);
+    while (!list_is_empty(&q->running)) {
+        struct post *p = CONTAINER_OF(q->running.next, struct post, slot);
         list_remove(&p->slot);
         p->run(p);
     }
-    list_remove(&end.slot);
     return true;
 }
 
-void posts_forget(struct list *queue, const struct env *env) {
-    LIST_EACH(queue, p, struct post, slot) {
+static void forget(struct list *posts, const struct env *env) {
+    LIST_EACH(posts, p, struct post, slot) {
         if (p->env == env) {
             list_remove(&p->slot);
         }
     }
+}
+
+void posts_forget(struct posts *q, const struct env *env) {
+    forget(&q->waiting, env);
+    forget(&q->running, env);
 }
 
 enum error env_dgram_open(struct env *env, const struct addr *local, unsigned flags,

@@ -60,10 +60,19 @@ void env_links_init(struct env_links *e);
 /** Closes everything that is open. */
 void env_links_close(struct env_links *e);
 
-/** Takes the posts of one environment out of a queue. */
-void posts_forget(struct list *queue, const struct env *env);
+/** The posts of a loop. */
+struct posts {
+    struct list waiting;
+    struct list running; /* the rest of those that run now */
+};
 
-/** Runs the posts that are in the queue now, not those that they add. True if there were any. */
-bool posts_run(struct list *queue);
+/** An empty queue. */
+void posts_init(struct posts *q);
+
+/** Runs the posts that wait now, not those that they add. True if there were any. */
+bool posts_run(struct posts *q);
+
+/** Takes the posts of one environment out. */
+void posts_forget(struct posts *q, const struct env *env);
 
 #endif

@@ -44,7 +44,8 @@ static int64_t wall_us(struct loop *l) {
 /* Turns. */
 
 static bool has_work(const struct loop *l) {
-    return !list_is_empty(&l->posts) || l->letters.n > 0 || !list_is_empty(&l->pipes_active);
+    return !list_is_empty(&l->posts.waiting) || l->letters.n > 0 ||
+           !list_is_empty(&l->pipes_active);
 }
 
 /* All of a turn but waiting. */
@@ -147,8 +148,9 @@ enum error loop_new(struct loop **out) {
     l->in_process = true;
     timers_init(&l->timers, clock_us(CLOCK_MONOTONIC));
     chunk_pool_init(&l->chunks, 16384, 1024);
-    struct list *lists[] = {&l->envs,         &l->posts,      &l->udp_dirty,
-                            &l->pipes_active, &l->tcp_active, &l->tcp_lingering};
+    posts_init(&l->posts);
+    struct list *lists[] = {&l->envs,       &l->udp_dirty,   &l->pipes_active, &l->pipes_attended,
+                            &l->tcp_active, &l->tcp_flushed, &l->tcp_lingering};
     for (size_t i = 0; i < COUNT_OF(lists); i++) {
         list_init(lists[i]);
     }
@@ -235,7 +237,7 @@ static void env_op_random(struct env *env, void *out, size_t n) {
 }
 
 static void env_op_post(struct env *env, struct post *p) {
-    list_insert(&loop_env_of(env)->loop->posts, &p->slot);
+    list_insert(&loop_env_of(env)->loop->posts.waiting, &p->slot);
 }
 
 static void env_op_close(struct env *env) {

@@ -46,7 +46,7 @@ struct udp {
     struct htab_node by_addr;
     bool in_table; /* in-process messages may come and go */
     bool closed;
-    bool blocked; /* the kernel takes no more for now */
+    bool blocked; /* its queue in the kernel is full */
     int fd;
     unsigned n_refs; /* letters on the way to it, and the handle */
     uv_poll_t poll;

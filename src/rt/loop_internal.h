@@ -35,7 +35,8 @@ struct loop {
     struct timers timers;
     struct chunk_pool chunks;
     struct trace *trace;
-    struct list envs, posts;
+    struct list envs;
+    struct posts posts;
     /* Datagrams. Only endpoints that in-process messages may reach stand in the table. */
     struct htab dgrams;
     struct letters letters, reading; /* being filled; being delivered */
@@ -44,7 +45,8 @@ struct loop {
     struct list udp_dirty; /* endpoints with something to send */
     /* Streams. */
     struct htab listeners;
-    struct list pipes_active, tcp_active, tcp_lingering;
+    struct list pipes_active, pipes_attended; /* something to do; what is left of this round */
+    struct list tcp_active, tcp_flushed, tcp_lingering;
     struct bytes spares[16]; /* buffers that wait for their next use */
     size_t n_spares;
     char *stream_buffer;
@@ -88,6 +90,7 @@ MUST_CHECK enum error socket_bound(int type, const struct addr *at, int *fd, str
 
 /* Datagrams: loop_dgram.c. */
 
+/** env_dgram_open of the real environment. */
 enum error loop_dgram_open(struct env *env, const struct addr *local, unsigned flags,
                            dgram_receive_fn *receive, void *ctx, struct dgram **out);
 
@@ -149,8 +152,10 @@ bool pipes_deliver(struct loop *l);
 
 /* TCP: loop_tcp.c. */
 
+/** env_listen of the real environment. */
 enum error loop_listen(struct env *env, const struct addr *local, listener_accept_fn *accept,
                        void *ctx, struct listener **out);
+/** env_stream_connect of the real environment: here, or through pipe_connect. */
 enum error loop_stream_connect(struct env *env, const struct addr *remote,
                                const struct stream_handler *handler, void *ctx,
                                struct stream **out);

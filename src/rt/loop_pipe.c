@@ -247,13 +247,11 @@ bool pipes_deliver(struct loop *l) {
     if (list_is_empty(&l->pipes_active)) {
         return false;
     }
-    struct list end; /* behind the last one of this round */
-    list_insert(&l->pipes_active, &end);
-    while (l->pipes_active.next != &end) {
-        struct pipe_end *e = CONTAINER_OF(l->pipes_active.next, struct pipe_end, active);
+    list_move_all(&l->pipes_active, &l->pipes_attended);
+    while (!list_is_empty(&l->pipes_attended)) {
+        struct pipe_end *e = CONTAINER_OF(l->pipes_attended.next, struct pipe_end, active);
         list_remove(&e->active);
         attend(e);
     }
-    list_remove(&end);
     return true;
 }

@@ -113,10 +113,9 @@ static void write_out(struct tcp *t) {
 }
 
 void tcp_flush(struct loop *l) {
-    struct list mark; /* behind the last one of now */
-    list_insert(&l->tcp_active, &mark);
-    while (l->tcp_active.next != &mark) {
-        struct tcp *t = CONTAINER_OF(l->tcp_active.next, struct tcp, active);
+    list_move_all(&l->tcp_active, &l->tcp_flushed);
+    while (!list_is_empty(&l->tcp_flushed)) {
+        struct tcp *t = CONTAINER_OF(l->tcp_flushed.next, struct tcp, active);
         list_remove(&t->active);
         if (t->broken != OK) {
             end(t, t->broken);
@@ -124,7 +123,6 @@ void tcp_flush(struct loop *l) {
             write_out(t);
         }
     }
-    list_remove(&mark);
 }
 
 static enum error why_broken(int error) {

@@ -179,7 +179,7 @@ enum error sim_new(uint64_t seed, struct sim **out) {
     s->last_port = FIRST_FREE_PORT - 1;
     timers_init(&s->timers, 0);
     chunk_pool_init(&s->chunks, 16384, 256);
-    list_init(&s->posts);
+    posts_init(&s->posts);
     list_init(&s->streams);
     *out = s;
     return OK;
@@ -255,7 +255,7 @@ static void env_op_random(struct env *env, void *out, size_t n) {
 }
 
 static void env_op_post(struct env *env, struct post *p) {
-    list_insert(&sim_env_of(env)->sim->posts, &p->slot);
+    list_insert(&sim_env_of(env)->sim->posts.waiting, &p->slot);
 }
 
 static void env_op_close(struct env *env) {

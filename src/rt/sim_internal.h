@@ -76,7 +76,7 @@ struct sim {
     struct rng rng;
     struct scheduled *heap;
     size_t n_heap, cap_heap;
-    struct list posts;
+    struct posts posts;
     struct life *lives;
     struct fault_rule *rules; /* newest first */
     struct sim_faults default_faults;
@@ -135,11 +135,15 @@ static inline uint64_t sim_delay(const struct sim_faults *f, struct rng *r) {
     return f->delay_us + (f->jitter_us ? rng_below(r, f->jitter_us + 1) : 0);
 }
 
-/** env_dgram_open, env_listen, env_stream_connect of the simulation. */
+/** env_dgram_open of the simulation. */
 enum error sim_dgram_open(struct env *env, const struct addr *local, unsigned flags,
                           dgram_receive_fn *receive, void *ctx, struct dgram **out);
+
+/** env_listen of the simulation. */
 enum error sim_listen(struct env *env, const struct addr *local, listener_accept_fn *accept,
                       void *ctx, struct listener **out);
+
+/** env_stream_connect of the simulation. */
 enum error sim_stream_connect(struct env *env, const struct addr *remote,
                               const struct stream_handler *handler, void *ctx, struct stream **out);
 

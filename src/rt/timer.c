@@ -89,14 +89,6 @@ uint64_t timers_next_us(const struct timers *w) {
     return next_slot(w, &level, &slot, &tick) ? tick * TIMERS_TICK_US : TIMERS_NEVER;
 }
 
-static void splice(struct list *from, struct list *to) {
-    to->next = from->next;
-    to->prev = from->prev;
-    to->next->prev = to;
-    to->prev->next = to;
-    list_init(from);
-}
-
 void timers_advance(struct timers *w, uint64_t now_us) {
     uint64_t now = now_us / TIMERS_TICK_US, tick;
     struct list *firing = &w->slots[FIRING];
@@ -105,7 +97,7 @@ void timers_advance(struct timers *w, uint64_t now_us) {
     while (next_slot(w, &level, &slot, &tick) && tick <= now) {
         w->tick = tick;
         w->filled[level] &= ~(UINT64_C(1) << slot);
-        splice(&w->slots[level * TIMERS_SLOTS + slot], firing);
+        list_move_all(&w->slots[level * TIMERS_SLOTS + slot], firing);
         while (!list_is_empty(firing)) {
             struct timer *t = CONTAINER_OF(firing->next, struct timer, slot);
             list_remove(&t->slot);
