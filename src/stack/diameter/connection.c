@@ -1,0 +1,291 @@
+/* A transport connection: messages out of a stream of bytes, and who gets them.
+ *
+ * RFC 6733 says little about streams that are no Diameter. Choice: a length that no message can
+ * have, or a version that we do not know, ends the connection (the latter after a 5011), since the
+ * next message cannot be found. Before the CER a message may have 64 KiB, after it a megabyte. */
+#include "stack/diameter/internal.h"
+
+#include "obs/trace.h"
+
+#include <stdlib.h>
+
+static void trace_message(struct connection *c, bool received, struct span bytes) {
+    struct env *env = c->d->env;
+    const struct addr *remote = stream_remote(c->stream), *local = stream_local(c->stream);
+    if (!received && trace_is_local(env->trace, remote)) {
+        return;
+    }
+    const struct trace_message m = {
+        .at_us = env_now_us(env),
+        .wall_us = env_wall_us(env),
+        .protocol = TRACE_DIAMETER,
+        .stream = true,
+        .from = received ? *remote : *local,
+        .to = received ? *local : *remote,
+        .bytes = bytes,
+    };
+    trace_record(env->trace, &m);
+}
+
+static void release(struct connection *c) {
+    if (c->entered == 0 && !c->stream) {
+        free(c);
+    }
+}
+
+static void detach(struct connection *c) {
+    timer_stop(&c->patience);
+    answers_orphan(c);
+    list_remove(&c->in_node);
+    c->open = false;
+    c->peer = NULL;
+    node_connection_gone(c->d);
+}
+
+void connection_close(struct connection *c) {
+    if (!c->stream) {
+        return;
+    }
+    stream_close(c->stream);
+    c->stream = NULL;
+    struct peer *p = c->peer;
+    if (p && p->i == c) {
+        p->i = NULL;
+    } else if (p && p->r == c) {
+        p->r = NULL;
+    }
+    detach(c);
+    release(c);
+}
+
+void connection_free(struct connection *c) {
+    c->entered = 0;
+    connection_close(c);
+}
+
+/* The stream is gone by itself: the peer is told. */
+static void lost(struct connection *c) {
+    struct peer *p = c->peer;
+    c->stream = NULL;
+    c->entered++;
+    if (p && p->i == c) {
+        p->i = NULL;
+        bool connecting = p->state == PEER_WAIT_CONN_ACK || p->state == PEER_WAIT_CONN_ACK_ELECT;
+        detach(c);
+        peer_event(p, connecting ? PEER_I_CONN_NACK : PEER_I_PEER_DISC, NULL);
+    } else if (p && p->r == c) {
+        p->r = NULL;
+        detach(c);
+        peer_event(p, PEER_R_PEER_DISC, NULL);
+    } else {
+        detach(c);
+    }
+    c->entered--;
+    release(c);
+}
+
+/* Closes it and tells the peer. */
+static void end(struct connection *c) {
+    stream_close(c->stream);
+    lost(c);
+}
+
+void connection_send(struct connection *c, struct span message) {
+    if (!c->stream || c->broken) {
+        return;
+    }
+    if (trace_is_on(c->d->env->trace)) {
+        trace_message(c, false, message);
+    }
+    enum error e = stream_send(c->stream, message);
+    if (e == ERR_BUSY || e == ERR_NO_MEMORY) {
+        LOG(&c->d->env->log, LOG_WARNING, "diameter connection given up, peer does not read",
+            LOG_SPAN("peer", c->peer ? c->peer->config.host : SPAN_NONE));
+        c->broken = true;
+        timer_start(c->d->env, &c->patience, 0);
+    }
+}
+
+static void base_request(struct connection *c, const struct diameter_msg *msg) {
+    struct diameter *d = c->d;
+    struct peer *p = c->peer;
+    struct diameter_fault fault;
+    if (msg->command == DIAMETER_COMMAND_DEVICE_WATCHDOG) {
+        struct diameter_builder *b =
+            base_begin(d, 0, msg->command, msg->hop_by_hop, msg->end_to_end);
+        const struct diameter_dwa dwa = {.result = DIAMETER_RESULT(DIAMETER_SUCCESS),
+                                         .has_origin_state_id = true,
+                                         .origin_state_id = d->origin_state_id};
+        diameter_dwa_encode(b, &dwa);
+        base_send(c);
+    } else if (msg->command == DIAMETER_COMMAND_DISCONNECT_PEER) {
+        struct diameter_avp a;
+        uint32_t cause = DIAMETER_DISCONNECT_CAUSE_REBOOTING;
+        if (diameter_find(msg->avps, DIAMETER_AVP_DISCONNECT_CAUSE, 0, &a) &&
+            diameter_u32(a.value, &cause)) {
+            p->unwelcome = cause != DIAMETER_DISCONNECT_CAUSE_REBOOTING;
+        }
+        struct diameter_builder *b =
+            base_begin(d, 0, msg->command, msg->hop_by_hop, msg->end_to_end);
+        const struct diameter_dpa dpa = {.result = DIAMETER_RESULT(DIAMETER_SUCCESS)};
+        diameter_dpa_encode(b, &dpa);
+        base_send(c);
+        peer_event(p, PEER_RCV_DPR, c);
+    } else {
+        diameter_fault_set(&fault, DIAMETER_COMMAND_UNSUPPORTED, SPAN_NONE, "unknown command");
+        answer_fault(c, msg, &fault);
+    }
+}
+
+static void base_answer(struct connection *c, const struct diameter_msg *msg) {
+    if (msg->command == DIAMETER_COMMAND_DEVICE_WATCHDOG) {
+        watchdog_answered(c->peer);
+    } else if (msg->command == DIAMETER_COMMAND_DISCONNECT_PEER) {
+        peer_event(c->peer, PEER_RCV_DPA, c);
+    } else {
+        c->d->counters.stray_answers++;
+    }
+}
+
+/* A message on a connection whose capabilities are exchanged. */
+static void dispatch(struct connection *c, const struct diameter_msg *msg) {
+    bool request = diameter_msg_is_request(msg);
+    bool base = msg->application == DIAMETER_APPLICATION;
+    if (request && base && msg->command == DIAMETER_COMMAND_CAPABILITIES_EXCHANGE) {
+        /* 5.3: no update of capabilities on an open connection; as if unknown. */
+        base_request(c, msg);
+        return;
+    }
+    if (!base || msg->command != DIAMETER_COMMAND_DEVICE_WATCHDOG || request) {
+        watchdog_heard(c->peer);
+    }
+    if (!answer_origin_is_right(c, msg)) {
+        return;
+    }
+    if (request && base) {
+        base_request(c, msg);
+    } else if (request) {
+        answer_requested(c, msg);
+    } else if (base && msg->command != 0) {
+        base_answer(c, msg);
+    } else {
+        request_answered(c, msg);
+    }
+}
+
+static void message(struct connection *c, struct span bytes) {
+    struct diameter_msg msg;
+    struct diameter_fault fault;
+    if (trace_is_on(c->d->env->trace)) {
+        trace_message(c, true, bytes);
+    }
+    enum error e = diameter_msg_parse(bytes, &msg, &fault);
+    if (UNLIKELY(e != OK)) {
+        c->d->counters.malformed++;
+        LOG(&c->d->env->log, LOG_NOTICE, "malformed diameter message",
+            LOG_SPAN("peer", c->peer ? c->peer->config.host : SPAN_NONE),
+            LOG_U64("result", fault.result_code), LOG_CSTR("why", fault.text));
+        if (diameter_msg_is_request(&msg)) {
+            answer_fault(c, &msg, &fault);
+        }
+        bool hopeless = fault.result_code == DIAMETER_UNSUPPORTED_VERSION || !c->open;
+        if (hopeless && c->stream) {
+            end(c);
+        }
+        return;
+    }
+    if (c->open) {
+        dispatch(c, &msg);
+    } else if (c->initiator) {
+        capabilities_answered(c, &msg);
+    } else if (!c->peer) {
+        capabilities_received(c, &msg);
+    } /* else: an election is going on, and he has no business to speak */
+}
+
+static size_t received(void *ctx, struct stream *s, char *bytes, size_t n) {
+    struct connection *c = ctx;
+    (void)s;
+    size_t taken = 0;
+    c->entered++;
+    while (c->stream) {
+        size_t length = 0;
+        size_t max = c->open ? (size_t)DIAMETER_MESSAGE_MAX : FIRST_MESSAGE_MAX;
+        enum error e = diameter_frame(span_of(bytes + taken, n - taken), max, &length);
+        if (e == ERR_INCOMPLETE) {
+            break;
+        }
+        if (e != OK) {
+            c->d->counters.framing_lost++;
+            LOG(&c->d->env->log, LOG_NOTICE, "diameter stream without messages closed",
+                LOG_SPAN("peer", c->peer ? c->peer->config.host : SPAN_NONE));
+            end(c);
+            break;
+        }
+        message(c, span_of(bytes + taken, length));
+        taken += length;
+    }
+    c->entered--;
+    release(c);
+    return taken;
+}
+
+static void connected(void *ctx, struct stream *s) {
+    struct connection *c = ctx;
+    (void)trace_name_address(c->d->env->trace, stream_local(s), span_from_cstr(c->d->env->name));
+    peer_event(c->peer, PEER_I_CONN_ACK, c);
+}
+
+static void closed(void *ctx, struct stream *s, enum error why) {
+    (void)s;
+    (void)why;
+    lost(ctx);
+}
+
+static const struct stream_handler handler = {connected, received, closed};
+
+/* No CER came, or what we sent was not read. */
+static void out_of_patience(struct timer *t) {
+    end(CONTAINER_OF(t, struct connection, patience));
+}
+
+static struct connection *connection_new(struct diameter *d) {
+    struct connection *c = calloc(1, sizeof *c);
+    if (!c) {
+        return NULL;
+    }
+    c->d = d;
+    timer_init(&c->patience, out_of_patience);
+    list_init(&c->in_node);
+    list_init(&c->incoming);
+    return c;
+}
+
+void connection_accepted(void *ctx, struct listener *l, struct stream *s) {
+    struct diameter *d = ctx;
+    (void)l;
+    struct connection *c = d->stopping ? NULL : connection_new(d);
+    if (!c) {
+        stream_close(s);
+        return;
+    }
+    c->stream = s;
+    list_insert(&d->connections, &c->in_node);
+    timer_start(d->env, &c->patience, d->config.capabilities_us);
+    stream_attach(s, &handler, c);
+}
+
+struct connection *connection_connect(struct peer *p) {
+    struct connection *c = connection_new(p->d);
+    if (!c) {
+        return NULL;
+    }
+    c->peer = p;
+    c->initiator = true;
+    if (env_stream_connect(p->d->env, &p->config.address, &handler, c, &c->stream) != OK) {
+        free(c);
+        return NULL;
+    }
+    list_insert(&p->d->connections, &c->in_node);
+    return c;
+}
