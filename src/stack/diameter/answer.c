@@ -54,8 +54,8 @@ static void begin(struct diameter *d, const struct diameter_msg *msg, uint32_t h
                    hop_by_hop, msg->end_to_end);
 }
 
-void answer_fault(struct connection *c, const struct diameter_msg *msg,
-                  const struct diameter_fault *fault) {
+void diameter_msg_refuse(struct connection *c, const struct diameter_msg *msg,
+                         const struct diameter_fault *fault) {
     struct diameter *d = c->d;
     struct diameter_result result = DIAMETER_RESULT(fault->result_code);
     d->answering = NULL;
@@ -66,7 +66,7 @@ void answer_fault(struct connection *c, const struct diameter_msg *msg,
     put_plain(d, msg, result, fault);
     if (diameter_end(&d->builder) == OK) {
         d->counters.answers_sent++;
-        connection_send(c, buf_span(&d->buf));
+        diameter_connection_send(c, buf_span(&d->buf));
     }
 }
 
@@ -77,7 +77,7 @@ static void refuse(struct connection *c, const struct diameter_msg *msg, uint32_
     LOG(&c->d->env->log, LOG_NOTICE, "diameter request refused",
         LOG_SPAN("peer", c->peer->config.host), LOG_U64("command", msg->command),
         LOG_U64("result", code), LOG_CSTR("why", why));
-    answer_fault(c, msg, &fault);
+    diameter_msg_refuse(c, msg, &fault);
 }
 
 /* The whole AVP of the top level whose value this is. */
@@ -92,7 +92,7 @@ static struct span avp_around(const struct diameter_msg *msg, struct span value)
     return SPAN_NONE;
 }
 
-bool answer_origin_is_right(struct connection *c, const struct diameter_msg *msg) {
+bool diameter_origin_is_right(struct connection *c, const struct diameter_msg *msg) {
     struct diameter *d = c->d;
     const struct peer *p = c->peer;
     bool base = msg->application == DIAMETER_APPLICATION;
@@ -190,7 +190,7 @@ static struct diameter_request *in_progress(struct diameter *d, const struct dia
 static bool is_repetition(struct connection *c, const struct diameter_msg *msg, uint64_t hash) {
     struct diameter *d = c->d;
     struct diameter_request *rq = in_progress(d, msg, hash);
-    struct span kept = rq ? SPAN_NONE : duplicates_find(d, msg, hash);
+    struct span kept = rq ? SPAN_NONE : diameter_duplicates_find(d, msg, hash);
     if (!rq && !kept.n) {
         return false;
     }
@@ -209,7 +209,7 @@ static bool is_repetition(struct connection *c, const struct diameter_msg *msg, 
     buf_put(&d->buf, kept);
     memcpy(d->room + 12, &be, sizeof be);
     d->counters.answers_sent++;
-    connection_send(c, buf_span(&d->buf));
+    diameter_connection_send(c, buf_span(&d->buf));
     return true;
 }
 
@@ -293,13 +293,13 @@ static enum error request_fill(struct diameter_request *rq, const struct diamete
     return msg->has_routing ? copy_proxy_info(rq) : OK;
 }
 
-void answer_requested(struct connection *c, const struct diameter_msg *msg) {
+void diameter_answer_requested(struct connection *c, const struct diameter_msg *msg) {
     struct diameter *d = c->d;
     d->counters.requests_received++;
     if (!is_acceptable(c, msg)) {
         return;
     }
-    uint64_t hash = duplicates_hash(msg);
+    uint64_t hash = diameter_duplicates_hash(msg);
     if (is_repetition(c, msg, hash)) {
         return;
     }
@@ -361,11 +361,11 @@ static void send_and_forget(struct diameter_request *rq) {
     if (message.n > d->room_used) {
         d->room_used = message.n;
     }
-    duplicates_keep(d, &rq->msg, rq->by_id.hash, message);
+    diameter_duplicates_keep(d, &rq->msg, rq->by_id.hash, message);
     forget(rq);
     if (c) {
         d->counters.answers_sent++;
-        connection_send(c, message);
+        diameter_connection_send(c, message);
     }
 }
 
@@ -409,7 +409,7 @@ void diameter_request_free(struct diameter_request *rq) {
     }
 }
 
-void answers_orphan(struct connection *c) {
+void diameter_requests_orphan(struct connection *c) {
     while (!list_is_empty(&c->incoming)) {
         struct diameter_request *rq =
             CONTAINER_OF(c->incoming.next, struct diameter_request, in_connection);
@@ -418,7 +418,7 @@ void answers_orphan(struct connection *c) {
     }
 }
 
-void answers_free(struct diameter *d) {
+void diameter_incoming_free(struct diameter *d) {
     while (!list_is_empty(&d->requests)) {
         forget(CONTAINER_OF(d->requests.next, struct diameter_request, in_node));
     }

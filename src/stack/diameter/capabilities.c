@@ -47,7 +47,7 @@ static void describe(const struct connection *c, struct self *self) {
     }
 }
 
-void capabilities_request(struct connection *c) {
+void diameter_capabilities_request(struct connection *c) {
     struct diameter *d = c->d;
     struct self self;
     describe(c, &self);
@@ -66,13 +66,13 @@ void capabilities_request(struct connection *c) {
         .n_vendor_specific_application_id = self.n_specific,
     };
     struct diameter_builder *b =
-        base_begin(d, DIAMETER_REQUEST, DIAMETER_COMMAND_CAPABILITIES_EXCHANGE, next_hop_by_hop(d),
-                   next_end_to_end(d));
+        diameter_base_begin(d, DIAMETER_REQUEST, DIAMETER_COMMAND_CAPABILITIES_EXCHANGE,
+                            diameter_next_hop_by_hop(d), diameter_next_end_to_end(d));
     diameter_cer_encode(b, &cer);
-    base_send(c);
+    diameter_base_send(c);
 }
 
-void capabilities_answer(struct connection *c) {
+void diameter_capabilities_answer(struct connection *c) {
     struct diameter *d = c->d;
     struct self self;
     describe(c, &self);
@@ -91,10 +91,10 @@ void capabilities_answer(struct connection *c) {
         .vendor_specific_application_id = self.specific,
         .n_vendor_specific_application_id = self.n_specific,
     };
-    struct diameter_builder *b = base_begin(d, 0, DIAMETER_COMMAND_CAPABILITIES_EXCHANGE,
-                                            c->cer_hop_by_hop, c->cer_end_to_end);
+    struct diameter_builder *b = diameter_base_begin(d, 0, DIAMETER_COMMAND_CAPABILITIES_EXCHANGE,
+                                                     c->cer_hop_by_hop, c->cer_end_to_end);
     diameter_cea_encode(b, &cea);
-    base_send(c);
+    diameter_base_send(c);
 }
 
 /* Bits of our applications that are among these. */
@@ -127,7 +127,7 @@ static uint32_t common_specific(const struct diameter *d,
 
 static bool is_whom_we_know(const struct connection *c, const struct peer *p, struct span realm) {
     const struct addr *must = &p->config.address;
-    return span_eq_nocase(realm, peer_realm(p)) &&
+    return span_eq_nocase(realm, diameter_peer_realm(p)) &&
            (must->family == 0 || addr_same_host(must, stream_remote(c->stream)));
 }
 
@@ -138,8 +138,8 @@ static void refuse(struct connection *c, const struct diameter_msg *msg, uint32_
     LOG(&c->d->env->log, LOG_WARNING, "diameter peer refused",
         LOG_SPAN("origin_host", msg->origin_host), LOG_U64("result", code), LOG_CSTR("why", why));
     diameter_fault_set(&fault, code, SPAN_NONE, why);
-    answer_fault(c, msg, &fault);
-    connection_close(c);
+    diameter_msg_refuse(c, msg, &fault);
+    diameter_connection_close(c);
 }
 
 static bool offers_no_plain_transport(const uint32_t *ids, unsigned n) {
@@ -164,7 +164,7 @@ static void name_in_trace(const struct connection *c, const struct peer *p) {
 static void received_cer(struct connection *c, const struct diameter_msg *msg,
                          const struct diameter_cer *cer) {
     struct diameter *d = c->d;
-    struct peer *p = peer_find(d, cer->origin_host);
+    struct peer *p = diameter_peer_find(d, cer->origin_host);
     if (!p || !is_whom_we_know(c, p, cer->origin_realm)) {
         refuse(c, msg, DIAMETER_UNKNOWN_PEER, p ? "not where this peer is known" : "unknown peer");
         return;
@@ -188,10 +188,10 @@ static void received_cer(struct connection *c, const struct diameter_msg *msg,
     p->offered_state_id = cer->has_origin_state_id;
     p->offered_origin_state_id = cer->origin_state_id;
     name_in_trace(c, p);
-    peer_event(p, PEER_R_CONN_CER, c);
+    diameter_peer_event(p, PEER_R_CONN_CER, c);
 }
 
-void capabilities_received(struct connection *c, const struct diameter_msg *msg) {
+void diameter_capabilities_received(struct connection *c, const struct diameter_msg *msg) {
     struct diameter_cer cer;
     struct diameter_fault fault;
     struct arena arena = arena_init(c->d->env->chunks);
@@ -201,10 +201,10 @@ void capabilities_received(struct connection *c, const struct diameter_msg *msg)
         c->d->counters.malformed++;
         if (diameter_msg_is_request(msg) &&
             msg->command == DIAMETER_COMMAND_CAPABILITIES_EXCHANGE) {
-            answer_fault(c, msg, &fault);
+            diameter_msg_refuse(c, msg, &fault);
         }
         c->d->counters.refused_peers++;
-        connection_close(c);
+        diameter_connection_close(c);
     }
     arena_release(&arena);
 }
@@ -241,12 +241,12 @@ static bool cea_is_right(struct connection *c, const struct diameter_msg *msg,
     return !why;
 }
 
-void capabilities_answered(struct connection *c, const struct diameter_msg *msg) {
+void diameter_capabilities_answered(struct connection *c, const struct diameter_msg *msg) {
     struct arena arena = arena_init(c->d->env->chunks);
     bool right = cea_is_right(c, msg, &arena);
     arena_release(&arena);
     if (right) {
         name_in_trace(c, c->peer);
     }
-    peer_event(c->peer, right ? PEER_I_RCV_CEA : PEER_I_RCV_NON_CEA, c);
+    diameter_peer_event(c->peer, right ? PEER_I_RCV_CEA : PEER_I_RCV_NON_CEA, c);
 }

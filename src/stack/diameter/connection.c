@@ -35,14 +35,14 @@ static void release(struct connection *c) {
 
 static void detach(struct connection *c) {
     timer_stop(&c->patience);
-    answers_orphan(c);
+    diameter_requests_orphan(c);
     list_remove(&c->in_node);
     c->open = false;
     c->peer = NULL;
-    node_connection_gone(c->d);
+    diameter_connection_gone(c->d);
 }
 
-void connection_close(struct connection *c) {
+void diameter_connection_close(struct connection *c) {
     if (!c->stream) {
         return;
     }
@@ -58,9 +58,9 @@ void connection_close(struct connection *c) {
     release(c);
 }
 
-void connection_free(struct connection *c) {
+void diameter_connection_free(struct connection *c) {
     c->entered = 0;
-    connection_close(c);
+    diameter_connection_close(c);
 }
 
 /* The stream is gone by itself: the peer is told. */
@@ -72,11 +72,11 @@ static void lost(struct connection *c) {
         p->i = NULL;
         bool connecting = p->state == PEER_WAIT_CONN_ACK || p->state == PEER_WAIT_CONN_ACK_ELECT;
         detach(c);
-        peer_event(p, connecting ? PEER_I_CONN_NACK : PEER_I_PEER_DISC, NULL);
+        diameter_peer_event(p, connecting ? PEER_I_CONN_NACK : PEER_I_PEER_DISC, NULL);
     } else if (p && p->r == c) {
         p->r = NULL;
         detach(c);
-        peer_event(p, PEER_R_PEER_DISC, NULL);
+        diameter_peer_event(p, PEER_R_PEER_DISC, NULL);
     } else {
         detach(c);
     }
@@ -90,7 +90,7 @@ static void end(struct connection *c) {
     lost(c);
 }
 
-void connection_send(struct connection *c, struct span message) {
+void diameter_connection_send(struct connection *c, struct span message) {
     if (!c->stream || c->broken) {
         return;
     }
@@ -112,12 +112,12 @@ static void base_request(struct connection *c, const struct diameter_msg *msg) {
     struct diameter_fault fault;
     if (msg->command == DIAMETER_COMMAND_DEVICE_WATCHDOG) {
         struct diameter_builder *b =
-            base_begin(d, 0, msg->command, msg->hop_by_hop, msg->end_to_end);
+            diameter_base_begin(d, 0, msg->command, msg->hop_by_hop, msg->end_to_end);
         const struct diameter_dwa dwa = {.result = DIAMETER_RESULT(DIAMETER_SUCCESS),
                                          .has_origin_state_id = true,
                                          .origin_state_id = d->origin_state_id};
         diameter_dwa_encode(b, &dwa);
-        base_send(c);
+        diameter_base_send(c);
     } else if (msg->command == DIAMETER_COMMAND_DISCONNECT_PEER) {
         struct diameter_avp a;
         uint32_t cause = DIAMETER_DISCONNECT_CAUSE_REBOOTING;
@@ -126,22 +126,22 @@ static void base_request(struct connection *c, const struct diameter_msg *msg) {
             p->unwelcome = cause != DIAMETER_DISCONNECT_CAUSE_REBOOTING;
         }
         struct diameter_builder *b =
-            base_begin(d, 0, msg->command, msg->hop_by_hop, msg->end_to_end);
+            diameter_base_begin(d, 0, msg->command, msg->hop_by_hop, msg->end_to_end);
         const struct diameter_dpa dpa = {.result = DIAMETER_RESULT(DIAMETER_SUCCESS)};
         diameter_dpa_encode(b, &dpa);
-        base_send(c);
-        peer_event(p, PEER_RCV_DPR, c);
+        diameter_base_send(c);
+        diameter_peer_event(p, PEER_RCV_DPR, c);
     } else {
         diameter_fault_set(&fault, DIAMETER_COMMAND_UNSUPPORTED, SPAN_NONE, "unknown command");
-        answer_fault(c, msg, &fault);
+        diameter_msg_refuse(c, msg, &fault);
     }
 }
 
 static void base_answer(struct connection *c, const struct diameter_msg *msg) {
     if (msg->command == DIAMETER_COMMAND_DEVICE_WATCHDOG) {
-        watchdog_answered(c->peer);
+        diameter_watchdog_answered(c->peer);
     } else if (msg->command == DIAMETER_COMMAND_DISCONNECT_PEER) {
-        peer_event(c->peer, PEER_RCV_DPA, c);
+        diameter_peer_event(c->peer, PEER_RCV_DPA, c);
     } else {
         c->d->counters.stray_answers++;
     }
@@ -157,19 +157,19 @@ static void dispatch(struct connection *c, const struct diameter_msg *msg) {
         return;
     }
     if (!base || msg->command != DIAMETER_COMMAND_DEVICE_WATCHDOG || request) {
-        watchdog_heard(c->peer);
+        diameter_watchdog_heard(c->peer);
     }
-    if (!answer_origin_is_right(c, msg)) {
+    if (!diameter_origin_is_right(c, msg)) {
         return;
     }
     if (request && base) {
         base_request(c, msg);
     } else if (request) {
-        answer_requested(c, msg);
+        diameter_answer_requested(c, msg);
     } else if (base && msg->command != 0) {
         base_answer(c, msg);
     } else {
-        request_answered(c, msg);
+        diameter_request_answered(c, msg);
     }
 }
 
@@ -186,7 +186,7 @@ static void message(struct connection *c, struct span bytes) {
             LOG_SPAN("peer", c->peer ? c->peer->config.host : SPAN_NONE),
             LOG_U64("result", fault.result_code), LOG_CSTR("why", fault.text));
         if (diameter_msg_is_request(&msg)) {
-            answer_fault(c, &msg, &fault);
+            diameter_msg_refuse(c, &msg, &fault);
         }
         bool hopeless = fault.result_code == DIAMETER_UNSUPPORTED_VERSION || !c->open;
         if (hopeless && c->stream) {
@@ -197,9 +197,9 @@ static void message(struct connection *c, struct span bytes) {
     if (c->open) {
         dispatch(c, &msg);
     } else if (c->initiator) {
-        capabilities_answered(c, &msg);
+        diameter_capabilities_answered(c, &msg);
     } else if (!c->peer) {
-        capabilities_received(c, &msg);
+        diameter_capabilities_received(c, &msg);
     } /* else: an election is going on, and he has no business to speak */
 }
 
@@ -233,7 +233,7 @@ static size_t received(void *ctx, struct stream *s, char *bytes, size_t n) {
 static void connected(void *ctx, struct stream *s) {
     struct connection *c = ctx;
     (void)trace_name_address(c->d->env->trace, stream_local(s), span_from_cstr(c->d->env->name));
-    peer_event(c->peer, PEER_I_CONN_ACK, c);
+    diameter_peer_event(c->peer, PEER_I_CONN_ACK, c);
 }
 
 static void closed(void *ctx, struct stream *s, enum error why) {
@@ -261,7 +261,7 @@ static struct connection *connection_new(struct diameter *d) {
     return c;
 }
 
-void connection_accepted(void *ctx, struct listener *l, struct stream *s) {
+void diameter_connection_accepted(void *ctx, struct listener *l, struct stream *s) {
     struct diameter *d = ctx;
     (void)l;
     struct connection *c = d->stopping ? NULL : connection_new(d);
@@ -275,7 +275,7 @@ void connection_accepted(void *ctx, struct listener *l, struct stream *s) {
     stream_attach(s, &handler, c);
 }
 
-struct connection *connection_connect(struct peer *p) {
+struct connection *diameter_connection_connect(struct peer *p) {
     struct connection *c = connection_new(p->d);
     if (!c) {
         return NULL;

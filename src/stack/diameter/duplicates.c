@@ -19,7 +19,7 @@ struct entry {
     char bytes[];
 };
 
-uint64_t duplicates_hash(const struct diameter_msg *request) {
+uint64_t diameter_duplicates_hash(const struct diameter_msg *request) {
     return hash_mix(hash_bytes(request->origin_host), request->end_to_end);
 }
 
@@ -49,7 +49,8 @@ static void drop_old(struct diameter *d) {
     }
 }
 
-struct span duplicates_find(struct diameter *d, const struct diameter_msg *request, uint64_t hash) {
+struct span diameter_duplicates_find(struct diameter *d, const struct diameter_msg *request,
+                                     uint64_t hash) {
     uint64_t now = env_now_us(d->env);
     struct htab_node *n = htab_first(&d->duplicates.answered, hash);
     for (; n; n = htab_next(n)) {
@@ -85,8 +86,8 @@ static bool make_room(struct duplicates *q, size_t size) {
     return true;
 }
 
-void duplicates_keep(struct diameter *d, const struct diameter_msg *request, uint64_t hash,
-                     struct span answer) {
+void diameter_duplicates_keep(struct diameter *d, const struct diameter_msg *request, uint64_t hash,
+                              struct span answer) {
     struct duplicates *q = &d->duplicates;
     enum { UNIT = 64 }; /* sizes are multiples of it, so that a gap always has room for its entry */
     static_assert(sizeof(struct entry) <= UNIT, "an entry fits into a unit");
@@ -117,7 +118,7 @@ void duplicates_keep(struct diameter *d, const struct diameter_msg *request, uin
     }
 }
 
-void duplicates_free(struct diameter *d) {
+void diameter_duplicates_free(struct diameter *d) {
     struct duplicates *q = &d->duplicates;
     while (q->tail != q->head) {
         drop_oldest(q);

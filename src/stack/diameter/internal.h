@@ -170,151 +170,152 @@ struct diameter {
 /* node.c */
 
 /** A connection has ended: perhaps the last one that diameter_stop waits for. */
-void node_connection_gone(struct diameter *d);
+void diameter_connection_gone(struct diameter *d);
 
 /* connection.c */
 
 /** Listens' callback. */
-void connection_accepted(void *ctx, struct listener *l, struct stream *s);
+void diameter_connection_accepted(void *ctx, struct listener *l, struct stream *s);
 
 /** Connects to a peer; NULL when memory is out. */
-struct connection *connection_connect(struct peer *p);
+struct connection *diameter_connection_connect(struct peer *p);
 
 /** Closes the stream, after what was sent; the connection is gone for its peer, who is not told. */
-void connection_close(struct connection *c);
+void diameter_connection_close(struct connection *c);
 
 /** Sends a whole message. A reader so slow that nothing more fits loses the connection, a little
  * later: no state changes within this call. */
-void connection_send(struct connection *c, struct span message);
+void diameter_connection_send(struct connection *c, struct span message);
 
 /** Drops a connection without a word. */
-void connection_free(struct connection *c);
+void diameter_connection_free(struct connection *c);
 
 /* capabilities.c */
 
 /** Sends a CER. */
-void capabilities_request(struct connection *c);
+void diameter_capabilities_request(struct connection *c);
 
 /** Answers the CER that the connection brought. */
-void capabilities_answer(struct connection *c);
+void diameter_capabilities_answer(struct connection *c);
 
 /** The first message of a connection that was made to us. */
-void capabilities_received(struct connection *c, const struct diameter_msg *msg);
+void diameter_capabilities_received(struct connection *c, const struct diameter_msg *msg);
 
 /** The first message on a connection that we made. */
-void capabilities_answered(struct connection *c, const struct diameter_msg *msg);
+void diameter_capabilities_answered(struct connection *c, const struct diameter_msg *msg);
 
 /* peer.c */
 
 /** Makes a peer, in state Closed. NULL when memory is out. */
-struct peer *peer_new(struct diameter *d, const struct diameter_peer_config *config);
+struct peer *diameter_peer_new(struct diameter *d, const struct diameter_peer_config *config);
 
 /** Frees it; its connections have been freed before. */
-void peer_free(struct peer *p);
+void diameter_peer_free(struct peer *p);
 
 /** The peer of this name, or NULL. */
-struct peer *peer_find(const struct diameter *d, struct span host);
+struct peer *diameter_peer_find(const struct diameter *d, struct span host);
 
 /** One step of the state machine; c is the connection that it is about, or NULL. */
-void peer_event(struct peer *p, enum peer_event event, struct connection *c);
+void diameter_peer_event(struct peer *p, enum peer_event event, struct connection *c);
 
 /** Its state's name in RFC 6733 5.6. */
-const char *peer_state_name(const struct peer *p);
+const char *diameter_peer_state_name(const struct peer *p);
 
 /** The connection that requests go to, or NULL. */
-struct connection *peer_connection(const struct peer *p);
+struct connection *diameter_peer_connection(const struct peer *p);
 
 /** Its Origin-Realm. */
-struct span peer_realm(const struct peer *p);
+struct span diameter_peer_realm(const struct peer *p);
 
 /** A message of the base protocol that only has Origin-Host and Origin-Realm, begun in the node's
  * buffer. */
-struct diameter_builder *base_begin(struct diameter *d, uint8_t flags, uint32_t command,
-                                    uint32_t hop_by_hop, uint32_t end_to_end);
+struct diameter_builder *diameter_base_begin(struct diameter *d, uint8_t flags, uint32_t command,
+                                             uint32_t hop_by_hop, uint32_t end_to_end);
 
 /** Sends what was begun. */
-void base_send(struct connection *c);
+void diameter_base_send(struct connection *c);
 
 /** The next identifiers. */
-uint32_t next_hop_by_hop(struct diameter *d);
-uint32_t next_end_to_end(struct diameter *d);
+uint32_t diameter_next_hop_by_hop(struct diameter *d);
+uint32_t diameter_next_end_to_end(struct diameter *d);
 
 /** A time with jitter: up to one part in `parts` shorter or longer. */
-uint64_t jittered(struct diameter *d, uint64_t us, unsigned parts);
+uint64_t diameter_jittered(struct diameter *d, uint64_t us, unsigned parts);
 
 /* watchdog.c */
 
 /** The connection stands. */
-void watchdog_start(struct peer *p);
+void diameter_watchdog_start(struct peer *p);
 
 /** The connection is gone. */
-void watchdog_stop(struct peer *p);
+void diameter_watchdog_stop(struct peer *p);
 
 /** Something came. */
-void watchdog_heard(struct peer *p);
+void diameter_watchdog_heard(struct peer *p);
 
 /** A DWA came. */
-void watchdog_answered(struct peer *p);
+void diameter_watchdog_answered(struct peer *p);
 
 /** Asks at once, out of doubt. */
-void watchdog_probe(struct peer *p);
+void diameter_watchdog_probe(struct peer *p);
 
 /** Its state's name in RFC 3539 3.4. */
-const char *watchdog_name(const struct peer *p);
+const char *diameter_watchdog_name(const struct peer *p);
 
 /** Its timer; for timer_init. */
-void watchdog_expired(struct timer *t);
+void diameter_watchdog_expired(struct timer *t);
 
 /* request.c */
 
 /** An answer came on a connection. */
-void request_answered(struct connection *c, const struct diameter_msg *msg);
+void diameter_request_answered(struct connection *c, const struct diameter_msg *msg);
 
 /** Moves a peer's pending requests to others, with the T flag, or fails those that cannot be if the
  * connection is gone. */
-void requests_failover(struct peer *p, bool gone);
+void diameter_requests_failover(struct peer *p, bool gone);
 
 /** Fails all. */
-void requests_fail_all(struct diameter *d, enum error why);
+void diameter_requests_fail_all(struct diameter *d, enum error why);
 
 /** Frees all, without a word. */
-void requests_free(struct diameter *d);
+void diameter_requests_free(struct diameter *d);
 
 /** The peer for a request, or NULL. */
-struct peer *route_select(struct diameter *d, uint32_t application, struct span realm,
-                          struct span host, const struct peer *except);
+struct peer *diameter_route_select(struct diameter *d, uint32_t application, struct span realm,
+                                   struct span host, const struct peer *except);
 
 /* answer.c */
 
 /** A request of an application came. */
-void answer_requested(struct connection *c, const struct diameter_msg *msg);
+void diameter_answer_requested(struct connection *c, const struct diameter_msg *msg);
 
 /** Answers a message that is no struct diameter_request with a fault. */
-void answer_fault(struct connection *c, const struct diameter_msg *msg,
-                  const struct diameter_fault *fault);
+void diameter_msg_refuse(struct connection *c, const struct diameter_msg *msg,
+                         const struct diameter_fault *fault);
 
 /** The connection is gone: its requests live on without it. */
-void answers_orphan(struct connection *c);
+void diameter_requests_orphan(struct connection *c);
 
 /** Frees all requests, without a word. */
-void answers_free(struct diameter *d);
+void diameter_incoming_free(struct diameter *d);
 
 /** Does a connection's message come from whom it says, and from whom it may? */
-bool answer_origin_is_right(struct connection *c, const struct diameter_msg *msg);
+bool diameter_origin_is_right(struct connection *c, const struct diameter_msg *msg);
 
 /* duplicates.c */
 
 /** The hash under which a request and its repetitions meet. */
-uint64_t duplicates_hash(const struct diameter_msg *request);
+uint64_t diameter_duplicates_hash(const struct diameter_msg *request);
 
 /** The answer that was given to this request, hop-by-hop identifier as it was; empty: none kept. */
-struct span duplicates_find(struct diameter *d, const struct diameter_msg *request, uint64_t hash);
+struct span diameter_duplicates_find(struct diameter *d, const struct diameter_msg *request,
+                                     uint64_t hash);
 
 /** Keeps an answer. */
-void duplicates_keep(struct diameter *d, const struct diameter_msg *request, uint64_t hash,
-                     struct span answer);
+void diameter_duplicates_keep(struct diameter *d, const struct diameter_msg *request, uint64_t hash,
+                              struct span answer);
 
 /** Forgets everything, secrets first. */
-void duplicates_free(struct diameter *d);
+void diameter_duplicates_free(struct diameter *d);
 
 #endif

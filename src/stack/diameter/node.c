@@ -67,7 +67,8 @@ static enum error start(struct diameter *d, const struct diameter_config *config
         return ERR_NO_MEMORY;
     }
     if (config->listen) {
-        enum error e = env_listen(d->env, config->listen, connection_accepted, d, &d->listener);
+        enum error e =
+            env_listen(d->env, config->listen, diameter_connection_accepted, d, &d->listener);
         if (e) {
             return e;
         }
@@ -120,15 +121,15 @@ void diameter_free(struct diameter *d) {
     post_cancel(&d->stop);
     timer_stop(&d->stop_timer);
     listener_close(d->listener);
-    requests_free(d);
-    answers_free(d);
+    diameter_requests_free(d);
+    diameter_incoming_free(d);
     while (!list_is_empty(&d->connections)) {
-        connection_free(CONTAINER_OF(d->connections.next, struct connection, in_node));
+        diameter_connection_free(CONTAINER_OF(d->connections.next, struct connection, in_node));
     }
     while (!list_is_empty(&d->peers)) {
-        peer_free(CONTAINER_OF(d->peers.next, struct peer, in_node));
+        diameter_peer_free(CONTAINER_OF(d->peers.next, struct peer, in_node));
     }
-    duplicates_free(d);
+    diameter_duplicates_free(d);
     if (d->room) {
         OPENSSL_cleanse(d->room, d->room_used);
     }
@@ -145,20 +146,20 @@ static void look_whether_done(struct diameter *d) {
     }
 }
 
-void node_connection_gone(struct diameter *d) {
+void diameter_connection_gone(struct diameter *d) {
     look_whether_done(d);
 }
 
 static void stop_now(struct post *p) {
     struct diameter *d = CONTAINER_OF(p, struct diameter, stop);
-    requests_fail_all(d, ERR_CLOSED);
+    diameter_requests_fail_all(d, ERR_CLOSED);
     LIST_EACH(&d->peers, peer, struct peer, in_node) {
         timer_stop(&peer->reconnect);
-        peer_event(peer, PEER_STOP, NULL);
+        diameter_peer_event(peer, PEER_STOP, NULL);
     }
     LIST_EACH(&d->connections, c, struct connection, in_node) {
         if (!c->peer) {
-            connection_close(c);
+            diameter_connection_close(c);
         }
     }
     d->stop_begun = true;
@@ -182,10 +183,10 @@ struct addr diameter_address(const struct diameter *d) {
 }
 
 enum error diameter_peer_add(struct diameter *d, const struct diameter_peer_config *peer) {
-    if (peer_find(d, peer->host)) {
+    if (diameter_peer_find(d, peer->host)) {
         return ERR_EXISTS;
     }
-    return peer_new(d, peer) ? OK : ERR_NO_MEMORY;
+    return diameter_peer_new(d, peer) ? OK : ERR_NO_MEMORY;
 }
 
 const struct diameter_counters *diameter_counters(const struct diameter *d) {
@@ -196,11 +197,11 @@ void diameter_each_peer(const struct diameter *d,
                         void (*each)(void *ctx, const struct diameter_peer_status *status),
                         void *ctx) {
     LIST_EACH(&d->peers, p, struct peer, in_node) {
-        const struct connection *c = peer_connection(p);
+        const struct connection *c = diameter_peer_connection(p);
         const struct diameter_peer_status status = {
             .host = p->config.host,
-            .state = peer_state_name(p),
-            .watchdog = watchdog_name(p),
+            .state = diameter_peer_state_name(p),
+            .watchdog = diameter_watchdog_name(p),
             .remote = c && c->stream ? *stream_remote(c->stream) : (struct addr){.family = 0},
             .usable = c && p->watchdog == WATCHDOG_OKAY,
             .pending = p->n_pending,

@@ -14,23 +14,23 @@
 
 #include <stdlib.h>
 
-uint32_t next_hop_by_hop(struct diameter *d) {
+uint32_t diameter_next_hop_by_hop(struct diameter *d) {
     return d->next_hop_by_hop++;
 }
 
-uint32_t next_end_to_end(struct diameter *d) {
+uint32_t diameter_next_end_to_end(struct diameter *d) {
     return d->next_end_to_end++;
 }
 
-uint64_t jittered(struct diameter *d, uint64_t us, unsigned parts) {
+uint64_t diameter_jittered(struct diameter *d, uint64_t us, unsigned parts) {
     uint32_t random;
     env_random(d->env, &random, sizeof random);
     uint64_t reach = us / parts;
     return us - reach + random % (2 * reach + 1);
 }
 
-struct diameter_builder *base_begin(struct diameter *d, uint8_t flags, uint32_t command,
-                                    uint32_t hop_by_hop, uint32_t end_to_end) {
+struct diameter_builder *diameter_base_begin(struct diameter *d, uint8_t flags, uint32_t command,
+                                             uint32_t hop_by_hop, uint32_t end_to_end) {
     d->requesting = false;
     d->answering = NULL;
     d->envelope =
@@ -41,21 +41,21 @@ struct diameter_builder *base_begin(struct diameter *d, uint8_t flags, uint32_t 
     return &d->builder;
 }
 
-void base_send(struct connection *c) {
+void diameter_base_send(struct connection *c) {
     if (diameter_end(&c->d->builder) == OK) {
-        connection_send(c, buf_span(&c->d->buf));
+        diameter_connection_send(c, buf_span(&c->d->buf));
     }
 }
 
-struct span peer_realm(const struct peer *p) {
+struct span diameter_peer_realm(const struct peer *p) {
     return p->config.realm.n ? p->config.realm : p->d->config.realm;
 }
 
-struct connection *peer_connection(const struct peer *p) {
+struct connection *diameter_peer_connection(const struct peer *p) {
     return p->state == PEER_I_OPEN ? p->i : p->state == PEER_R_OPEN ? p->r : NULL;
 }
 
-struct peer *peer_find(const struct diameter *d, struct span host) {
+struct peer *diameter_peer_find(const struct diameter *d, struct span host) {
     LIST_EACH(&d->peers, p, struct peer, in_node) {
         if (span_eq_nocase(p->config.host, host)) {
             return p;
@@ -84,13 +84,13 @@ static void tell(struct peer *p, bool up) {
 
 static void drop_i(struct peer *p) {
     if (p->i) {
-        connection_close(p->i);
+        diameter_connection_close(p->i);
     }
 }
 
 static void drop_r(struct peer *p) {
     if (p->r) {
-        connection_close(p->r);
+        diameter_connection_close(p->r);
     }
 }
 
@@ -105,7 +105,7 @@ static void start_reconnect(struct peer *p) {
     }
     p->unwelcome = false;
     p->failures++;
-    timer_start(d->env, &p->reconnect, jittered(d, delay, 4));
+    timer_start(d->env, &p->reconnect, diameter_jittered(d, delay, 4));
 }
 
 /* Error and Cleanup: both connections go, what was pending goes elsewhere. */
@@ -114,8 +114,8 @@ static void cleanup(struct peer *p, struct connection *c) {
     timer_stop(&p->timer);
     drop_i(p);
     drop_r(p);
-    watchdog_stop(p);
-    requests_failover(p, true);
+    diameter_watchdog_stop(p);
+    diameter_requests_failover(p, true);
     tell(p, false);
     start_reconnect(p);
 }
@@ -135,14 +135,14 @@ static void opened(struct peer *p, struct connection *c) {
     p->origin_state_id = p->offered_origin_state_id;
     c->open = true;
     p->d->counters.connects++;
-    watchdog_start(p);
+    diameter_watchdog_start(p);
     tell(p, true);
 }
 
 static void connect_to(struct peer *p, struct connection *c) {
     (void)c;
     timer_start(p->d->env, &p->timer, p->d->config.capabilities_us);
-    p->i = connection_connect(p);
+    p->i = diameter_connection_connect(p);
     if (!p->i) {
         p->state = PEER_CLOSED;
         failed_to_connect(p, NULL);
@@ -151,7 +151,7 @@ static void connect_to(struct peer *p, struct connection *c) {
 
 static void send_cer(struct peer *p, struct connection *c) {
     (void)p;
-    capabilities_request(c);
+    diameter_capabilities_request(c);
 }
 
 static void accept_r(struct peer *p, struct connection *c) {
@@ -166,7 +166,7 @@ static void open_r(struct peer *p, struct connection *c) {
     }
     drop_i(p);
     c = p->r;
-    capabilities_answer(c);
+    diameter_capabilities_answer(c);
     opened(p, c);
 }
 
@@ -199,7 +199,7 @@ static bool we_win(const struct peer *p) {
 
 static void elect(struct peer *p) {
     if (we_win(p)) {
-        peer_event(p, PEER_WIN_ELECTION, NULL);
+        diameter_peer_event(p, PEER_WIN_ELECTION, NULL);
     }
 }
 
@@ -209,7 +209,7 @@ static void accept_and_elect(struct peer *p, struct connection *c) {
 }
 
 static void send_cer_and_elect(struct peer *p, struct connection *c) {
-    capabilities_request(c);
+    diameter_capabilities_request(c);
     elect(p);
 }
 
@@ -221,7 +221,7 @@ static void win(struct peer *p, struct connection *c) {
 static void reject(struct peer *p, struct connection *c) {
     (void)p;
     p->d->counters.refused_peers++;
-    connection_close(c);
+    diameter_connection_close(c);
 }
 
 static void replace_or_reject(struct peer *p, struct connection *c) {
@@ -229,7 +229,7 @@ static void replace_or_reject(struct peer *p, struct connection *c) {
                      p->offered_origin_state_id != p->origin_state_id;
     if (!restarted && p->watchdog != WATCHDOG_SUSPECT) {
         reject(p, c);
-        watchdog_probe(p);
+        diameter_watchdog_probe(p);
         return;
     }
     LOG(&p->d->env->log, LOG_NOTICE, "diameter peer came again, old connection dropped",
@@ -237,8 +237,8 @@ static void replace_or_reject(struct peer *p, struct connection *c) {
     p->state = PEER_CLOSING; /* so that nothing is sent to the old one */
     drop_i(p);
     drop_r(p);
-    watchdog_stop(p);
-    requests_failover(p, true);
+    diameter_watchdog_stop(p);
+    diameter_requests_failover(p, true);
     tell(p, false);
     p->state = PEER_R_OPEN;
     open_r(p, c);
@@ -247,19 +247,20 @@ static void replace_or_reject(struct peer *p, struct connection *c) {
 static void send_dpr(struct peer *p, struct connection *c) {
     struct diameter *d = p->d;
     c = p->i ? p->i : p->r;
-    struct diameter_builder *b = base_begin(d, DIAMETER_REQUEST, DIAMETER_COMMAND_DISCONNECT_PEER,
-                                            next_hop_by_hop(d), next_end_to_end(d));
+    struct diameter_builder *b =
+        diameter_base_begin(d, DIAMETER_REQUEST, DIAMETER_COMMAND_DISCONNECT_PEER,
+                            diameter_next_hop_by_hop(d), diameter_next_end_to_end(d));
     const struct diameter_dpr dpr = {.disconnect_cause = DIAMETER_DISCONNECT_CAUSE_REBOOTING};
     diameter_dpr_encode(b, &dpr);
     timer_start(d->env, &p->timer, d->config.stop_us);
-    base_send(c);
+    diameter_base_send(c);
 }
 
 /* The DPA is on its way; the peer closes. */
 static void wait_for_close(struct peer *p, struct connection *c) {
     (void)c;
     timer_start(p->d->env, &p->timer, p->d->config.stop_us);
-    requests_failover(p, false);
+    diameter_requests_failover(p, false);
     tell(p, false);
 }
 
@@ -329,7 +330,7 @@ static const struct transition {
     {PEER_CLOSING, PEER_WATCHDOG_LOST, cleanup, PEER_CLOSED},
 };
 
-void peer_event(struct peer *p, enum peer_event event, struct connection *c) {
+void diameter_peer_event(struct peer *p, enum peer_event event, struct connection *c) {
     for (size_t i = 0; i < COUNT_OF(transitions); i++) {
         const struct transition *t = &transitions[i];
         if (t->state == p->state && t->event == event) {
@@ -340,7 +341,7 @@ void peer_event(struct peer *p, enum peer_event event, struct connection *c) {
     }
 }
 
-const char *peer_state_name(const struct peer *p) {
+const char *diameter_peer_state_name(const struct peer *p) {
     static const char *const names[] = {
         [PEER_CLOSED] = "Closed",
         [PEER_WAIT_CONN_ACK] = "Wait-Conn-Ack",
@@ -355,14 +356,14 @@ const char *peer_state_name(const struct peer *p) {
 }
 
 static void out_of_patience(struct timer *t) {
-    peer_event(CONTAINER_OF(t, struct peer, timer), PEER_TIMEOUT, NULL);
+    diameter_peer_event(CONTAINER_OF(t, struct peer, timer), PEER_TIMEOUT, NULL);
 }
 
 static void time_to_connect(struct timer *t) {
-    peer_event(CONTAINER_OF(t, struct peer, reconnect), PEER_START, NULL);
+    diameter_peer_event(CONTAINER_OF(t, struct peer, reconnect), PEER_START, NULL);
 }
 
-struct peer *peer_new(struct diameter *d, const struct diameter_peer_config *config) {
+struct peer *diameter_peer_new(struct diameter *d, const struct diameter_peer_config *config) {
     struct peer *p = calloc(1, sizeof *p);
     if (!p) {
         return NULL;
@@ -371,7 +372,7 @@ struct peer *peer_new(struct diameter *d, const struct diameter_peer_config *con
     p->config = *config;
     timer_init(&p->timer, out_of_patience);
     timer_init(&p->reconnect, time_to_connect);
-    timer_init(&p->tw, watchdog_expired);
+    timer_init(&p->tw, diameter_watchdog_expired);
     list_init(&p->pending);
     list_insert(&d->peers, &p->in_node);
     if (config->connect) {
@@ -380,7 +381,7 @@ struct peer *peer_new(struct diameter *d, const struct diameter_peer_config *con
     return p;
 }
 
-void peer_free(struct peer *p) {
+void diameter_peer_free(struct peer *p) {
     timer_stop(&p->timer);
     timer_stop(&p->reconnect);
     timer_stop(&p->tw);

@@ -26,11 +26,11 @@ static bool has_application(const struct peer *p, uint32_t application) {
 /* How good a peer is for a request; lower is better, UINT64_MAX: not at all. */
 static uint64_t rank(const struct peer *p, uint32_t application, struct span realm,
                      struct span host) {
-    if (!peer_connection(p) || !has_application(p, application)) {
+    if (!diameter_peer_connection(p) || !has_application(p, application)) {
         return UINT64_MAX;
     }
-    bool serves =
-        host.n ? span_eq_nocase(p->config.host, host) : span_eq_nocase(peer_realm(p), realm);
+    bool serves = host.n ? span_eq_nocase(p->config.host, host)
+                         : span_eq_nocase(diameter_peer_realm(p), realm);
     if (!serves && !p->config.agent) {
         return UINT64_MAX;
     }
@@ -38,8 +38,8 @@ static uint64_t rank(const struct peer *p, uint32_t application, struct span rea
     return health << 40 | (uint64_t)!serves << 33 | p->config.priority;
 }
 
-struct peer *route_select(struct diameter *d, uint32_t application, struct span realm,
-                          struct span host, const struct peer *except) {
+struct peer *diameter_route_select(struct diameter *d, uint32_t application, struct span realm,
+                                   struct span host, const struct peer *except) {
     struct peer *best = NULL;
     uint64_t best_rank = UINT64_MAX;
     LIST_EACH(&d->peers, p, struct peer, in_node) {
@@ -98,7 +98,7 @@ struct diameter_builder *diameter_request_begin(struct diameter *d,
     d->buf = buf_init(d->room, DIAMETER_MESSAGE_MAX);
     diameter_begin(&d->builder, &d->buf, &d->envelope,
                    layout ? layout->flags : DIAMETER_REQUEST | DIAMETER_PROXIABLE, route->command,
-                   route->application, 0, next_end_to_end(d));
+                   route->application, 0, diameter_next_end_to_end(d));
     return &d->builder;
 }
 
@@ -173,11 +173,11 @@ static void pending_send(struct diameter_pending *q, struct peer *p) {
     p->n_pending++;
     p->turn = ++q->d->turn;
     list_insert(&p->pending, &q->in_peer);
-    connection_send(peer_connection(p), span_of(q->bytes, q->n));
+    diameter_connection_send(diameter_peer_connection(p), span_of(q->bytes, q->n));
 }
 
 static void set_hop_by_hop(struct diameter_pending *q) {
-    q->hop_by_hop = next_hop_by_hop(q->d);
+    q->hop_by_hop = diameter_next_hop_by_hop(q->d);
     uint32_t be = htobe32(q->hop_by_hop);
     memcpy(q->bytes + 12, &be, sizeof be);
 }
@@ -221,8 +221,8 @@ enum error diameter_request_send(struct diameter *d, const struct diameter_answe
         return e;
     }
     struct span message = buf_span(&d->buf);
-    struct peer *p = route_select(d, word_at(message, 8), d->envelope.destination_realm,
-                                  d->envelope.destination_host, NULL);
+    struct peer *p = diameter_route_select(d, word_at(message, 8), d->envelope.destination_realm,
+                                           d->envelope.destination_host, NULL);
     if (!p) {
         d->counters.unroutable++;
         return ERR_UNREACHABLE;
@@ -264,8 +264,8 @@ static bool resend(struct diameter_pending *q, bool maybe_taken) {
     if (q->resent || diameter_msg_parse(span_of(q->bytes, q->n), &msg, &fault) != OK) {
         return false;
     }
-    struct peer *p =
-        route_select(d, msg.application, msg.destination_realm, msg.destination_host, q->peer);
+    struct peer *p = diameter_route_select(d, msg.application, msg.destination_realm,
+                                           msg.destination_host, q->peer);
     if (!p || (p->watchdog == WATCHDOG_SUSPECT && q->peer->watchdog == WATCHDOG_SUSPECT)) {
         return false;
     }
@@ -287,7 +287,7 @@ static bool resend(struct diameter_pending *q, bool maybe_taken) {
     return true;
 }
 
-void requests_failover(struct peer *p, bool gone) {
+void diameter_requests_failover(struct peer *p, bool gone) {
     if (list_is_empty(&p->pending)) {
         return;
     }
@@ -314,7 +314,7 @@ void requests_failover(struct peer *p, bool gone) {
     }
 }
 
-void request_answered(struct connection *c, const struct diameter_msg *msg) {
+void diameter_request_answered(struct connection *c, const struct diameter_msg *msg) {
     struct diameter *d = c->d;
     struct diameter_pending *q = pending_find(d, msg->hop_by_hop);
     struct span sent = q ? span_of(q->bytes, q->n) : SPAN_NONE;
@@ -337,7 +337,7 @@ void request_answered(struct connection *c, const struct diameter_msg *msg) {
     handler->answer(ctx, msg);
 }
 
-void requests_fail_all(struct diameter *d, enum error why) {
+void diameter_requests_fail_all(struct diameter *d, enum error why) {
     LIST_EACH(&d->peers, p, struct peer, in_node) {
         while (!list_is_empty(&p->pending)) {
             fail(CONTAINER_OF(p->pending.next, struct diameter_pending, in_peer), why);
@@ -353,7 +353,7 @@ static void free_idle(struct list *idle) {
     }
 }
 
-void requests_free(struct diameter *d) {
+void diameter_requests_free(struct diameter *d) {
     LIST_EACH(&d->peers, p, struct peer, in_node) {
         while (!list_is_empty(&p->pending)) {
             pending_release(CONTAINER_OF(p->pending.next, struct diameter_pending, in_peer));

@@ -7,26 +7,27 @@
 #include "stack/diameter/internal.h"
 
 static void set_watchdog(struct peer *p) {
-    p->interval_us = jittered(p->d, p->d->config.watchdog_us, 15);
+    p->interval_us = diameter_jittered(p->d, p->d->config.watchdog_us, 15);
     timer_start(p->d->env, &p->tw, p->interval_us);
 }
 
 static void send_watchdog(struct peer *p) {
-    struct connection *c = peer_connection(p);
+    struct connection *c = diameter_peer_connection(p);
     if (!c) {
         return;
     }
     struct diameter *d = p->d;
-    struct diameter_builder *b = base_begin(d, DIAMETER_REQUEST, DIAMETER_COMMAND_DEVICE_WATCHDOG,
-                                            next_hop_by_hop(d), next_end_to_end(d));
+    struct diameter_builder *b =
+        diameter_base_begin(d, DIAMETER_REQUEST, DIAMETER_COMMAND_DEVICE_WATCHDOG,
+                            diameter_next_hop_by_hop(d), diameter_next_end_to_end(d));
     const struct diameter_dwr dwr = {.has_origin_state_id = true,
                                      .origin_state_id = d->origin_state_id};
     diameter_dwr_encode(b, &dwr);
     p->dwr_outstanding = true;
-    base_send(c);
+    diameter_base_send(c);
 }
 
-void watchdog_start(struct peer *p) {
+void diameter_watchdog_start(struct peer *p) {
     p->heard_us = env_now_us(p->d->env);
     p->dwr_outstanding = false;
     p->n_dwa = 0;
@@ -39,7 +40,7 @@ void watchdog_start(struct peer *p) {
     }
 }
 
-void watchdog_stop(struct peer *p) {
+void diameter_watchdog_stop(struct peer *p) {
     timer_stop(&p->tw);
     if (p->watchdog == WATCHDOG_OKAY) {
         p->watchdog = WATCHDOG_INITIAL;
@@ -48,7 +49,7 @@ void watchdog_stop(struct peer *p) {
     }
 }
 
-void watchdog_heard(struct peer *p) {
+void diameter_watchdog_heard(struct peer *p) {
     p->heard_us = env_now_us(p->d->env);
     if (UNLIKELY(p->watchdog == WATCHDOG_SUSPECT)) {
         p->watchdog = WATCHDOG_OKAY;
@@ -56,7 +57,7 @@ void watchdog_heard(struct peer *p) {
     }
 }
 
-void watchdog_answered(struct peer *p) {
+void diameter_watchdog_answered(struct peer *p) {
     p->heard_us = env_now_us(p->d->env);
     p->dwr_outstanding = false;
     if (p->watchdog == WATCHDOG_REOPEN && ++p->n_dwa < 3) {
@@ -68,10 +69,10 @@ void watchdog_answered(struct peer *p) {
     }
 }
 
-void watchdog_probe(struct peer *p) {
+void diameter_watchdog_probe(struct peer *p) {
     if (p->watchdog == WATCHDOG_OKAY && !p->dwr_outstanding) {
         send_watchdog(p);
-        if (peer_connection(p)) {
+        if (diameter_peer_connection(p)) {
             set_watchdog(p);
         }
     }
@@ -79,7 +80,7 @@ void watchdog_probe(struct peer *p) {
 
 static void lose(struct peer *p) {
     p->watchdog = WATCHDOG_DOWN;
-    peer_event(p, PEER_WATCHDOG_LOST, NULL);
+    diameter_peer_event(p, PEER_WATCHDOG_LOST, NULL);
 }
 
 static void ask_again(struct peer *p) {
@@ -96,7 +97,7 @@ static void expired_okay(struct peer *p) {
     } else {
         p->watchdog = WATCHDOG_SUSPECT;
         set_watchdog(p);
-        requests_failover(p, false);
+        diameter_requests_failover(p, false);
     }
 }
 
@@ -111,7 +112,7 @@ static void expired_reopen(struct peer *p) {
     }
 }
 
-void watchdog_expired(struct timer *t) {
+void diameter_watchdog_expired(struct timer *t) {
     struct peer *p = CONTAINER_OF(t, struct peer, tw);
     switch (p->watchdog) {
     case WATCHDOG_OKAY:
@@ -128,7 +129,7 @@ void watchdog_expired(struct timer *t) {
     }
 }
 
-const char *watchdog_name(const struct peer *p) {
+const char *diameter_watchdog_name(const struct peer *p) {
     static const char *const names[] = {
         [WATCHDOG_INITIAL] = "INITIAL", [WATCHDOG_OKAY] = "OKAY",
         [WATCHDOG_SUSPECT] = "SUSPECT", [WATCHDOG_DOWN] = "DOWN",
