@@ -7,9 +7,13 @@
 
 #include "rt/loop.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* What only the real loop has; its links are shown by test_links.c. */
@@ -269,6 +273,127 @@ static void posts_that_post_do_not_starve_timers(void **state) {
     post_cancel(&fl.post);
 }
 
+/* Connections from somebody else's sockets. */
+
+struct guest {
+    struct fixture *f;
+    struct stream *s;
+    size_t n;
+    bool closed;
+    enum error why;
+};
+
+static void guest_connected(void *ctx, struct stream *s) {
+    (void)ctx;
+    (void)s;
+    fail();
+}
+
+static size_t guest_received(void *ctx, struct stream *s, char *bytes, size_t n) {
+    struct guest *g = ctx;
+    (void)s;
+    (void)bytes;
+    g->n += n;
+    return n;
+}
+
+static void guest_closed(void *ctx, struct stream *s, enum error why) {
+    struct guest *g = ctx;
+    (void)s;
+    g->s = NULL;
+    g->closed = true;
+    g->why = why;
+    g->f->calls++;
+}
+
+static void guest_accept(void *ctx, struct listener *l, struct stream *s) {
+    static const struct stream_handler handler = {guest_connected, guest_received, guest_closed};
+    struct guest *g = ctx;
+    (void)l;
+    g->s = s;
+    g->f->calls++;
+    stream_attach(s, &handler, g);
+}
+
+static const struct addr any_port = {.family = 4, .ip = {127, 0, 0, 1}};
+
+static int connect_to(const struct listener *l) {
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons(listener_local(l)->port),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    return fd;
+}
+
+static void a_reset_connection_is_closed(void **state) {
+    struct fixture *f = *state;
+    struct guest g = {.f = f};
+    struct listener *l;
+    const struct linger reset = {.l_onoff = 1};
+    assert_int_equal(env_listen(f->env, &any_port, guest_accept, &g, &l), OK);
+    int fd = connect_to(l);
+    assert_true(run(f));
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset), 0);
+    close(fd);
+    f->wanted = 2;
+    assert_true(run(f));
+    assert_true(g.closed);
+    assert_int_equal(g.why, ERR_CLOSED);
+    listener_close(l);
+}
+
+/* Without descriptors the listener rests and tries again, and the loop does not spin. */
+static void a_listener_survives_the_want_of_descriptors(void **state) {
+    struct fixture *f = *state;
+    struct guest g = {.f = f};
+    struct listener *l;
+    struct rlimit before, few;
+    assert_int_equal(env_listen(f->env, &any_port, guest_accept, &g, &l), OK);
+    int fd = connect_to(l);
+    int highest = dup(fd);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = (struct rlimit){(rlim_t)highest, before.rlim_max};
+    close(highest);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    loop_run_until(f->loop, is_called, f, loop_now_us(f->loop) + 20 * MS_IN_US);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(f->calls, 0);
+    assert_int_equal(loop_counters(f->loop)->accept_failures, 1);
+    assert_true(loop_counters(f->loop)->turns < 50);
+    assert_true(run(f));
+    stream_close(g.s);
+    listener_close(l);
+    close(fd);
+}
+
+static void on_dgram(void *ctx, struct dgram *d, const struct addr *from, char *bytes, size_t n) {
+    struct fixture *f = ctx;
+    (void)d;
+    assert_int_equal(from->family, 6);
+    assert_int_equal(n, 3);
+    assert_memory_equal(bytes, "six", 3);
+    f->calls++;
+}
+
+static void version_six_works_too(void **state) {
+    struct fixture *f = *state;
+    const struct addr local = {.family = 6, .ip = {[15] = 1}};
+    struct dgram *a, *b;
+    enum error e = env_dgram_open(f->env, &local, DGRAM_SOCKET_ONLY, on_dgram, f, &a);
+    if (e == ERR_UNREACHABLE || e == ERR_IO) {
+        skip(); /* this machine has none */
+    }
+    assert_int_equal(e, OK);
+    assert_int_equal(env_dgram_open(f->env, &local, 0, on_dgram, f, &b), OK);
+    assert_int_equal(dgram_send(a, dgram_local(b), SPAN("six")), OK);
+    assert_true(run(f));
+    assert_int_equal(loop_counters(f->loop)->udp_received, 1);
+    dgram_close(a);
+    dgram_close(b);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(signals_are_called_from_the_loop, open_loop, close_loop),
@@ -277,6 +402,10 @@ int main(void) {
         cmocka_unit_test_setup_teardown(descriptors_of_others_are_watched, open_loop, close_loop),
         cmocka_unit_test_setup_teardown(an_error_on_a_descriptor_does_not_end_the_watch, open_loop,
                                         close_loop),
+        cmocka_unit_test_setup_teardown(a_reset_connection_is_closed, open_loop, close_loop),
+        cmocka_unit_test_setup_teardown(a_listener_survives_the_want_of_descriptors, open_loop,
+                                        close_loop),
+        cmocka_unit_test_setup_teardown(version_six_works_too, open_loop, close_loop),
         cmocka_unit_test_setup_teardown(a_turn_has_one_time, open_loop, close_loop),
         cmocka_unit_test_setup_teardown(posts_that_post_do_not_starve_timers, open_loop,
                                         close_loop),

@@ -108,7 +108,7 @@ static void the_wheel_fires_as_a_sorted_list_would(void **state) {
             stop(m, draw(m) % TIMERS);
             break;
         default: {
-            size_t first;
+            size_t first = 0;
             uint64_t next = timers_next_us(&m->wheel);
             if (first_due(m, &first)) {
                 assert_true(next <= m->tick[first] * 1000);
@@ -133,47 +133,47 @@ static void the_wheel_fires_as_a_sorted_list_would(void **state) {
     free(m);
 }
 
-static uint64_t fired_at;
-static struct timers *fired_wheel;
+struct bell {
+    struct timers wheel;
+    struct timer timer;
+    uint64_t rang_at; /* tick */
+};
 
-static void note(struct timer *t) {
-    (void)t;
-    fired_at = fired_wheel->tick;
+static void ring(struct timer *t) {
+    struct bell *b = CONTAINER_OF(t, struct bell, timer);
+    b->rang_at = b->wheel.tick;
 }
 
 static void following_next_reaches_an_expiry_in_few_steps(void **state) {
     (void)state;
-    struct timers w;
-    struct timer t;
-    timers_init(&w, 0);
-    timer_init(&t, note);
-    fired_wheel = &w;
-    static const uint64_t dues_us[] = {
+    struct bell b;
+    timers_init(&b.wheel, 0);
+    timer_init(&b.timer, ring);
+    static const uint64_t delays_us[] = {
         1, 999, 1000, 64000, 32 * SEC_IN_US, 3600 * SEC_IN_US, 86400 * 365 * SEC_IN_US};
-    for (size_t i = 0; i < COUNT_OF(dues_us); i++) {
-        uint64_t due_us = w.tick * 1000 + dues_us[i], steps = 0;
-        timers_start(&w, &t, due_us);
-        while (timer_is_running(&t)) {
-            timers_advance(&w, timers_next_us(&w));
+    for (size_t i = 0; i < COUNT_OF(delays_us); i++) {
+        uint64_t due_us = b.wheel.tick * 1000 + delays_us[i], steps = 0;
+        timers_start(&b.wheel, &b.timer, due_us);
+        while (timer_is_running(&b.timer)) {
+            timers_advance(&b.wheel, timers_next_us(&b.wheel));
             steps++;
         }
-        assert_int_equal(fired_at, (due_us + 999) / 1000);
+        assert_int_equal(b.rang_at, (due_us + 999) / 1000);
         assert_true(steps <= TIMERS_LEVELS);
     }
 }
 
 static void never_is_a_delay_too(void **state) {
     (void)state;
-    struct timers w;
-    struct timer t;
-    timers_init(&w, 5 * SEC_IN_US);
-    timer_init(&t, note);
-    timers_start(&w, &t, UINT64_MAX);
-    timers_advance(&w, 100 * 365 * UINT64_C(86400) * SEC_IN_US);
-    assert_true(timer_is_running(&t));
-    timer_stop(&t);
-    timer_stop(&t);
-    assert_true(timers_next_us(&w) == TIMERS_NEVER);
+    struct bell b;
+    timers_init(&b.wheel, 5 * SEC_IN_US);
+    timer_init(&b.timer, ring);
+    timers_start(&b.wheel, &b.timer, UINT64_MAX);
+    timers_advance(&b.wheel, 100 * 365 * UINT64_C(86400) * SEC_IN_US);
+    assert_true(timer_is_running(&b.timer));
+    timer_stop(&b.timer);
+    timer_stop(&b.timer);
+    assert_true(timers_next_us(&b.wheel) == TIMERS_NEVER);
 }
 
 int main(void) {
