@@ -25,19 +25,20 @@ void base64_put(struct buf *out, const void *p, size_t n) {
     buf_bytes(out, group, 4);
 }
 
-/* The six bits of a character, or -1. */
-static int value_of(char c) {
-    if (c >= 'A' && c <= 'Z') {
-        return c - 'A';
-    }
-    if (c >= 'a' && c <= 'z') {
-        return c - 'a' + 26;
-    }
-    if (c >= '0' && c <= '9') {
-        return c - '0' + 52;
-    }
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
+/* The six bits of a character; 64 for those that are none. */
+static const uint8_t values[256] = {
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 62, 64, 64, 64, 63,
+    52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 64, 64, 64, 64, 64, 64, 64, 0,  1,  2,  3,  4,  5,  6,
+    7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 64, 64, 64, 64, 64,
+    64, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48,
+    49, 50, 51, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+};
 
 enum error base64_decode(struct span text, uint8_t *out, size_t cap, size_t *n) {
     if (text.n % 4) {
@@ -54,13 +55,14 @@ enum error base64_decode(struct span text, uint8_t *out, size_t cap, size_t *n) 
     size_t written = 0;
     for (size_t i = 0; i < text.n; i += 4) {
         size_t digits = i + 4 == text.n ? 4 - padding : 4;
-        uint32_t v = 0;
+        uint32_t v = 0, all = 0;
         for (size_t k = 0; k < 4; k++) {
-            int six = k < digits ? value_of(text.p[i + k]) : 0;
-            if (six < 0) {
-                return ERR_MALFORMED;
-            }
-            v = v << 6 | (uint32_t)six;
+            uint32_t six = k < digits ? values[(uint8_t)text.p[i + k]] : 0;
+            all |= six;
+            v = v << 6 | (six & 63);
+        }
+        if (all & 64) {
+            return ERR_MALFORMED;
         }
         size_t bytes = digits - 1;
         if (bytes < 3 && v & (bytes == 2 ? 0xffu : 0xffffu)) {
