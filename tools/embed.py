@@ -21,6 +21,7 @@ def main():
     rows = "".join(LINE.format(name=f.name, text=c_string(f.read_bytes())) for f in files)
     output.write_text(
         "/* Made by tools/embed.py. */\n"
+        '#include "base/span.h"\n\n'
         "static const struct {\n    const char *name;\n    struct span text;\n"
         f"}} builtin_files[] = {{\n{rows}}};\n"
     )

@@ -1,13 +1,13 @@
 /* muster trace: the ladder of what just happened in a running Muster. */
 #include "app/command.h"
 #include "app/remote.h"
+#include "app/terminal.h"
 #include "app/trace_web.h"
 #include "obs/ladder.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 enum { FOLLOW_WAIT_S = 20, CALL_TIMEOUT_S = 60, FOLLOW_BYTES = 64 << 20 };
 
@@ -54,11 +54,6 @@ static struct ladder *draw(const struct options *o, const struct trace *trace) {
     return l;
 }
 
-static unsigned terminal_width(void) {
-    struct winsize size;
-    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
-}
-
 static int show(const struct options *o, const struct ladder *l) {
     if (o->output) {
         enum error e = ladder_write_file(l, o->output);
@@ -70,12 +65,7 @@ static int show(const struct options *o, const struct ladder *l) {
                          : "Nothing has happened yet.");
         return EXIT_CODE_OK;
     }
-    const char *no_colour = getenv("NO_COLOR");
-    struct ladder_style style = {
-        .width = terminal_width(),
-        .ascii = o->ascii,
-        .colour = isatty(STDOUT_FILENO) && !(no_colour && *no_colour),
-    };
+    struct ladder_style style = terminal_style(o->ascii);
     ladder_write_text(l, &style, stdout);
     return EXIT_CODE_OK;
 }

@@ -92,6 +92,9 @@ int command_dispatch(const char *prefix, const char *text, const struct command 
 /** muster bench: what the core costs and how fast it is. */
 int cmd_bench(const struct command *self, int argc, char **argv);
 
+/** muster demo: a flow, its ladder, its verdict. */
+int cmd_demo(const struct command *self, int argc, char **argv);
+
 /** muster run: the nodes that a configuration names. */
 int cmd_run(const struct command *self, int argc, char **argv);
 

@@ -191,14 +191,15 @@ bool flow_result(const struct ladder_arrow *a, uint32_t *code, const char **name
     return true;
 }
 
-bool flow_avp_named(struct span name) {
+const struct diameter_def *flow_avp_named(struct span name) {
     /* The dictionary is found by code; names are few and read once for each line of a flow. */
     enum { CODES = 1024 };
     for (uint32_t code = 1; code < CODES; code++) {
-        if (is_named(diameter_def_find(code, 0), name) ||
-            is_named(diameter_def_find(code, DIAMETER_VENDOR_3GPP), name)) {
-            return true;
+        const struct diameter_def *base = diameter_def_find(code, 0);
+        const struct diameter_def *other = diameter_def_find(code, DIAMETER_VENDOR_3GPP);
+        if (is_named(base, name) || is_named(other, name)) {
+            return is_named(base, name) ? base : other;
         }
     }
-    return false;
+    return NULL;
 }

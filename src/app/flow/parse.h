@@ -50,8 +50,10 @@ void flow_read_conditions(struct flow_parser *p, struct span text,
 /* Reads one indented line of the ladder. */
 void flow_read_line(struct flow_parser *p, struct span text);
 
-/* Is this the name of an AVP in the dictionary? */
-bool flow_avp_named(struct span name);
+struct diameter_def;
+
+/* The AVP of this name in the dictionary, or NULL. */
+const struct diameter_def *flow_avp_named(struct span name);
 
 /* Reads an action or an expectation into p->step. False if the first word begins none. */
 bool flow_read_step(struct flow_parser *p, struct span text);
