@@ -25,7 +25,7 @@ static enum error read_contacts(const struct sip_msg *req, struct registration_r
     return list.malformed ? ERR_MALFORMED : OK;
 }
 
-enum error registration_read(const struct sip_msg *req, struct registration_reading *out) {
+enum error registration_request_read(const struct sip_msg *req, struct registration_reading *out) {
     out->request = (struct registration_request){.call_id = req->call_id, .cseq = req->cseq};
     if (sip_has(req, SIP_H_EXPIRES)) {
         out->request.expires_given = true;
@@ -36,7 +36,7 @@ enum error registration_read(const struct sip_msg *req, struct registration_read
     return read_contacts(req, out);
 }
 
-bool registration_is_removal(const struct registration_request *r) {
+bool registration_request_is_removal(const struct registration_request *r) {
     if (r->star) {
         return true;
     }

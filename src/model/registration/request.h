@@ -14,11 +14,11 @@ struct registration_reading {
 /** Reads Contact, Expires, Call-ID and CSeq of a REGISTER; views of the message. An Expires that is
  * no number counts as 3600 (RFC 3261 20.19). ERR_MALFORMED: a Contact cannot be read; ERR_TOO_BIG:
  * more contacts than REGISTRATION_CONTACTS_MAX. */
-MUST_CHECK enum error registration_read(const struct sip_msg *req,
-                                        struct registration_reading *out);
+MUST_CHECK enum error registration_request_read(const struct sip_msg *req,
+                                                struct registration_reading *out);
 
 /** Does it only take contacts away: "*", or every contact with an expiry of zero? */
-bool registration_is_removal(const struct registration_request *request);
+bool registration_request_is_removal(const struct registration_request *request);
 
 /** Appends the public identity of an address header (To) in the form in which identities are
  * compared and sent to the HSS (TS 23.003 13.4, TS 29.229 6.3.2). ERR_MALFORMED: no sip, sips or

@@ -361,13 +361,13 @@ void icscf_register(struct icscf *i, struct sip_server *up, const struct sip_msg
     i->n_pending++;
     const char *why = read_identities(op, req);
     struct registration_reading reading;
-    if (!why && registration_read(req, &reading) != OK) {
+    if (!why && registration_request_read(req, &reading) != OK) {
         why = "Malformed Contact";
     }
     if (why) {
         refuse(op, 400, why);
         return;
     }
-    op->removal = registration_is_removal(&reading.request);
+    op->removal = registration_request_is_removal(&reading.request);
     ask_hss(op, false);
 }

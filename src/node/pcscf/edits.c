@@ -23,8 +23,9 @@ static const enum sip_header_id hop_by_hop[] = {SIP_H_ROUTE, SIP_H_SECURITY_CLIE
 
 /* Charging data, and why the home network refused: that would tell known users from unknown. */
 static const enum sip_header_id not_for_terminals[] = {
-    SIP_H_P_CHARGING_VECTOR, SIP_H_P_CHARGING_FUNCTION_ADDRESSES, SIP_H_P_USER_DATABASE,
-    SIP_H_P_PROFILE_KEY, SIP_H_RESTORATION_INFO, SIP_H_WARNING};
+    SIP_H_P_CHARGING_VECTOR, SIP_H_P_CHARGING_FUNCTION_ADDRESSES,
+    SIP_H_P_USER_DATABASE,   SIP_H_P_PROFILE_KEY,
+    SIP_H_RESTORATION_INFO,  SIP_H_WARNING};
 
 static unsigned count_lines(const struct sip_msg *msg, enum sip_header_id id) {
     unsigned n = 0;

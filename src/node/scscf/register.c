@@ -425,7 +425,7 @@ static const char *read_request(struct operation *op, const struct sip_msg *req)
     if (failed || !op->impi.n) {
         return "Identity too long or empty";
     }
-    return registration_read(req, &op->reading) == OK ? NULL : "Malformed Contact";
+    return registration_request_read(req, &op->reading) == OK ? NULL : "Malformed Contact";
 }
 
 /* What is wrong with a REGISTER whoever sends it; saves the HSS the question. */
