@@ -420,7 +420,7 @@ static enum error open_socket(const struct addr *wanted, int *out, struct addr *
 }
 
 static enum error start_daemon(struct web_server *s, const struct web_server_config *c) {
-    int fd;
+    int fd = -1;
     enum error e = open_socket(&c->local, &fd, &s->local);
     if (e) {
         return e;
