@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/error.h"
 
 /** IdentityType, and with it which kind of wildcard an identity is (TS 29.228 annex E). */
 enum userdata_identity_type {

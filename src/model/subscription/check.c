@@ -102,7 +102,7 @@ static bool is_diameter_uri(struct span s) {
 
 /* Text for people: no control characters, and UTF-8 as far as its lead and continuation bytes go.
  */
-static bool is_text(struct span s, size_t max) {
+bool subscription_is_text(struct span s, size_t max) {
     size_t more = 0;
 
     for (size_t i = 0; i < s.n; i++) {
@@ -232,7 +232,7 @@ static bool check_impu(const struct rec_subscription_data *s, size_t i,
         return subscription_faulty(fault, "profile-exists", "/impus/#/profile", i,
                                    "there is no service profile of this name; make it first");
     }
-    if (!is_text(u->display_name, 255)) {
+    if (!subscription_is_text(u->display_name, 255)) {
         return subscription_faulty(fault, "display-name", "/impus/#/display_name", i,
                                    "up to 255 bytes of UTF-8 without control characters");
     }

@@ -25,9 +25,10 @@ static bool check_spt(const struct rec_spt_data *t, size_t i, size_t k,
                           "a trigger looks at request_uri, method, header, session_case or "
                           "session_description");
     }
-    if (t->kind != SPT_SESSION_CASE && (t->value.n == 0 || t->value.n > PATTERN_MAX)) {
+    if (t->kind != SPT_SESSION_CASE &&
+        (t->value.n == 0 || !subscription_is_text(t->value, PATTERN_MAX))) {
         return ifc_faulty(fault, "trigger-value", member, i, k,
-                          "a trigger needs a value of up to 1024 bytes");
+                          "a trigger needs a value: up to 1024 bytes without control characters");
     }
     if (t->content.n > PATTERN_MAX) {
         return ifc_faulty(fault, "trigger-content", member, i, k, "a pattern has up to 1024 bytes");
@@ -52,15 +53,15 @@ static bool check_ifc(const struct rec_profile_data *p, size_t i,
         return ifc_faulty(fault, "part", "/filter_criteria/%zu/part", i, 0,
                           "a criterion is for registered, unregistered or both");
     }
-    if (c->server_name.n < 5 || c->server_name.n > SUBSCRIPTION_IDENTITY_MAX ||
+    if (c->server_name.n < 5 || !subscription_is_text(c->server_name, SUBSCRIPTION_IDENTITY_MAX) ||
         (!span_starts_with(c->server_name, SPAN("sip:")) &&
          !span_starts_with(c->server_name, SPAN("sips:")))) {
         return ifc_faulty(fault, "server-name-form", "/filter_criteria/%zu/server_name", i, 0,
                           "an application server is named by a SIP URI");
     }
-    if (c->service_info.n > SERVICE_INFO_MAX) {
+    if (!subscription_is_text(c->service_info, SERVICE_INFO_MAX)) {
         return ifc_faulty(fault, "service-info", "/filter_criteria/%zu/service_info", i, 0,
-                          "up to 16384 bytes");
+                          "up to 16384 bytes without control characters");
     }
     if (c->has_trigger ? c->n_spts == 0 || c->n_spts > SPTS_MAX : c->n_spts != 0) {
         return ifc_faulty(fault, "trigger-count", "/filter_criteria/%zu/triggers", i, 0,
@@ -93,6 +94,12 @@ bool subscription_check_profile(const struct rec_profile_data *p,
     if (p->n_service_ids > 64 || p->n_shared_ifc_sets > 64) {
         return subscription_faulty(fault, "list-count", "/", 0,
                                    "at most 64 service ids and 64 shared sets");
+    }
+    for (size_t i = 0; i < p->n_service_ids; i++) {
+        if (p->service_ids[i].n == 0 || !subscription_is_text(p->service_ids[i], PATTERN_MAX)) {
+            return subscription_faulty(fault, "service-id", "/service_ids/#", i,
+                                       "up to 1024 bytes without control characters");
+        }
     }
     for (size_t i = 0; i < p->n_ifcs; i++) {
         if (!check_ifc(p, i, fault)) {

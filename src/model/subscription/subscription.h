@@ -152,6 +152,9 @@ bool subscription_profile_serves_unregistered(struct rec_profile p);
  */
 bool subscription_is_name(struct span s);
 
+/** Is this text for people, or for XML: at most max bytes of UTF-8 without control characters? */
+bool subscription_is_text(struct span s, size_t max);
+
 /** Fills a fault; a '#' in member is replaced by the index. Always false. */
 bool subscription_faulty(struct subscription_fault *fault, const char *rule, const char *member,
                          size_t index, const char *text);
