@@ -11,6 +11,8 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 
 from build import build
@@ -93,21 +95,28 @@ def run_meson(directory, tally):
 
 
 def run_one(name, command, env, timeout_s, tally):
-    """Runs one program and counts it."""
+    """Runs one program and counts it; its TAP lines are shown as they come."""
     began = time.monotonic()
-    try:
-        done = subprocess.run(
-            command, env=env, capture_output=True, text=True, errors="replace",
-            timeout=timeout_s, check=False,
-        )
-        status, out, err = done.returncode, done.stdout, done.stderr
-    except subprocess.TimeoutExpired as late:
+    out = []
+    with tempfile.TemporaryFile(mode="w+", errors="replace") as err, subprocess.Popen(
+        command, env=env, stdout=subprocess.PIPE, stderr=err, text=True, errors="replace"
+    ) as program:
+        alarm = threading.Timer(timeout_s, program.kill)
+        alarm.start()
+        for line in program.stdout:
+            out.append(line)
+            if TAP.match(line.rstrip()):
+                print("  " + line, end="", flush=True)
+        status = program.wait()
+        late = not alarm.is_alive()
+        alarm.cancel()
+        err.seek(0)
+        said = err.read()
+    if late:
         status = f"none after {timeout_s} s"
-        out = (late.stdout or b"").decode(errors="replace")
-        err = (late.stderr or b"").decode(errors="replace")
     word = {0: "OK", SKIPPED: "SKIP"}.get(status, "FAIL")
     print(f"  {name:<40} {word:<8} {time.monotonic() - began:6.1f} s", flush=True)
-    tally.add_program(name, status, out, err)
+    tally.add_program(name, status, "".join(out), said)
 
 
 def run_flows(directory, tally):

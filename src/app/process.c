@@ -1,0 +1,224 @@
+#include "app/process.h"
+
+#include "app/subscribers.h"
+#include "app/trace_web.h"
+#include "base/htab.h"
+#include "obs/trace.h"
+#include "rt/loop.h"
+#include "stack/http/server.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum { STOP_MAX_S = 5, READY_POLL_MS = 10 };
+
+struct process {
+    const struct config *config;
+    struct loop *loop;
+    struct env *env; /* the process's own timers and log */
+    struct network *network;
+    struct web_server *web;
+    struct trace_web *trace_web;
+    struct signal_watch *signals[2];
+    struct timer stop_timer;  /* the graceful end takes too long */
+    struct timer ready_timer; /* looks whether all connections stand */
+    void (*ready)(void *ctx);
+    void *ready_ctx;
+    bool stopping, store_failed;
+};
+
+static void stopped(void *ctx) {
+    loop_stop(((struct process *)ctx)->loop);
+}
+
+void process_stop(struct process *p) {
+    if (!p->stopping) {
+        p->stopping = true;
+        timer_stop(&p->ready_timer);
+        timer_start(p->env, &p->stop_timer, STOP_MAX_S * SEC_IN_US);
+        network_stop(p->network, stopped, p);
+    }
+}
+
+static void stop_fire(struct timer *t) {
+    struct process *p = CONTAINER_OF(t, struct process, stop_timer);
+    LOG(&p->env->log, LOG_WARNING, "graceful end took too long", LOG_U64("seconds", STOP_MAX_S));
+    loop_stop(p->loop);
+}
+
+static void on_signal(void *ctx, int signum) {
+    struct process *p = ctx;
+    if (p->stopping) {
+        loop_stop(p->loop);
+        return;
+    }
+    LOG(&p->env->log, LOG_NOTICE, "stopping", LOG_U64("signal", signum));
+    process_stop(p);
+}
+
+/* After a commit that failed nobody knows what is on the disk: no answer may leave any more. */
+static void on_store_failed(void *ctx, const char *what) {
+    struct process *p = ctx;
+    LOG(&p->env->log, LOG_ERROR, "the store failed, stopping at once", LOG_CSTR("why", what));
+    p->store_failed = true;
+    loop_stop(p->loop);
+}
+
+static void ready_fire(struct timer *t) {
+    struct process *p = CONTAINER_OF(t, struct process, ready_timer);
+    if (!network_is_ready(p->network)) {
+        timer_start(p->env, t, READY_POLL_MS * MS_IN_US);
+    } else if (p->ready) {
+        p->ready(p->ready_ctx);
+    }
+}
+
+static void explain(char **message, const char *format, ...) PRINTF_LIKE(2, 3);
+
+static void explain(char **message, const char *format, ...) {
+    va_list values;
+    if (!*message) {
+        va_start(values, format);
+        if (vasprintf(message, format, values) < 0) {
+            *message = NULL;
+        }
+        va_end(values);
+    }
+}
+
+/* Keys stand in memory: no core dump shows them. Tables hash under a secret of this process. */
+static void harden(void) {
+    const struct rlimit no_core = {0, 0};
+    uint64_t seed;
+    setrlimit(RLIMIT_CORE, &no_core);
+    if (getrandom(&seed, sizeof seed, 0) == (ssize_t)sizeof seed) {
+        hash_seed(seed);
+    }
+}
+
+static enum error start_loop(struct process *p) {
+    static const int signums[] = {SIGINT, SIGTERM};
+    enum error e = loop_new(&p->loop);
+    if (!e) {
+        e = loop_env_new(p->loop, "muster", &p->env);
+    }
+    if (e) {
+        return e;
+    }
+    p->env->log.level = (enum log_level)p->config->log_level;
+    for (size_t i = 0; i < COUNT_OF(signums) && !e; i++) {
+        e = loop_signal_watch(p->loop, signums[i], on_signal, p, &p->signals[i]);
+    }
+    if (!e && p->config->trace_bytes) {
+        e = trace_enable(loop_trace(p->loop), (size_t)p->config->trace_bytes);
+    }
+    return e;
+}
+
+static enum error start_network(struct process *p, const struct process_options *o,
+                                char **message) {
+    const struct network_options options = {
+        .loop = p->loop,
+        .memory_store = o->memory_store,
+        .store_path = o->store_path,
+        .store_failed = on_store_failed,
+        .ctx = p,
+    };
+    return network_new(p->config, &options, &p->network, message);
+}
+
+static enum error start_web(struct process *p, char **message) {
+    struct web_server_config web = {.local = p->config->web.listen,
+                                    .max_body = (size_t)p->config->web.body_max};
+    enum error e = trace_web_new(p->env, loop_trace(p->loop), &p->trace_web);
+    if (e) {
+        return e;
+    }
+    const struct web_route routes[] = {
+        {"/", network_web, p->network},
+        {"/trace", trace_web_handle, p->trace_web},
+    };
+    e = web_server_new(p->loop, &web, routes, COUNT_OF(routes), &p->web);
+    if (e) {
+        char where[64];
+        struct buf b = buf_init(where, sizeof where - 1);
+        addr_put(&b, &web.local);
+        where[b.n] = '\0';
+        explain(message, "the web interface cannot start on %s: %s", where, error_text(e));
+    }
+    return e;
+}
+
+enum error process_start(const struct config *config, const struct process_options *options,
+                         struct process **out, char **message) {
+    struct process *p = calloc(1, sizeof *p);
+    *out = NULL;
+    *message = NULL;
+    if (!p) {
+        return ERR_NO_MEMORY;
+    }
+    harden();
+    p->config = config;
+    timer_init(&p->stop_timer, stop_fire);
+    timer_init(&p->ready_timer, ready_fire);
+    enum error e = start_loop(p);
+    if (!e) {
+        e = start_network(p, options, message);
+    }
+    if (!e) {
+        e = start_web(p, message);
+    }
+    if (!e && !options->no_subscribers) {
+        e = subscribers_provision(config, p->network, p->loop, message);
+    }
+    if (e) {
+        explain(message, "Muster cannot start: %s", error_text(e));
+        process_free(p);
+        return e;
+    }
+    *out = p;
+    return OK;
+}
+
+bool process_run(struct process *p, void (*ready)(void *ctx), void *ctx) {
+    p->ready = ready;
+    p->ready_ctx = ctx;
+    timer_start(p->env, &p->ready_timer, 0);
+    loop_run(p->loop);
+    return !p->store_failed;
+}
+
+struct network *process_network(struct process *p) {
+    return p->network;
+}
+
+struct loop *process_loop(struct process *p) {
+    return p->loop;
+}
+
+const struct addr *process_web(const struct process *p) {
+    return web_server_local(p->web);
+}
+
+/* Nodes first: they drop the requests that the web server still waits for. */
+void process_free(struct process *p) {
+    if (!p) {
+        return;
+    }
+    timer_stop(&p->stop_timer);
+    timer_stop(&p->ready_timer);
+    network_free(p->network);
+    trace_web_free(p->trace_web);
+    web_server_free(p->web);
+    for (size_t i = 0; i < COUNT_OF(p->signals); i++) {
+        signal_watch_free(p->signals[i]);
+    }
+    env_close(p->env);
+    loop_free(p->loop);
+    free(p);
+}

@@ -1,0 +1,30 @@
+/* Files of subscribers: YAML (JSON is YAML, too) in the shape of the HSS's provisioning interface
+ * (src/node/hss/README.md), with faults told by line. */
+#ifndef MUSTER_APP_SUBSCRIBERS_H
+#define MUSTER_APP_SUBSCRIBERS_H
+
+#include "app/network.h"
+#include "app/settings.h"
+
+#include <jansson.h>
+
+/** Opens a file, or one that is built in: names without a folder that do not exist in `folder`
+ * (NULL: the current one) are looked for there. Errors as settings_open. */
+MUST_CHECK enum error subscribers_open(const char *folder, const char *name, struct settings **out);
+
+/** The content as JSON (json_decref), or NULL when it has faults or memory is out: see
+ * settings_faults. Quoted values, and the members that are text by nature (keys, numbers of
+ * subscribers), are strings however they look. */
+MUST_CHECK json_t *subscribers_json(struct settings *s);
+
+/** Notes a fault that the HSS found ({"error": ..., "pointer": "/subscriptions/2/impus/0"}) at the
+ * line where it stands. */
+void subscribers_refused(struct settings *s, const char *reply);
+
+/** Adds the subscribers of a configuration's files that are not there yet, all of a file or none,
+ * running the loop meanwhile. ERR_INVALID: a file is wrong, *message (freed by the caller with
+ * free) says where; ERR_TIMEOUT: no answer. Nothing if the HSS is not here. */
+MUST_CHECK enum error subscribers_provision(const struct config *config, struct network *network,
+                                            struct loop *loop, char **message);
+
+#endif
