@@ -66,6 +66,7 @@ static void work(struct loop *l) {
 static void alarm_rings(uv_timer_t *t) {
     struct loop *l = t->data;
     l->alarm_ms = 0;
+    uv_stop(&l->uv); /* uv_run rings before it waits, too, and would then wait for ever */
 }
 
 /* Waits for something to happen and calls back for it. */
