@@ -81,54 +81,56 @@ struct runner {
 
 /* setup.c */
 
-/* Brings the network up with its subscribers. After an error *message says why. */
+/** Brings the network up with its subscribers. After an error *message says why. */
 MUST_CHECK enum error runner_begin(struct runner *r, char **message);
 
-/* Takes everything down. */
+/** Takes everything down. */
 void runner_end(struct runner *r);
 
-/* An identity as flows write it: without "@" or "tel:" it is at the home domain. In the arena. */
+/** An identity as flows write it: without "@" or "tel:" it is at the home domain. In the arena. */
 struct span runner_identity(struct runner *r, struct span written);
 
-/* cards.c: adds the subscribers of the network to its HSS, and keeps their cards. */
+/** cards.c: adds the subscribers of the network to its HSS, and keeps their cards. */
 MUST_CHECK enum error runner_load_cards(struct runner *r, char **message);
 
-/* Sends a provisioning request and waits for the answer: web_status, web_body. False: none came. */
+/** Sends a provisioning request and waits for the answer: web_status, web_body. False: none came.
+ */
 bool runner_provision(struct runner *r, struct span method, struct span path, struct span body);
 
 /* run.c */
 
-/* Time of loop or simulation. */
+/** Time of loop or simulation. */
 uint64_t runner_now_us(const struct runner *r);
 
-/* Lets things happen until done(ctx), or for so long. Says what done says. done NULL: just time. */
+/** Lets things happen until done(ctx), or for so long. Says what done says. done NULL: just time.
+ */
 bool runner_drive(struct runner *r, bool (*done)(void *ctx), void *ctx, uint64_t limit_us);
 
-/* Adds a line about a step to the report. */
+/** Adds a line about a step to the report. */
 void runner_complain(struct runner *r, unsigned line, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* actors.c */
 
-/* The terminal of this name, made at its first use; NULL after a complaint. */
+/** The terminal of this name, made at its first use; NULL after a complaint. */
 struct actor *runner_actor(struct runner *r, const struct flow_step *step);
 
-/* Performs register, deregister, vanishes. False after a complaint. */
+/** Performs register, deregister, vanishes. False after a complaint. */
 bool actor_act(struct actor *a, const struct flow_step *step);
 
-/* Is its action over? (a done function) */
+/** Is its action over? (a done function) */
 bool actor_is_done(void *actor);
 
-/* Drops all terminals. */
+/** Drops all terminals. */
 void actors_end(struct runner *r);
 
 /* expect.c */
 
-/* Checks an expectation, waiting a little for it to come true. False after a complaint. */
+/** Checks an expectation, waiting a little for it to come true. False after a complaint. */
 bool runner_expect(struct runner *r, const struct flow_step *step);
 
 /* ask.c */
 
-/* Asks the HSS something as a Diameter peer of its own. False after a complaint. */
+/** Asks the HSS something as a Diameter peer of its own. False after a complaint. */
 bool runner_ask(struct runner *r, const struct flow_step *step);
 
 #endif
