@@ -1,6 +1,8 @@
-/* How long the SIP codec takes: ninja -C build bench/bench_sip && build/bench/bench_sip
- * (a release build). Prints nanoseconds of one thread per operation, the best of several rounds. */
-#include "codec/sip/build.h"
+/* How long the SIP codec and the transactions take: ninja -C build bench/bench_sip &&
+ * build/bench/bench_sip (a release build). Prints nanoseconds of one thread per operation, the best
+ * of several rounds. */
+#include "rt/loop.h"
+#include "stack/sip/proxy.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -115,6 +117,105 @@ static void run(struct bench *bench, const char *name, bool (*operation)(struct 
     printf("%-28s %6llu ns\n", name, (unsigned long long)best);
 }
 
+/* Two nodes of one loop, or three: a client asks, a proxy forwards, a server answers. */
+struct path {
+    struct loop *loop;
+    struct env *env[3];
+    struct sip_stack *stack[3];
+    unsigned answered, wanted;
+};
+
+enum { CLIENT, PROXY, SERVER, PATH_REQUESTS = 100000 };
+
+static void answer_request(void *ctx, struct sip_server *tx, const struct sip_msg *req) {
+    (void)ctx;
+    (void)req;
+    sip_reply(tx, 200, SPAN_NONE);
+}
+
+static void forward_request(void *ctx, struct sip_server *tx, const struct sip_msg *req) {
+    struct path *path = ctx;
+    struct sip_forward f = {.to = *sip_stack_local(path->stack[SERVER], 0)};
+    (void)req;
+    if (sip_proxy_forward(tx, &f, NULL, NULL, NULL) != OK) {
+        sip_server_free(tx);
+    }
+}
+
+static bool ask(struct path *path);
+
+static void take_response(void *ctx, struct sip_client *tx, const struct sip_msg *response) {
+    struct path *path = ctx;
+    (void)tx;
+    (void)response;
+    path->answered++;
+    if (path->answered < path->wanted && !ask(path)) {
+        path->wanted = path->answered;
+    }
+}
+
+static void take_timeout(void *ctx, struct sip_client *tx) {
+    struct path *path = ctx;
+    (void)tx;
+    path->wanted = path->answered;
+}
+
+static const struct sip_client_handler client_handler = {take_response, take_timeout, NULL, NULL};
+
+static bool ask(struct path *path) {
+    const char *rest = strstr(request, "Max-Forwards");
+    struct sip_client *tx;
+    const struct addr *to = sip_stack_local(path->stack[path->stack[PROXY] ? PROXY : SERVER], 0);
+    struct buf *b =
+        sip_client_begin(path->stack[CLIENT], 0, to, SPAN("REGISTER"), SPAN("sip:home.net"), &tx);
+    if (!b) {
+        return false;
+    }
+    buf_bytes(b, rest, (size_t)(strstr(rest, "Content-Length") - rest));
+    return sip_client_send(tx, SPAN_NONE, &client_handler, path) == OK;
+}
+
+static bool is_done(void *ctx) {
+    struct path *path = ctx;
+    return path->answered >= path->wanted;
+}
+
+static bool open_stack(struct path *path, unsigned i, const char *name,
+                       const struct sip_stack_handler *handler) {
+    struct sip_stack_config config = {.local = {addr_v4(127, 0, 0, 1, 0)}, .n_local = 1};
+    return loop_env_new(path->loop, name, &path->env[i]) == OK &&
+           sip_stack_new(path->env[i], &config, handler, path, &path->stack[i]) == OK;
+}
+
+/* Requests that wait for their answers, one after the other. */
+static void run_path(const char *name, bool inprocess, bool proxied) {
+    static const struct sip_stack_handler server = {answer_request, NULL, NULL};
+    static const struct sip_stack_handler proxy = {forward_request, NULL, NULL};
+    struct path path = {.wanted = inprocess ? PATH_REQUESTS : PATH_REQUESTS / 10};
+    if (loop_new(&path.loop) != OK) {
+        return;
+    }
+    loop_set_inprocess(path.loop, inprocess);
+    if (open_stack(&path, CLIENT, "client", &server) &&
+        open_stack(&path, SERVER, "server", &server) &&
+        (!proxied || open_stack(&path, PROXY, "proxy", &proxy))) {
+        unsigned wanted = path.wanted;
+        uint64_t start = now_ns();
+        if (ask(&path)) {
+            loop_run_until(path.loop, is_done, &path, UINT64_MAX);
+        }
+        printf("%-28s %6llu ns%s\n", name, (unsigned long long)((now_ns() - start) / wanted),
+               path.answered < wanted ? " (incomplete)" : "");
+    }
+    for (unsigned i = 0; i < COUNT_OF(path.env); i++) {
+        sip_stack_free(path.stack[i]);
+        if (path.env[i]) {
+            env_close(path.env[i]);
+        }
+    }
+    loop_free(path.loop);
+}
+
 int main(void) {
     struct bench bench = {.limits = sip_limits_default()};
     chunk_pool_init(&bench.pool, 8192, 16);
@@ -129,6 +230,9 @@ int main(void) {
         run(&bench, "forward with edits", bench_forward);
         run(&bench, "answer", bench_reply);
         run(&bench, "canonical URI", bench_canonical);
+        run_path("transaction, in process", true, false);
+        run_path("the same through a proxy", true, true);
+        run_path("transaction over UDP", false, false);
     }
     arena_release(&arena);
     chunk_pool_free(&bench.pool);

@@ -3,6 +3,13 @@
 #include <stdalign.h>
 #include <stdlib.h>
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(p, n)   ((void)(p), (void)(n))
+#define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#endif
+
 struct chunk {
     struct chunk *next;
     size_t size;
@@ -30,6 +37,7 @@ static struct chunk *chunk_get(struct chunk_pool *pool, size_t need) {
             pool->free = c->next;
             pool->n_free--;
             pool->n_used++;
+            ASAN_UNPOISON_MEMORY_REGION(c->data, c->size - sizeof *c);
             return c;
         }
         need = pool->chunk_size - sizeof(struct chunk);
@@ -49,6 +57,8 @@ static void chunk_put(struct chunk_pool *pool, struct chunk *c) {
         free(c);
         return;
     }
+    /* What still looks into a released arena is found by the sanitizer, as if it were freed. */
+    ASAN_POISON_MEMORY_REGION(c->data, c->size - sizeof *c);
     c->next = pool->free;
     pool->free = c;
     pool->n_free++;

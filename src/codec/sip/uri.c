@@ -268,13 +268,16 @@ static bool same_number(struct span a, struct span b) {
 }
 
 bool sip_uri_equal(const struct sip_uri *a, const struct sip_uri *b) {
+    if (span_eq(a->text, b->text)) {
+        return true;
+    }
     if (a->scheme != b->scheme) {
         return false;
     }
     if (a->scheme == SIP_URI_OTHER || count_char(a->params, ';') >= PARAMS_MAX ||
         count_char(b->params, ';') >= PARAMS_MAX || count_char(a->headers, '&') >= PARAMS_MAX ||
         count_char(b->headers, '&') >= PARAMS_MAX) {
-        return span_eq(a->text, b->text);
+        return false;
     }
     if (a->scheme == SIP_URI_TEL) {
         return same_number(a->user, b->user) && same_items(a->params, b->params, ';', true);

@@ -1,4 +1,5 @@
 /* Server transactions and what the stack answers by itself. covers: A4 HB1 HB4 */
+#include "obs/trace.h"
 #include "wire.h"
 
 struct node {
@@ -401,6 +402,31 @@ static void the_answers_of_the_past_take_bounded_memory(void **state) {
     close_node(n);
 }
 
+static void count_message(void *ctx, const struct trace_message *m) {
+    assert_int_equal(m->protocol, TRACE_SIP);
+    assert_int_not_equal(m->bytes.n, 0);
+    ++*(unsigned *)ctx;
+}
+
+static void each_message_is_recorded_once(void **state) {
+    (void)state;
+    struct node *n = open_node(NULL, NULL);
+    struct trace *trace = sim_trace(n->w.sim);
+    unsigned count = 0;
+    assert_int_equal(trace_enable(trace, 1 << 20), OK);
+    say(&n->w, &n->w.client, OPTIONS);
+    trace_each(trace, count_message, &count);
+    assert_int_equal(count, 1); /* on receipt */
+    assert_int_equal(sip_reply(n->tx, 200, SPAN_NONE), OK);
+    wait_ms(&n->w, 1);
+    count = 0;
+    trace_each(trace, count_message, &count);
+    /* The answer is recorded on its way out only if its receiver, who would record it, is in
+     * another process. */
+    assert_int_equal(count, trace_is_local(trace, &n->w.client.addr) ? 1 : 2);
+    close_node(n);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_repeated_request_is_shown_once_and_answered_again),
@@ -420,6 +446,7 @@ int main(void) {
         cmocka_unit_test(too_many_transactions_get_503),
         cmocka_unit_test(a_transaction_given_up_is_answered_500),
         cmocka_unit_test(an_answer_that_outgrows_the_limit_becomes_500),
+        cmocka_unit_test(each_message_is_recorded_once),
         cmocka_unit_test(the_answers_of_the_past_take_bounded_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
