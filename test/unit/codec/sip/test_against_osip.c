@@ -151,7 +151,7 @@ static void same_uri(const struct sip_uri *ours, osip_uri_t *theirs, const char 
 
 static void same_tag(struct span ours, osip_from_t *theirs, const char *text) {
     osip_generic_param_t *tag = NULL;
-    osip_from_get_tag(theirs, &tag);
+    osip_generic_param_get_byname(&theirs->gen_params, (char[]){"tag"}, &tag);
     same(ours, tag ? tag->gvalue : NULL, "tag", text);
 }
 
