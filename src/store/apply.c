@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
-enum { ID_SIZE = 8, VERSION_SIZE = 8, IDENTITY_MAX = 1024 };
+enum { ID_SIZE = 8, VERSION_SIZE = 8, IDENTITY_MAX = 1024, PROFILE_NAME_MAX = 255 };
 
 static void put_be64(char *p, uint64_t value) {
     for (int i = 0; i < 8; i++) {
@@ -465,47 +465,71 @@ static enum error delete_subscription(const struct store *s, struct store_kv *kv
     return e ? e : delete_sqns(kv, c->id);
 }
 
-static enum error import(const struct store *s, struct store_kv *kv, struct store_write *w) {
-    /* Two of the import may want the same identity: so each is put into the index as it is checked,
-     * and taken out again if one is refused. */
-    enum error e = OK;
-    size_t i = 0;
+/* May this profile be written? */
+static enum error check_profile(struct span name, struct span record) {
+    if (!name.n || name.n > PROFILE_NAME_MAX) {
+        return ERR_INVALID;
+    }
+    return record_check(&rec_profile_type, record);
+}
 
-    for (; i < w->n_changes && !e; i++) {
+static enum error put_profiles(struct store_kv *kv, const struct store_write *w) {
+    for (size_t i = 0; i < w->n_changes; i++) {
         const struct store_change *c = &w->changes[i];
+        enum error e = c->profile.n ? kv->ops->put(kv, STORE_PROFILES, c->profile, c->data) : OK;
 
-        w->failed_at = i;
-        e = c->id || !c->data.n ? ERR_INVALID : check_records(c);
-        if (!e) {
-            e = check_identities(s, kv, 0, rec_subscription_of(c->data), &w->failed_identity);
-        }
-        if (!e) {
-            e = create(s, kv, w, c);
-            if (e) {
-                return e;
-            }
+        if (e) {
+            return e;
         }
     }
-    if (!e) {
-        w->failed_at = 0;
-        return OK;
-    }
-    if (!is_refusal(e)) {
-        return e;
-    }
-    enum error why = e;
-    for (size_t made = i - 1; made > 0; made--) {
+    return OK;
+}
+
+/* Takes the last n created subscriptions out again. */
+static enum error undo_imports(const struct store *s, struct store_kv *kv, struct store_write *w,
+                               size_t n) {
+    for (; n > 0; n--, w->id--) {
         struct store_write undo = {.changes = &(struct store_change){.id = w->id, .version = 1}};
+        enum error e = delete_subscription(s, kv, &undo);
 
-        e = delete_subscription(s, kv, &undo);
         if (e || undo.error) {
             return ERR_STORE;
         }
-        w->id--;
     }
     w->id = 0;
     w->version = 0;
-    return refuse(w, why);
+    return OK;
+}
+
+static enum error import(const struct store *s, struct store_kv *kv, struct store_write *w) {
+    /* Two of the import may want the same identity: so each is put into the index as it is checked,
+     * and all are taken out again if one is refused. */
+    size_t made = 0;
+
+    for (size_t i = 0; i < w->n_changes; i++) {
+        const struct store_change *c = &w->changes[i];
+        enum error e = c->profile.n          ? check_profile(c->profile, c->data)
+                       : c->id || !c->data.n ? ERR_INVALID
+                                             : check_records(c);
+
+        w->failed_at = i;
+        if (!e && !c->profile.n) {
+            e = check_identities(s, kv, 0, rec_subscription_of(c->data), &w->failed_identity);
+        }
+        if (is_refusal(e)) {
+            enum error undone = undo_imports(s, kv, w, made);
+            return undone ? undone : refuse(w, e);
+        }
+        if (!e && !c->profile.n) {
+            e = create(s, kv, w, c);
+            made++;
+        }
+        if (e) {
+            return e;
+        }
+    }
+    w->failed_at = 0;
+    return put_profiles(kv, w);
 }
 
 static enum error save_sqn(struct store_kv *kv, struct store_write *w) {
@@ -529,12 +553,9 @@ static enum error save_sqn(struct store_kv *kv, struct store_write *w) {
 }
 
 static enum error save_profile(struct store_kv *kv, struct store_write *w) {
-    enum error e = record_check(&rec_profile_type, w->record);
+    enum error e = check_profile(w->name, w->record);
 
-    if (e || !w->name.n || w->name.n > 255) {
-        return refuse(w, e ? e : ERR_INVALID);
-    }
-    return kv->ops->put(kv, STORE_PROFILES, w->name, w->record);
+    return e ? refuse(w, e) : kv->ops->put(kv, STORE_PROFILES, w->name, w->record);
 }
 
 static enum error delete_profile(struct store_kv *kv, struct store_write *w) {

@@ -166,7 +166,7 @@ static void write_changes(struct store *s, struct store_op *op, enum store_write
     size_t bytes = 0;
 
     for (size_t i = 0; i < n; i++) {
-        bytes += changes[i].data.n + changes[i].state.n;
+        bytes += changes[i].data.n + changes[i].state.n + changes[i].profile.n;
     }
     struct store_write *w = begin_write(s, op, kind, bytes, n);
     if (!w) {
@@ -178,6 +178,7 @@ static void write_changes(struct store *s, struct store_op *op, enum store_write
         w->changes[i] = changes[i];
         w->changes[i].data = copy(&at, changes[i].data);
         w->changes[i].state = copy(&at, changes[i].state);
+        w->changes[i].profile = copy(&at, changes[i].profile);
     }
     s->ops->write(s, w);
 }

@@ -72,11 +72,11 @@ void store_next(struct store *store, struct store_op *op, uint64_t after);
 
 /** A change to one subscription. */
 struct store_change {
-    uint64_t id;      /* 0: a new one, which gets the next number */
-    uint64_t version; /* which version this was decided on; 0 for a new one */
-    struct span data; /* new static record; empty: unchanged */
-    struct span
-        state; /* new registration record; empty: unchanged (a new one: nobody registered) */
+    uint64_t id;         /* 0: a new one, which gets the next number */
+    uint64_t version;    /* which version this was decided on; 0 for a new one */
+    struct span data;    /* new static record; empty: unchanged */
+    struct span state;   /* new registration record; empty: unchanged, or nobody is registered */
+    struct span profile; /* only in imports: name of the service profile that data is; else empty */
 };
 
 /** Saves. ERR_CONFLICT: it has another version by now, or is gone; nothing was changed. ERR_EXISTS:
@@ -87,8 +87,9 @@ void store_save(struct store *store, struct store_op *op, const struct store_cha
 /** Deletes a subscription with its index entries and sequence numbers. ERR_CONFLICT, ERR_STORE. */
 void store_delete(struct store *store, struct store_op *op, uint64_t id, uint64_t version);
 
-/** Saves n new subscriptions or none of them (ids and versions are 0). ERR_EXISTS with failed_at
- * and failed_identity; ERR_STORE. */
+/** Saves n new subscriptions and profiles or none of them. ids and versions are 0; a change with a
+ * profile's name has its record (struct rec_profile) in data, and replaces one that is there.
+ * ERR_EXISTS with failed_at and failed_identity; ERR_STORE. */
 void store_import(struct store *store, struct store_op *op, const struct store_change *changes,
                   size_t n);
 

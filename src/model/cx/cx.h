@@ -3,6 +3,7 @@
 #define MUSTER_MODEL_CX_CX_H
 
 #include "model/subscription/subscription.h"
+#include "spec/cx.h"
 
 /** Set in a result that goes into Experimental-Result (vendor 3GPP), not into Result-Code. */
 #define CX_EXPERIMENTAL 0x10000
@@ -48,29 +49,8 @@ static inline bool cx_result_is_success(enum cx_result r) {
 /** The result as the standards name it ("DIAMETER_FIRST_REGISTRATION"). Never NULL. */
 const char *cx_result_name(enum cx_result r);
 
-/** User-Authorization-Type (TS 29.229 6.3.24). */
-enum cx_user_authorization_type {
-    CX_UAT_REGISTRATION = 0,
-    CX_UAT_DE_REGISTRATION = 1,
-    CX_UAT_REGISTRATION_AND_CAPABILITIES = 2,
-};
-
-/** Server-Assignment-Type (TS 29.229 6.3.15). */
-enum cx_server_assignment_type {
-    CX_NO_ASSIGNMENT = 0,
-    CX_REGISTRATION = 1,
-    CX_RE_REGISTRATION = 2,
-    CX_UNREGISTERED_USER = 3,
-    CX_TIMEOUT_DEREGISTRATION = 4,
-    CX_USER_DEREGISTRATION = 5,
-    CX_TIMEOUT_DEREGISTRATION_STORE_SERVER_NAME = 6,
-    CX_USER_DEREGISTRATION_STORE_SERVER_NAME = 7,
-    CX_ADMINISTRATIVE_DEREGISTRATION = 8,
-    CX_AUTHENTICATION_FAILURE = 9,
-    CX_AUTHENTICATION_TIMEOUT = 10,
-    CX_DEREGISTRATION_TOO_MUCH_DATA = 11,
-    CX_SERVER_ASSIGNMENT_TYPES = 12,
-};
+/** Server-Assignment-Types from 0 up that belong to Cx; the others are for SWx. */
+enum { CX_SERVER_ASSIGNMENT_TYPES = 12 };
 
 /** Finds IMPI and IMPU in the subscription of the IMPU and checks that they belong together (TS
  * 29.228 6.1.1.1 steps 1 and 2, 6.3.1 steps 1 and 2): CX_SUCCESS, CX_USER_UNKNOWN or

@@ -11,35 +11,33 @@
  * - An identity besides the first that the subscription does not have "does not match". */
 #include "model/cx/server_assignment.h"
 
-/*                      NOT_REGISTERED     REGISTERED       UNREGISTERED */
-#define STAYS                                                                                      \
-    { ASSIGN_NOTHING, ASSIGN_NOTHING, ASSIGN_NOTHING }
-#define REGISTERS                                                                                  \
-    { ASSIGN_REGISTER, ASSIGN_REGISTER, ASSIGN_REGISTER }
-#define SERVES                                                                                     \
-    { ASSIGN_UNREGISTER, ASSIGN_REFUSE, ASSIGN_UNREGISTER }
-#define RELEASES                                                                                   \
-    { ASSIGN_NOTHING, ASSIGN_RELEASE, ASSIGN_RELEASE }
-#define KEEPS                                                                                      \
-    { ASSIGN_NOT_KEPT, ASSIGN_KEEP, ASSIGN_KEEP }
-
 /* clang-format off */
+/*                NOT_REGISTERED     REGISTERED       UNREGISTERED */
+#define STAYS     {ASSIGN_NOTHING,    ASSIGN_NOTHING,  ASSIGN_NOTHING}
+#define REGISTERS {ASSIGN_REGISTER,   ASSIGN_REGISTER, ASSIGN_REGISTER}
+#define SERVES    {ASSIGN_UNREGISTER, ASSIGN_REFUSE,   ASSIGN_UNREGISTER}
+#define RELEASES  {ASSIGN_NOTHING,    ASSIGN_RELEASE,  ASSIGN_RELEASE}
+#define KEEPS     {ASSIGN_NOT_KEPT,   ASSIGN_KEEP,     ASSIGN_KEEP}
+
+#define TYPE(name) [CX_SERVER_ASSIGNMENT_TYPE_##name]
+
+/* TS 29.228 6.1.2.1 step 5, an item a row. */
 const struct server_assignment_rule server_assignment_rules[CX_SERVER_ASSIGNMENT_TYPES] = {
-    /*                                            conflict          action     needs  de-    down-  ends
-     *                                                                         impi   reg.   loads  pending */
-    [CX_NO_ASSIGNMENT] =                         {CONFLICT_COMPLY,  STAYS,     false, false, true,  false},
-    [CX_REGISTRATION] =                          {CONFLICT_ALREADY, REGISTERS, true,  false, true,  true},
-    [CX_RE_REGISTRATION] =                       {CONFLICT_ALREADY, REGISTERS, true,  false, true,  true},
-    [CX_UNREGISTERED_USER] =                     {CONFLICT_ALREADY, SERVES,    false, false, true,  false},
-    [CX_TIMEOUT_DEREGISTRATION] =                {CONFLICT_ALWAYS,  RELEASES,  false, true,  false, false},
-    [CX_USER_DEREGISTRATION] =                   {CONFLICT_ALWAYS,  RELEASES,  false, true,  false, true},
-    [CX_TIMEOUT_DEREGISTRATION_STORE_SERVER_NAME] =
-                                                 {CONFLICT_ALWAYS,  KEEPS,     false, true,  false, false},
-    [CX_USER_DEREGISTRATION_STORE_SERVER_NAME] = {CONFLICT_ALWAYS,  KEEPS,     false, true,  false, true},
-    [CX_ADMINISTRATIVE_DEREGISTRATION] =         {CONFLICT_ALWAYS,  RELEASES,  false, true,  false, true},
-    [CX_AUTHENTICATION_FAILURE] =                {CONFLICT_ALWAYS,  STAYS,     true,  false, false, true},
-    [CX_AUTHENTICATION_TIMEOUT] =                {CONFLICT_ALWAYS,  STAYS,     true,  false, false, true},
-    [CX_DEREGISTRATION_TOO_MUCH_DATA] =          {CONFLICT_ALWAYS,  RELEASES,  false, true,  false, true},
+    /*                                              another           by state   needs  de-    down-  ends
+     *                                              S-CSCF                       IMPI   reg.   loads  pending */
+    TYPE(NO_ASSIGNMENT) =                          {CONFLICT_COMPLY,  STAYS,     false, false, true,  false},
+    TYPE(REGISTRATION) =                           {CONFLICT_ALREADY, REGISTERS, true,  false, true,  true},
+    TYPE(RE_REGISTRATION) =                        {CONFLICT_ALREADY, REGISTERS, true,  false, true,  true},
+    TYPE(UNREGISTERED_USER) =                      {CONFLICT_ALREADY, SERVES,    false, false, true,  false},
+    TYPE(TIMEOUT_DEREGISTRATION) =                 {CONFLICT_ALWAYS,  RELEASES,  false, true,  false, false},
+    TYPE(USER_DEREGISTRATION) =                    {CONFLICT_ALWAYS,  RELEASES,  false, true,  false, true},
+    TYPE(TIMEOUT_DEREGISTRATION_STORE_SERVER_NAME) =
+                                                   {CONFLICT_ALWAYS,  KEEPS,     false, true,  false, false},
+    TYPE(USER_DEREGISTRATION_STORE_SERVER_NAME) =  {CONFLICT_ALWAYS,  KEEPS,     false, true,  false, true},
+    TYPE(ADMINISTRATIVE_DEREGISTRATION) =          {CONFLICT_ALWAYS,  RELEASES,  false, true,  false, true},
+    TYPE(AUTHENTICATION_FAILURE) =                 {CONFLICT_ALWAYS,  STAYS,     true,  false, false, true},
+    TYPE(AUTHENTICATION_TIMEOUT) =                 {CONFLICT_ALWAYS,  STAYS,     true,  false, false, true},
+    TYPE(DEREGISTRATION_TOO_MUCH_DATA) =           {CONFLICT_ALWAYS,  RELEASES,  false, true,  false, true},
 };
 /* clang-format on */
 

@@ -24,15 +24,15 @@ struct user_authorization user_authorize(const struct subscription *s,
     if (!request->emergency && rec_impu_barred(impu) && !subscription_has_unbarred(s->data, set)) {
         return just(CX_AUTHORIZATION_REJECTED); /* step 3 */
     }
-    if (!request->emergency && request->type != CX_UAT_DE_REGISTRATION &&
+    if (!request->emergency && request->type != CX_USER_AUTHORIZATION_TYPE_DE_REGISTRATION &&
         !subscription_may_roam(impu, request->visited_network, home_domain)) {
         return just(CX_ROAMING_NOT_ALLOWED); /* step 4 */
     }
-    if (request->type == CX_UAT_REGISTRATION_AND_CAPABILITIES) {
+    if (request->type == CX_USER_AUTHORIZATION_TYPE_REGISTRATION_AND_CAPABILITIES) {
         return (struct user_authorization){
             .result = CX_SUCCESS, .send_capabilities = true, .note_reassignment_pending = true};
     }
-    if (request->type == CX_UAT_DE_REGISTRATION) { /* step 5 */
+    if (request->type == CX_USER_AUTHORIZATION_TYPE_DE_REGISTRATION) { /* step 5 */
         if (registration_of(&s->state, set) == NOT_REGISTERED) {
             return just(CX_IDENTITY_NOT_REGISTERED);
         }

@@ -315,7 +315,7 @@ bool subscription_check(const struct rec_subscription_data *s,
                         const struct subscription_context *context,
                         struct subscription_fault *fault) {
     if (!subscription_is_name(s->name)) {
-        return subscription_faulty(fault, "subscription-name", "/id", 0,
+        return subscription_faulty(fault, "subscription-name", "/name", 0,
                                    "1 to 64 letters, digits and ._-@+:");
     }
     return check_capabilities(s, fault) && check_charging(s, fault) && check_impis(s, fault) &&

@@ -347,7 +347,21 @@ static void an_import_is_whole_or_not_at_all(void **state) {
             assert_int_equal(store_count(b->store), 0);
             assert_int_equal(DO(b, &w, store_find, STORE_NAME, SPAN("sub0")), ERR_NOT_FOUND);
         } else {
-            assert_int_equal(DO(b, &w, store_import, changes, 50), OK);
+            struct rec_profile_data p = {.name = SPAN("gold")};
+            char room[128];
+            struct buf out = buf_init(room, sizeof room);
+            assert_int_equal(rec_profile_encode(&p, &out), OK);
+            struct store_change with_profile[51] = {
+                {.data = buf_span(&out), .profile = SPAN("gold")}};
+            memcpy(with_profile + 1, changes, sizeof changes);
+            with_profile[50].data.n--;
+            assert_int_equal(DO(b, &w, store_import, with_profile, 51), ERR_CORRUPT);
+            assert_int_equal(w.op.failed_at, 50);
+            assert_int_equal(DO(b, &w, store_load_profile, SPAN("gold")), ERR_NOT_FOUND);
+            assert_int_equal(store_count(b->store), 0);
+            with_profile[50].data.n++;
+            assert_int_equal(DO(b, &w, store_import, with_profile, 51), OK);
+            assert_int_equal(DO(b, &w, store_load_profile, SPAN("gold")), OK);
         }
     }
     unsigned n = 0;

@@ -79,10 +79,14 @@ static void uar_looks_at_roaming_except_to_leave(void **state) {
     assert_int_equal(uar(ALICE_IMPI, ALICE_WORK, SPAN("Abroad.Example"), 0).result,
                      CX_FIRST_REGISTRATION);
     assert_int_equal(uar(ALICE_IMPI, ALICE_WORK, far, 0).result, CX_ROAMING_NOT_ALLOWED);
-    assert_int_equal(uar(ALICE_IMPI, ALICE_WORK, far, CX_UAT_REGISTRATION_AND_CAPABILITIES).result,
-                     CX_ROAMING_NOT_ALLOWED);
+    assert_int_equal(
+        uar(ALICE_IMPI, ALICE_WORK, far, CX_USER_AUTHORIZATION_TYPE_REGISTRATION_AND_CAPABILITIES)
+            .result,
+        CX_ROAMING_NOT_ALLOWED);
     registered(SET_ALICE_WORK, ALICE);
-    assert_int_equal(uar(ALICE_IMPI, ALICE_WORK, far, CX_UAT_DE_REGISTRATION).result, CX_SUCCESS);
+    assert_int_equal(
+        uar(ALICE_IMPI, ALICE_WORK, far, CX_USER_AUTHORIZATION_TYPE_DE_REGISTRATION).result,
+        CX_SUCCESS);
 }
 
 static void uar_answers_by_state_and_type(void **state) {
@@ -349,7 +353,7 @@ static void sar_does_what_the_standard_says_for_each_type_in_each_state(void **s
 
 static void sar_moves_a_whole_implicit_registration_set(void **state) {
     (void)state;
-    struct server_assignment a = sar(CX_REGISTRATION, BOB_IMPI, AU, SCSCF_1);
+    struct server_assignment a = sar(CX_SERVER_ASSIGNMENT_TYPE_REGISTRATION, BOB_IMPI, AU, SCSCF_1);
 
     assert_int_equal(a.result, CX_SUCCESS);
     assert_int_equal(a.set, SET_LANDLINES);
@@ -362,37 +366,41 @@ static void sar_moves_a_whole_implicit_registration_set(void **state) {
 
 static void a_shared_identity_stays_until_its_last_terminal_leaves(void **state) {
     (void)state;
-    s.state = sar(CX_REGISTRATION, ALICE_IMPI, UK, SCSCF_1).state;
-    s.state = sar(CX_REGISTRATION, BOB_IMPI, AU, SCSCF_1).state;
+    s.state = sar(CX_SERVER_ASSIGNMENT_TYPE_REGISTRATION, ALICE_IMPI, UK, SCSCF_1).state;
+    s.state = sar(CX_SERVER_ASSIGNMENT_TYPE_REGISTRATION, BOB_IMPI, AU, SCSCF_1).state;
     assert_int_equal(s.state.registered_by[SET_LANDLINES], 1 << ALICE | 1 << BOB);
 
-    struct server_assignment a = sar(CX_USER_DEREGISTRATION, ALICE_IMPI, UK, SCSCF_1);
+    struct server_assignment a =
+        sar(CX_SERVER_ASSIGNMENT_TYPE_USER_DEREGISTRATION, ALICE_IMPI, UK, SCSCF_1);
     assert_int_equal(a.result, CX_SUCCESS);
     assert_true(a.changed);
     assert_int_equal(a.released, 0);
     assert_int_equal(registration_of(&a.state, SET_LANDLINES), REGISTERED);
     s.state = a.state;
-    a = sar(CX_TIMEOUT_DEREGISTRATION_STORE_SERVER_NAME, BOB_IMPI, AU, SCSCF_1);
+    a = sar(CX_SERVER_ASSIGNMENT_TYPE_TIMEOUT_DEREGISTRATION_STORE_SERVER_NAME, BOB_IMPI, AU,
+            SCSCF_1);
     assert_int_equal(registration_of(&a.state, SET_LANDLINES), UNREGISTERED);
     assert_int_equal(a.state.unregistered_by[SET_LANDLINES], BOB);
-    a = sar(CX_TIMEOUT_DEREGISTRATION, BOB_IMPI, AU, SCSCF_1);
+    a = sar(CX_SERVER_ASSIGNMENT_TYPE_TIMEOUT_DEREGISTRATION, BOB_IMPI, AU, SCSCF_1);
     assert_int_equal(registration_of(&a.state, SET_LANDLINES), NOT_REGISTERED);
     assert_int_equal(a.state.scscf_name.n, 0);
 }
 
 static void the_s_cscf_belongs_to_the_whole_subscription(void **state) {
     (void)state;
-    s.state = sar(CX_REGISTRATION, ALICE_IMPI, ALICE_SIP, SCSCF_1).state;
-    struct server_assignment a = sar(CX_REGISTRATION, BOB_IMPI, BOB_SIP, SCSCF_2);
+    s.state = sar(CX_SERVER_ASSIGNMENT_TYPE_REGISTRATION, ALICE_IMPI, ALICE_SIP, SCSCF_1).state;
+    struct server_assignment a =
+        sar(CX_SERVER_ASSIGNMENT_TYPE_REGISTRATION, BOB_IMPI, BOB_SIP, SCSCF_2);
     assert_int_equal(a.result, CX_IDENTITY_ALREADY_REGISTERED);
-    a = sar(CX_UNREGISTERED_USER, SPAN_NONE, CEDRIC_SIP, SCSCF_2);
+    a = sar(CX_SERVER_ASSIGNMENT_TYPE_UNREGISTERED_USER, SPAN_NONE, CEDRIC_SIP, SCSCF_2);
     assert_int_equal(a.result, CX_IDENTITY_ALREADY_REGISTERED);
-    a = sar(CX_REGISTRATION, BOB_IMPI, BOB_SIP, SCSCF_1);
+    a = sar(CX_SERVER_ASSIGNMENT_TYPE_REGISTRATION, BOB_IMPI, BOB_SIP, SCSCF_1);
     assert_int_equal(a.result, CX_SUCCESS);
     s.state = a.state;
-    s.state = sar(CX_USER_DEREGISTRATION, ALICE_IMPI, ALICE_SIP, SCSCF_1).state;
+    s.state =
+        sar(CX_SERVER_ASSIGNMENT_TYPE_USER_DEREGISTRATION, ALICE_IMPI, ALICE_SIP, SCSCF_1).state;
     assert_true(span_eq(s.state.scscf_name, SCSCF_1));
-    s.state = sar(CX_USER_DEREGISTRATION, BOB_IMPI, BOB_SIP, SCSCF_1).state;
+    s.state = sar(CX_SERVER_ASSIGNMENT_TYPE_USER_DEREGISTRATION, BOB_IMPI, BOB_SIP, SCSCF_1).state;
     assert_int_equal(s.state.scscf_name.n, 0);
 }
 
@@ -403,16 +411,21 @@ static void de_registration_without_public_identity_means_all_of_the_private_one
     registered(SET_LANDLINES, ALICE);
     registered(SET_LANDLINES, BOB);
     registered(SET_BOB, BOB);
-    struct server_assignment a =
-        sar(CX_ADMINISTRATIVE_DEREGISTRATION, ALICE_IMPI, SPAN_NONE, SCSCF_1);
+    struct server_assignment a = sar(CX_SERVER_ASSIGNMENT_TYPE_ADMINISTRATIVE_DEREGISTRATION,
+                                     ALICE_IMPI, SPAN_NONE, SCSCF_1);
     assert_int_equal(a.result, CX_SUCCESS);
     assert_int_equal(a.released, 1 << SET_ALICE | 1 << SET_ALICE_WORK);
     assert_int_equal(a.state.registered_by[SET_LANDLINES], 1 << BOB);
     assert_int_equal(a.state.registered_by[SET_BOB], 1 << BOB);
-    assert_int_equal(sar(CX_REGISTRATION, ALICE_IMPI, SPAN_NONE, SCSCF_1).result, CX_MISSING_AVP);
-    assert_int_equal(sar(CX_REGISTRATION, SPAN_NONE, ALICE_SIP, SCSCF_1).result, CX_MISSING_AVP);
-    assert_int_equal(sar(CX_USER_DEREGISTRATION, SPAN_NONE, SPAN_NONE, SCSCF_1).result,
-                     CX_MISSING_AVP);
+    assert_int_equal(
+        sar(CX_SERVER_ASSIGNMENT_TYPE_REGISTRATION, ALICE_IMPI, SPAN_NONE, SCSCF_1).result,
+        CX_MISSING_AVP);
+    assert_int_equal(
+        sar(CX_SERVER_ASSIGNMENT_TYPE_REGISTRATION, SPAN_NONE, ALICE_SIP, SCSCF_1).result,
+        CX_MISSING_AVP);
+    assert_int_equal(
+        sar(CX_SERVER_ASSIGNMENT_TYPE_USER_DEREGISTRATION, SPAN_NONE, SPAN_NONE, SCSCF_1).result,
+        CX_MISSING_AVP);
 }
 
 static void several_public_identities_are_for_de_registration_only(void **state) {
@@ -445,15 +458,16 @@ static void several_public_identities_are_for_de_registration_only(void **state)
 
 static void unregistered_service_names_a_private_identity(void **state) {
     (void)state;
-    struct server_assignment a = sar(CX_UNREGISTERED_USER, SPAN_NONE, CEDRIC_SIP, SCSCF_1);
+    struct server_assignment a =
+        sar(CX_SERVER_ASSIGNMENT_TYPE_UNREGISTERED_USER, SPAN_NONE, CEDRIC_SIP, SCSCF_1);
     assert_int_equal(a.result, CX_SUCCESS);
     assert_true(a.has_impi);
     assert_int_equal(a.impi_slot, CEDRIC);
     assert_int_equal(a.state.unregistered_by[SET_CEDRIC], CEDRIC);
-    a = sar(CX_UNREGISTERED_USER, SPAN_NONE, UK, SCSCF_1);
+    a = sar(CX_SERVER_ASSIGNMENT_TYPE_UNREGISTERED_USER, SPAN_NONE, UK, SCSCF_1);
     assert_int_equal(a.impi_slot, ALICE);
-    s.state = sar(CX_UNREGISTERED_USER, BOB_IMPI, UK, SCSCF_1).state;
-    a = sar(CX_NO_ASSIGNMENT, SPAN_NONE, AU, SCSCF_1);
+    s.state = sar(CX_SERVER_ASSIGNMENT_TYPE_UNREGISTERED_USER, BOB_IMPI, UK, SCSCF_1).state;
+    a = sar(CX_SERVER_ASSIGNMENT_TYPE_NO_ASSIGNMENT, SPAN_NONE, AU, SCSCF_1);
     assert_int_equal(a.result, CX_SUCCESS);
     assert_int_equal(a.impi_slot, BOB);
     assert_false(a.changed);
@@ -463,15 +477,18 @@ static void a_noted_s_cscf_may_register_and_a_failed_one_is_forgotten(void **sta
     (void)state;
     s.notes.scscf_name = SCSCF_2;
     s.notes.authentication_pending = 1 << ALICE | 1 << BOB;
-    assert_int_equal(sar(CX_REGISTRATION, ALICE_IMPI, ALICE_SIP, SCSCF_1).result,
-                     CX_IDENTITY_ALREADY_REGISTERED);
-    struct server_assignment a = sar(CX_REGISTRATION, ALICE_IMPI, ALICE_SIP, SCSCF_2);
+    assert_int_equal(
+        sar(CX_SERVER_ASSIGNMENT_TYPE_REGISTRATION, ALICE_IMPI, ALICE_SIP, SCSCF_1).result,
+        CX_IDENTITY_ALREADY_REGISTERED);
+    struct server_assignment a =
+        sar(CX_SERVER_ASSIGNMENT_TYPE_REGISTRATION, ALICE_IMPI, ALICE_SIP, SCSCF_2);
     assert_int_equal(a.result, CX_SUCCESS);
     assert_int_equal(a.notes.authentication_pending, 1 << BOB);
     assert_int_equal(a.notes.scscf_name.n, 0);
     assert_true(span_eq(a.state.scscf_name, SCSCF_2));
 
-    for (unsigned type = CX_AUTHENTICATION_FAILURE; type <= CX_AUTHENTICATION_TIMEOUT; type++) {
+    for (unsigned type = CX_SERVER_ASSIGNMENT_TYPE_AUTHENTICATION_FAILURE;
+         type <= CX_SERVER_ASSIGNMENT_TYPE_AUTHENTICATION_TIMEOUT; type++) {
         assert_int_equal(fresh(state), 0);
         s.notes.scscf_name = SCSCF_2;
         s.notes.authentication_pending = 1 << ALICE | 1 << BOB;
@@ -489,8 +506,10 @@ static void a_noted_s_cscf_may_register_and_a_failed_one_is_forgotten(void **sta
 static void sar_refuses_strangers(void **state) {
     (void)state;
     struct span impu = ALICE_SIP;
-    struct server_assignment_request r = {
-        .type = CX_REGISTRATION, .impi = SPAN("eve@x"), .impus = &impu, .n_impus = 1};
+    struct server_assignment_request r = {.type = CX_SERVER_ASSIGNMENT_TYPE_REGISTRATION,
+                                          .impi = SPAN("eve@x"),
+                                          .impus = &impu,
+                                          .n_impus = 1};
     struct server_assignment a;
 
     server_assign(&s, &r, &a);
@@ -503,8 +522,9 @@ static void sar_refuses_strangers(void **state) {
     r.type = 12;
     server_assign(&s, &r, &a);
     assert_int_equal(a.result, CX_INVALID_AVP_VALUE);
-    assert_int_equal(sar(CX_REGISTRATION, BOB_IMPI, ALICE_SIP, SCSCF_1).result,
-                     CX_IDENTITIES_DONT_MATCH);
+    assert_int_equal(
+        sar(CX_SERVER_ASSIGNMENT_TYPE_REGISTRATION, BOB_IMPI, ALICE_SIP, SCSCF_1).result,
+        CX_IDENTITIES_DONT_MATCH);
 }
 
 static void results_have_the_standards_names(void **state) {

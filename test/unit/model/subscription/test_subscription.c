@@ -57,7 +57,7 @@ static void each_broken_rule_is_named_with_its_member(void **state) {
     static const struct span bad_server[] = {SPAN_INIT("scscf.home")};
 
     (void)state;
-    BREAKS("subscription-name", "/id", data.name = SPAN("a b"));
+    BREAKS("subscription-name", "/name", data.name = SPAN("a b"));
     BREAKS("capability-once", "/capabilities/optional/0", data.mandatory_capabilities = seven,
            data.n_mandatory_capabilities = 1, data.optional_capabilities = seven,
            data.n_optional_capabilities = 1);
