@@ -108,6 +108,7 @@ struct diameter_msg {
     bool has_routing;              /* there is a Route-Record or a Proxy-Info */
 };
 
+/** A request, or an answer? */
 static inline bool diameter_msg_is_request(const struct diameter_msg *m) {
     return m->flags & DIAMETER_REQUEST;
 }

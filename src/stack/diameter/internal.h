@@ -235,8 +235,10 @@ struct diameter_builder *diameter_base_begin(struct diameter *d, uint8_t flags, 
 /** Sends what was begun. */
 void diameter_base_send(struct connection *c);
 
-/** The next identifiers. */
+/** The next Hop-by-Hop Identifier. */
 uint32_t diameter_next_hop_by_hop(struct diameter *d);
+
+/** The next End-to-End Identifier. */
 uint32_t diameter_next_end_to_end(struct diameter *d);
 
 /** A time with jitter: up to one part in `parts` shorter or longer. */

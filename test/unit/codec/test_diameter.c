@@ -162,6 +162,11 @@ static void fill_value(struct fixture *f, const struct diameter_def *def, char *
         fill(f, def->group, out, n);
         return;
     }
+    if (def->vendor == 0 && def->code == DIAMETER_AVP_FRAMED_IP_ADDRESS) {
+        span = SPAN("\300\0\2\1");
+    } else if (def->vendor == 0 && def->code == DIAMETER_AVP_FRAMED_IPV6_PREFIX) {
+        span = SPAN("\0\100\40\1\15\270\0\0\0\0\0\0\0\0\0\0\0\0");
+    }
     switch (def->type) {
     case DIAMETER_ENUM:
         u32 = def->values[n % def->n_values].value;
