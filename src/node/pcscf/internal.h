@@ -8,15 +8,23 @@
 
 enum { PCSCF_ROUTES_MAX = 8, PCSCF_ASSOCIATED_MAX = 64, PCSCF_IDENTITY_MAX = 512 };
 
+/* Where packets of terminals come from: one terminal, or many behind one address. */
+struct terminal {
+    struct htab_node node;
+    struct list registrations;
+    struct addr addr;
+};
+
 /* A registration: what stands from the 200 until its expiry. One block: the strings stand behind
  * it. */
 struct registration {
-    struct htab_node by_token, by_binding, by_terminal;
+    struct htab_node by_token, by_binding;
+    struct list of_terminal;
     struct timer expiry;
     struct pcscf *pcscf;
-    uint64_t token;       /* the user part of our Path: finds the terminal again */
-    struct addr terminal; /* where its packets come from */
-    struct span impu;     /* canonical form of the To URI */
+    uint64_t token; /* the user part of our Path: finds the terminal again */
+    struct terminal *terminal;
+    struct span impu; /* canonical form of the To URI */
     struct span impi, contact;
     struct span *service_route; /* behind the structure, n_service_route and then n_associated */
     struct span *associated;
@@ -37,7 +45,8 @@ struct pcscf {
     struct pcscf_config config;
     struct sip_stack *stack;
     struct resolver *resolver;
-    struct htab by_token, by_binding, by_terminal; /* of registrations */
+    struct htab by_token, by_binding; /* of registrations */
+    struct htab terminals;
     struct htab challenges;
     struct list challenge_age;
     struct list registering; /* REGISTERs under way */
@@ -104,8 +113,8 @@ struct binding_key pcscf_key(struct span impu, struct span contact);
 /** A registration by its key, or NULL. */
 struct registration *pcscf_find(struct pcscf *p, const struct binding_key *key);
 
-/** Any registration of a terminal's address, or NULL. */
-struct registration *pcscf_find_terminal(struct pcscf *p, const struct addr *terminal);
+/** Does a registration of this terminal's address stand? */
+bool pcscf_knows_terminal(struct pcscf *p, const struct addr *terminal);
 
 /** A registration by the user part of our Path, or NULL. */
 struct registration *pcscf_find_token(struct pcscf *p, struct span user);

@@ -58,7 +58,7 @@ static void other_request(struct pcscf *p, struct sip_server *up, const struct s
         }
     } else if (req->method == SIP_OPTIONS && is_for_us(p, req)) {
         answer_options(up);
-    } else if (pcscf_find_terminal(p, sip_server_source(up))) {
+    } else if (pcscf_knows_terminal(p, sip_server_source(up))) {
         pcscf_refuse(p, up, 501, "Sessions are not served");
     } else {
         pcscf_refuse(p, up, 403, "Terminal is not registered");
@@ -192,7 +192,7 @@ static void visit(struct htab_node *node, void *ctx) {
                                                       .n_service_route = r->n_service_route,
                                                       .associated = r->associated,
                                                       .n_associated = r->n_associated,
-                                                      .terminal = r->terminal,
+                                                      .terminal = r->terminal->addr,
                                                       .expires_at_us = r->expiry.due_us});
 }
 

@@ -25,15 +25,42 @@ struct registration *pcscf_find(struct pcscf *p, const struct binding_key *key) 
     return NULL;
 }
 
-struct registration *pcscf_find_terminal(struct pcscf *p, const struct addr *terminal) {
-    for (struct htab_node *n = htab_first(&p->by_terminal, addr_hash(terminal)); n;
-         n = htab_next(n)) {
-        struct registration *r = CONTAINER_OF(n, struct registration, by_terminal);
-        if (addr_eq(&r->terminal, terminal)) {
-            return r;
+static struct terminal *find_terminal(struct pcscf *p, const struct addr *addr) {
+    for (struct htab_node *n = htab_first(&p->terminals, addr_hash(addr)); n; n = htab_next(n)) {
+        struct terminal *t = CONTAINER_OF(n, struct terminal, node);
+        if (addr_eq(&t->addr, addr)) {
+            return t;
         }
     }
     return NULL;
+}
+
+static struct terminal *make_terminal(struct pcscf *p, const struct addr *addr) {
+    struct terminal *t = find_terminal(p, addr);
+    if (t) {
+        return t;
+    }
+    t = (struct terminal *)malloc(sizeof *t);
+    if (t && htab_insert(&p->terminals, &t->node, addr_hash(addr)) != OK) {
+        free(t);
+        return NULL;
+    }
+    if (t) {
+        t->addr = *addr;
+        list_init(&t->registrations);
+    }
+    return t;
+}
+
+static void settle_terminal(struct pcscf *p, struct terminal *t) {
+    if (list_is_empty(&t->registrations)) {
+        htab_remove(&p->terminals, &t->node);
+        free(t);
+    }
+}
+
+bool pcscf_knows_terminal(struct pcscf *p, const struct addr *terminal) {
+    return find_terminal(p, terminal) != NULL;
 }
 
 struct registration *pcscf_find_token(struct pcscf *p, struct span user) {
@@ -67,21 +94,29 @@ void pcscf_drop(struct pcscf *p, struct registration *r) {
     timer_stop(&r->expiry);
     htab_remove(&p->by_token, &r->by_token);
     htab_remove(&p->by_binding, &r->by_binding);
-    htab_remove(&p->by_terminal, &r->by_terminal);
+    list_remove(&r->of_terminal);
+    settle_terminal(p, r->terminal);
     free(r);
 }
 
 size_t pcscf_drop_all_of(struct pcscf *p, struct span impu, const struct addr *terminal) {
     size_t dropped = 0;
-    struct htab_node *n = htab_first(&p->by_terminal, addr_hash(terminal));
-    while (n) {
-        struct registration *r = CONTAINER_OF(n, struct registration, by_terminal);
-        n = htab_next(n);
-        if (addr_eq(&r->terminal, terminal) && span_eq(r->impu, impu)) {
+    struct terminal *t = find_terminal(p, terminal);
+    struct list keep; /* so that the terminal outlives the walk */
+    if (!t) {
+        return 0;
+    }
+    list_insert(&t->registrations, &keep);
+    for (struct list *at = t->registrations.next, *next; at != &keep; at = next) {
+        struct registration *r = CONTAINER_OF(at, struct registration, of_terminal);
+        next = at->next;
+        if (span_eq(r->impu, impu)) {
             pcscf_drop(p, r);
             dropped++;
         }
     }
+    list_remove(&keep);
+    settle_terminal(p, t);
     return dropped;
 }
 
@@ -120,7 +155,6 @@ static struct registration *make(const struct registration_news *news) {
         return NULL;
     }
     *r = (struct registration){.token = news->token,
-                               .terminal = news->terminal,
                                .service_route = (struct span *)(void *)(r + 1),
                                .n_service_route = routes,
                                .n_associated = associated};
@@ -135,21 +169,22 @@ static struct registration *make(const struct registration_news *news) {
     return r;
 }
 
-static enum error insert(struct pcscf *p, struct registration *r, uint64_t binding) {
+static enum error insert(struct pcscf *p, struct registration *r,
+                         const struct registration_news *news) {
+    r->terminal = make_terminal(p, &news->terminal);
+    if (!r->terminal) {
+        return ERR_NO_MEMORY;
+    }
     enum error e = htab_insert(&p->by_token, &r->by_token, token_hash(r->token));
-    if (e != OK) {
-        return e;
-    }
-    e = htab_insert(&p->by_binding, &r->by_binding, binding);
-    if (e != OK) {
+    if (e == OK) {
+        e = htab_insert(&p->by_binding, &r->by_binding, news->key->hash);
+        if (e == OK) {
+            list_insert(&r->terminal->registrations, &r->of_terminal);
+            return OK;
+        }
         htab_remove(&p->by_token, &r->by_token);
-        return e;
     }
-    e = htab_insert(&p->by_terminal, &r->by_terminal, addr_hash(&r->terminal));
-    if (e != OK) {
-        htab_remove(&p->by_token, &r->by_token);
-        htab_remove(&p->by_binding, &r->by_binding);
-    }
+    settle_terminal(p, r->terminal);
     return e;
 }
 
@@ -165,7 +200,7 @@ enum error pcscf_store(struct pcscf *p, const struct registration_news *news) {
     if (old) {
         pcscf_drop(p, old);
     }
-    enum error e = insert(p, r, news->key->hash);
+    enum error e = insert(p, r, news);
     if (e != OK) {
         free(r);
         return e;
@@ -227,6 +262,6 @@ void pcscf_forget_all(struct pcscf *p) {
     htab_each(&p->by_binding, drop_node, p);
     htab_free(&p->by_binding);
     htab_free(&p->by_token);
-    htab_free(&p->by_terminal);
+    htab_free(&p->terminals);
     htab_free(&p->challenges);
 }

@@ -179,7 +179,9 @@ struct script_hss {
     /* how it answers; vendor 0 and code 0: normally */
     struct diameter_result uar_result, mar_result, sar_result;
     bool silent;
-    struct cx_uaa uaa; /* of a normal UAA */
+    bool hold;                     /* the next SAR waits for script_hss_release */
+    struct diameter_request *held; /* that one */
+    struct cx_uaa uaa;             /* of a normal UAA */
     struct span user_data;
     struct cx_charging_information charging;
     bool has_charging;
@@ -268,6 +270,14 @@ static inline void script_hss_sar(struct script_hss *h, struct diameter_request 
     diameter_answer_send(rq);
 }
 
+/* Answers the SAR that was held back. */
+static inline void script_hss_release(struct script_hss *h) {
+    struct diameter_request *rq = h->held;
+    assert_non_null(rq);
+    h->held = NULL;
+    script_hss_sar(h, rq, diameter_request_msg(rq));
+}
+
 static inline void script_hss_request(void *ctx, struct diameter_request *rq,
                                       const struct diameter_msg *msg) {
     struct script_hss *h = (struct script_hss *)ctx;
@@ -285,6 +295,11 @@ static inline void script_hss_request(void *ctx, struct diameter_request *rq,
         h->silent ? (void)h->mar++ : script_hss_mar(h, rq, &kept);
         break;
     default:
+        if (h->hold) {
+            h->hold = false;
+            h->held = rq;
+            return;
+        }
         h->silent ? (void)h->sar++ : script_hss_sar(h, rq, &kept);
     }
 }
