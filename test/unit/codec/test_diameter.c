@@ -395,6 +395,11 @@ static void malformed_avps_get_the_result_that_is_due(void **state) {
     start_uar(f);
     buf_bytes(&f->buf, "\0\0\1\7", 4);
     expect_fault(f, DIAMETER_INVALID_AVP_LENGTH, 263);
+    /* The last one in a group not padded. */
+    start_uar(f);
+    put_bad_length(f, DIAMETER_AVP_FAILED_AVP, 0x40, 17);
+    buf_bytes(&f->buf, "\0\0\0\31\100\0\0\11x\0\0\0", 12);
+    expect_fault(f, DIAMETER_INVALID_AVP_LENGTH, DIAMETER_AVP_CLASS);
     /* Wrong length for the type. */
     start_uar(f);
     diameter_put(&f->b, CX_AVP_UAR_FLAGS, v, false, SPAN("abcde"));

@@ -4,7 +4,7 @@
 
 struct fixture {
     struct sim *sim;
-    struct node hss, hss2, icscf;
+    struct node hss, hss2, third, icscf;
 };
 
 static int begin(void **state) {
@@ -13,6 +13,7 @@ static int begin(void **state) {
     assert_int_equal(sim_new(1, &f->sim), OK);
     node_init(&f->hss, f->sim, "hss", 1);
     node_init(&f->hss2, f->sim, "hss2", 2);
+    node_init(&f->third, f->sim, "scscf", 4);
     node_init(&f->icscf, f->sim, "icscf", 3);
     *state = f;
     return 0;
@@ -22,6 +23,7 @@ static int end(void **state) {
     struct fixture *f = *state;
     node_end(&f->hss);
     node_end(&f->hss2);
+    node_end(&f->third);
     node_end(&f->icscf);
     sim_free(f->sim);
     free(f);
@@ -108,6 +110,21 @@ static void when_both_connect_one_connection_remains(void **state) {
         node_end(&f->hss);
         node_end(&f->icscf);
     }
+}
+
+/* 5.6.4: the higher name keeps the connection that it accepted. */
+static void the_higher_name_wins_the_election(void **state) {
+    struct fixture *f = *state;
+    node_peer(&f->hss, &f->icscf, true);
+    node_peer(&f->icscf, &f->hss, true);
+    node_start(&f->hss);
+    node_start(&f->icscf);
+    run_ms(f->sim, 100);
+    assert_string_equal(node_status(&f->icscf).state, "R-Open");
+    assert_string_equal(node_status(&f->hss).state, "I-Open");
+    assert_int_equal(sim_counters(f->sim)->streams_connected, 2);
+    assert_int_equal(diameter_counters(f->hss.d)->connects, 1);
+    assert_int_equal(diameter_counters(f->icscf.d)->connects, 1);
 }
 
 static void a_peer_that_is_silent_is_lost_and_found(void **state) {
@@ -208,6 +225,29 @@ static void a_broken_connection_moves_requests_at_once(void **state) {
     assert_int_equal(node_ask(&f->icscf, "alice"), OK);
     run_ms(f->sim, 10);
     assert_int_equal(f->icscf.n_answers, 2);
+}
+
+static void a_request_is_moved_once_only(void **state) {
+    struct fixture *f = *state;
+    struct node *third = &f->third;
+    node_peer(third, &f->icscf, false);
+    node_peer(&f->icscf, third, true)->priority = 2;
+    node_start(third);
+    f->hss.silent = f->hss2.silent = true;
+    start_three(f);
+    assert_int_equal(node_ask(&f->icscf, "alice"), OK);
+    run_ms(f->sim, 10);
+    node_crash(&f->hss, SIM_PROCESS_DIES);
+    run_ms(f->sim, 10);
+    assert_int_equal(f->hss2.n_requests, 1);
+    node_crash(&f->hss2, SIM_PROCESS_DIES);
+    run_ms(f->sim, 10);
+    assert_int_equal(third->n_requests, 0);
+    assert_int_equal(f->icscf.n_failed, 1);
+    assert_int_equal(node_ask(&f->icscf, "alice"), OK);
+    run_ms(f->sim, 10);
+    assert_int_equal(third->n_requests, 1);
+    assert_int_equal(f->icscf.n_answers, 1);
 }
 
 static void a_restarted_peer_gets_in_though_its_old_connection_lingers(void **state) {
@@ -419,10 +459,12 @@ int main(void) {
         TEST(a_request_is_answered),
         TEST(nodes_of_one_process_reach_each_other),
         TEST(when_both_connect_one_connection_remains),
+        TEST(the_higher_name_wins_the_election),
         TEST(a_peer_that_is_silent_is_lost_and_found),
         TEST(after_a_partition_service_is_back_within_35_s),
         TEST(pending_requests_move_to_another_peer_once),
         TEST(a_broken_connection_moves_requests_at_once),
+        TEST(a_request_is_moved_once_only),
         TEST(a_restarted_peer_gets_in_though_its_old_connection_lingers),
         TEST(stopping_says_goodbye),
         TEST(stopping_does_not_wait_for_the_dead),
