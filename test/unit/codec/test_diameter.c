@@ -449,6 +449,7 @@ static void wrong_values_get_5004(void **state) {
         uint32_t type, avp;
     } cases[] = {
         {SPAN_INIT("a\xc0\x80"), SPAN_INIT("a.b"), 0, DIAMETER_AVP_USER_NAME},
+        {SPAN_INIT("a\xe0\x9f\xbf"), SPAN_INIT("a.b"), 0, DIAMETER_AVP_USER_NAME},
         {SPAN_INIT("a\xed\xa0\x80"), SPAN_INIT("a.b"), 0, DIAMETER_AVP_USER_NAME},
         {SPAN_INIT("a\xf5\x80\x80\x80"), SPAN_INIT("a.b"), 0, DIAMETER_AVP_USER_NAME},
         {SPAN_INIT("a\xe2\x82"), SPAN_INIT("a.b"), 0, DIAMETER_AVP_USER_NAME},

@@ -314,6 +314,21 @@ static void bytes_may_come_one_by_one(void **state) {
     rogue_end(&f->rogue);
 }
 
+static void who_talks_is_not_asked_whether_he_lives(void **state) {
+    struct fixture *f = *state;
+    enter(f);
+    for (uint32_t id = 1; id <= 20; id++) {
+        run_ms(f->sim, 3000);
+        rogue_uar(&f->rogue, id);
+        expect_success(f);
+    }
+    assert_int_equal(f->rogue.n_messages, 21);
+    run_ms(f->sim, 7000);
+    assert_int_equal(f->rogue.n_messages, 22);
+    assert_int_equal(f->rogue.last.command, DIAMETER_COMMAND_DEVICE_WATCHDOG);
+    rogue_end(&f->rogue);
+}
+
 static void answers_nobody_asked_for_are_dropped(void **state) {
     struct fixture *f = *state;
     enter(f);
@@ -502,6 +517,7 @@ int main(void) {
         TEST(hopeless_lengths_and_depths_get_their_error),
         TEST(streams_without_messages_are_closed),
         TEST(bytes_may_come_one_by_one),
+        TEST(who_talks_is_not_asked_whether_he_lives),
         TEST(answers_nobody_asked_for_are_dropped),
         TEST(an_answer_must_fit_its_request),
         TEST(a_repeated_request_gets_the_same_answer),

@@ -258,7 +258,7 @@ static void a_restarted_peer_gets_in_though_its_old_connection_lingers(void **st
     run_ms(f->sim, 50);
     assert_string_equal(node_status(&f->hss).state, "R-Open");
     node_start(&f->icscf);
-    run_ms(f->sim, 3000);
+    run_ms(f->sim, 100);
     assert_string_equal(node_status(&f->icscf).state, "I-Open");
     assert_int_equal(node_ask(&f->icscf, "alice"), OK);
     run_ms(f->sim, 10);
