@@ -188,7 +188,7 @@ static unsigned take_char(struct span *s) {
 }
 
 static bool same_text(struct span a, struct span b, bool fold) {
-    while (a.n && b.n) {
+    while (a.p && b.p && a.n && b.n) {
         unsigned x = take_char(&a), y = take_char(&b);
         if (fold && x < 128 && y < 128) {
             x = (unsigned char)lex_lower((char)x);

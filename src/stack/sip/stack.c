@@ -125,7 +125,7 @@ static void refuse_unread(struct endpoint *at, const struct addr *from, struct a
     addr_put(&b, from);
     LOG(&stack->env->log, LOG_INFO, "SIP message refused", LOG_SPAN("from", buf_span(&b)),
         LOG_U64("status", fault->status), LOG_CSTR("reason", fault->reason));
-    if (fault->status && stamp(arena, req, from)) {
+    if (fault->status && req && stamp(arena, req, from)) {
         sip_stack_reply_stateless(stack, at->number, from, req, fault->status, fault->reason,
                                   SPAN_NONE);
     }
