@@ -36,7 +36,10 @@ static inline unsigned lex_hex(char c) {
 
 /** c in lower case. */
 static inline char lex_lower(char c) {
-    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+    if (c >= 'A' && c <= 'Z') {
+        c = (char)(c + ('a' - 'A'));
+    }
+    return c;
 }
 
 /** Is c a space or a tab? Folded lines have become spaces. */
