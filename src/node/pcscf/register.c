@@ -291,6 +291,9 @@ void pcscf_register(struct pcscf *p, struct sip_server *up, const struct sip_msg
     struct registration *known = pcscf_find(p, &key);
     if (known) {
         op->token = known->token;
+    } else if (p->by_binding.count >= p->config.registrations_max) {
+        refuse(op, 503, "Too many registrations");
+        return;
     } else {
         env_random(p->env, &op->token, sizeof op->token);
     }

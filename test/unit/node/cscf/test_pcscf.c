@@ -1,4 +1,4 @@
-/* covers: A4 A5 A8 A10 A11 HA2 HA13 */
+/* covers: A4 A5 A8 A10 A11 HA2 HA11 HA13 */
 #include "node/pcscf/pcscf.h"
 #include "script.h"
 
@@ -324,6 +324,15 @@ static void the_next_door_is_tried_and_then_504(void **state) {
     assert_int_equal(pcscf_counters(w->pcscf)->unreachable, 2);
 }
 
+/* Appends text with the first `from` replaced. */
+static void replace(struct buf *b, struct span text, const char *from, const char *to) {
+    size_t at = span_find(text, span_from_cstr(from));
+    assert_true(at < text.n);
+    buf_put(b, span_slice(text, 0, at));
+    buf_cstr(b, to);
+    buf_put(b, span_after(text, at + strlen(from)));
+}
+
 static void requests_that_are_wrong_are_refused(void **state) {
     static const struct {
         const char *from, *to; /* what is replaced in a good REGISTER */
@@ -350,11 +359,7 @@ static void requests_that_are_wrong_are_refused(void **state) {
         buf_printf(&id, "r%zu", i);
         buf_char(&id, 0);
         struct span good = script_register_text(&b, &(struct script_register){.call_id = call_id});
-        size_t at = span_find(good, span_from_cstr(rows[i].from));
-        assert_true(at < good.n);
-        buf_put(&c, span_slice(good, 0, at));
-        buf_cstr(&c, rows[i].to);
-        buf_put(&c, span_after(good, at + strlen(rows[i].from)));
+        replace(&c, good, rows[i].from, rows[i].to);
         w->ue.n = 0;
         peer_send(&w->ue, pcscf_at, buf_span(&c));
         script_run(w->sim, 100 * MS_IN_US);
@@ -440,6 +445,64 @@ static void other_requests_get_a_clean_answer(void **state) {
     assert_int_equal(peer_last(&w->ue)->status, 501);
 }
 
+struct log_seen {
+    unsigned lines;
+    char text[4096];
+    struct buf b;
+};
+
+static void take_line(void *ctx, struct span line) {
+    struct log_seen *seen = (struct log_seen *)ctx;
+    seen->lines++;
+    buf_put(&seen->b, line);
+}
+
+/* Hardening HA11: one event is one line, whatever a terminal writes into its identities. */
+static void identities_cannot_forge_log_lines(void **state) {
+    struct world *w = (struct world *)*state;
+    struct log_seen seen = {0};
+    seen.b = buf_init(seen.text, sizeof seen.text - 1);
+    w->env->log.level = LOG_NOTICE;
+    w->env->log.write = take_line;
+    w->env->log.ctx = &seen;
+    ask(w, "MESSAGE", "sip:bob@" HOME, "");
+    char text[SCRIPT_TEXT_MAX], forged[SCRIPT_TEXT_MAX];
+    struct buf b = buf_init(text, sizeof text), c = buf_init(forged, sizeof forged);
+    struct span good = script_register_text(&b, &(struct script_register){0});
+    replace(&c, good, "To: ", "To: \"%n%s \\\" notice \xc3\xa9 status=200\" ");
+    good = buf_span(&c);
+    b = buf_init(text, sizeof text);
+    replace(&b, good, "REGISTER sip:" HOME, "REGISTER sip:127.0.0.1");
+    c = b;
+    peer_send(&w->ue, pcscf_at, buf_span(&c));
+    script_run(w->sim, 20 * MS_IN_US);
+    assert_int_equal(peer_last(&w->ue)->status, 403);
+    assert_int_equal(seen.lines, 2);
+    assert_int_equal(pcscf_counters(w->pcscf)->refused, 2);
+    for (size_t i = 0; i < seen.b.n; i++) {
+        char at = seen.text[i];
+        assert_true(at == '\n' || (at >= ' ' && at <= '~'));
+    }
+}
+
+static void a_full_pcscf_takes_no_more(void **state) {
+    struct world *w = (struct world *)*state;
+    pcscf_free(w->pcscf);
+    struct pcscf_config config = {.host = SPAN("pcscf." HOME),
+                                  .listen = pcscf_at,
+                                  .visited_network = SPAN(HOME),
+                                  .zone = &w->zone,
+                                  .registrations_max = 1};
+    assert_int_equal(pcscf_new(w->env, &config, &w->pcscf), OK);
+    say(w, &(struct script_register){0});
+    answer(w, 200, GRANT);
+    say(w, &(struct script_register){.impu = TEL, .call_id = "b"});
+    assert_int_equal(peer_last(&w->ue)->status, 503);
+    say(w, &(struct script_register){.cseq = 2});
+    answer(w, 200, GRANT);
+    assert_int_equal(peer_last(&w->ue)->status, 200);
+}
+
 static void on_stopped(void *ctx) {
     ((struct world *)ctx)->stopped = true;
 }
@@ -490,6 +553,8 @@ int main(void) {
         TEST(too_large_is_refused),
         TEST(repetitions_are_relayed_once),
         TEST(other_requests_get_a_clean_answer),
+        TEST(identities_cannot_forge_log_lines),
+        TEST(a_full_pcscf_takes_no_more),
         TEST(stopping_lets_what_is_under_way_end),
         TEST(a_crash_with_work_under_way_leaks_nothing),
     };
