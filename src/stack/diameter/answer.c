@@ -9,8 +9,6 @@
 #include <endian.h>
 #include <stdlib.h>
 
-enum { IDLE_MAX = 1024 };
-
 /* Writes an answer without content of an application. */
 static void put_plain(struct diameter *d, const struct diameter_msg *msg,
                       struct diameter_result result, const struct diameter_fault *fault) {
@@ -218,7 +216,6 @@ static struct diameter_request *request_new(struct diameter *d) {
     if (!list_is_empty(&d->requests_idle)) {
         rq = CONTAINER_OF(d->requests_idle.next, struct diameter_request, in_node);
         list_remove(&rq->in_node);
-        d->n_requests_idle--;
     } else {
         rq = calloc(1, sizeof *rq);
         if (!rq) {
@@ -232,15 +229,10 @@ static struct diameter_request *request_new(struct diameter *d) {
     return rq;
 }
 
+/* Kept for the next one; there are never more than incoming_max. */
 static void request_recycle(struct diameter_request *rq) {
-    struct diameter *d = rq->d;
     arena_release(&rq->arena);
-    if (d->n_requests_idle >= IDLE_MAX) {
-        free(rq);
-        return;
-    }
-    d->n_requests_idle++;
-    list_insert(&d->requests_idle, &rq->in_node);
+    list_insert(&rq->d->requests_idle, &rq->in_node);
 }
 
 /* 6.2: Proxy-Info goes into the answer as it came. */
@@ -422,10 +414,7 @@ void diameter_incoming_free(struct diameter *d) {
     while (!list_is_empty(&d->requests)) {
         forget(CONTAINER_OF(d->requests.next, struct diameter_request, in_node));
     }
-    while (!list_is_empty(&d->requests_idle)) {
-        struct diameter_request *rq =
-            CONTAINER_OF(d->requests_idle.next, struct diameter_request, in_node);
-        list_remove(&rq->in_node);
+    LIST_EACH(&d->requests_idle, rq, struct diameter_request, in_node) {
         free(rq);
     }
     htab_free(&d->request_ids);

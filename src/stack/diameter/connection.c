@@ -27,8 +27,9 @@ static void trace_message(struct connection *c, bool received, struct span bytes
     trace_record(env->trace, &m);
 }
 
-static void release(struct connection *c) {
-    if (c->entered == 0 && !c->stream) {
+void diameter_connections_bury(struct diameter *d) {
+    LIST_EACH(&d->gone, c, struct connection, in_node) {
+        list_remove(&c->in_node);
         free(c);
     }
 }
@@ -37,6 +38,9 @@ static void detach(struct connection *c) {
     timer_stop(&c->patience);
     diameter_requests_orphan(c);
     list_remove(&c->in_node);
+    list_insert(&c->d->gone, &c->in_node);
+    env_post(c->d->env, &c->d->bury);
+    c->stream = NULL;
     c->open = false;
     c->peer = NULL;
     diameter_connection_gone(c->d);
@@ -47,7 +51,6 @@ void diameter_connection_close(struct connection *c) {
         return;
     }
     stream_close(c->stream);
-    c->stream = NULL;
     struct peer *p = c->peer;
     if (p && p->i == c) {
         p->i = NULL;
@@ -55,19 +58,11 @@ void diameter_connection_close(struct connection *c) {
         p->r = NULL;
     }
     detach(c);
-    release(c);
-}
-
-void diameter_connection_free(struct connection *c) {
-    c->entered = 0;
-    diameter_connection_close(c);
 }
 
 /* The stream is gone by itself: the peer is told. */
 static void lost(struct connection *c) {
     struct peer *p = c->peer;
-    c->stream = NULL;
-    c->entered++;
     if (p && p->i == c) {
         p->i = NULL;
         bool connecting = p->state == PEER_WAIT_CONN_ACK || p->state == PEER_WAIT_CONN_ACK_ELECT;
@@ -80,8 +75,6 @@ static void lost(struct connection *c) {
     } else {
         detach(c);
     }
-    c->entered--;
-    release(c);
 }
 
 /* Closes it and tells the peer. */
@@ -207,7 +200,6 @@ static size_t received(void *ctx, struct stream *s, char *bytes, size_t n) {
     struct connection *c = ctx;
     (void)s;
     size_t taken = 0;
-    c->entered++;
     while (c->stream) {
         size_t length = 0;
         size_t max = c->open ? (size_t)DIAMETER_MESSAGE_MAX : FIRST_MESSAGE_MAX;
@@ -225,8 +217,6 @@ static size_t received(void *ctx, struct stream *s, char *bytes, size_t n) {
         message(c, span_of(bytes + taken, length));
         taken += length;
     }
-    c->entered--;
-    release(c);
     return taken;
 }
 

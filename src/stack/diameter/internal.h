@@ -24,7 +24,6 @@ struct connection {
     bool initiator;                          /* we connected */
     bool open;                               /* capabilities have been exchanged */
     bool broken;                             /* he does not read: it ends with the next turn */
-    unsigned entered;                        /* callbacks at work on it; the last one frees it */
     struct timer patience;                   /* with the CER */
     uint32_t cer_hop_by_hop, cer_end_to_end; /* to be answered once the election is decided */
     struct list incoming;                    /* struct diameter_request */
@@ -137,6 +136,8 @@ struct diameter {
     struct diameter_counters counters;
     struct listener *listener;
     struct list peers, connections;
+    struct list gone; /* connections without a stream, until nobody can be at work on them */
+    struct post bury;
     uint32_t next_hop_by_hop, next_end_to_end;
     uint32_t origin_state_id;
     uint32_t session_high, session_low, session_random;
@@ -156,7 +157,7 @@ struct diameter {
     struct htab pending; /* by hop-by-hop identifier */
     struct list pending_idle;
     struct list requests, requests_idle;
-    size_t n_requests, n_pending_idle, n_requests_idle;
+    size_t n_requests;
     struct htab request_ids;
     struct duplicates duplicates;
     /* the end */
@@ -180,15 +181,16 @@ void diameter_connection_accepted(void *ctx, struct listener *l, struct stream *
 /** Connects to a peer; NULL when memory is out. */
 struct connection *diameter_connection_connect(struct peer *p);
 
-/** Closes the stream, after what was sent; the connection is gone for its peer, who is not told. */
+/** Closes the stream, after what was sent; the connection is gone for its peer, who is not told.
+ * Its memory stays until the next turn, for whoever is at work on it. */
 void diameter_connection_close(struct connection *c);
 
 /** Sends a whole message. A reader so slow that nothing more fits loses the connection, a little
  * later: no state changes within this call. */
 void diameter_connection_send(struct connection *c, struct span message);
 
-/** Drops a connection without a word. */
-void diameter_connection_free(struct connection *c);
+/** Frees the connections that are gone. */
+void diameter_connections_bury(struct diameter *d);
 
 /* capabilities.c */
 

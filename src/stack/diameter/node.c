@@ -42,6 +42,10 @@ static void set_identifiers(struct diameter *d) {
 
 static void stop_now(struct post *p);
 
+static void bury(struct post *p) {
+    diameter_connections_bury(CONTAINER_OF(p, struct diameter, bury));
+}
+
 static void finish(struct timer *t) {
     struct diameter *d = CONTAINER_OF(t, struct diameter, stop_timer);
     d->stopped = true;
@@ -97,6 +101,8 @@ enum error diameter_new(struct env *env, const struct diameter_config *config,
     d->ctx = ctx;
     list_init(&d->peers);
     list_init(&d->connections);
+    list_init(&d->gone);
+    post_init(&d->bury, bury);
     list_init(&d->pending_idle);
     list_init(&d->requests);
     list_init(&d->requests_idle);
@@ -123,11 +129,13 @@ void diameter_free(struct diameter *d) {
     listener_close(d->listener);
     diameter_requests_free(d);
     diameter_incoming_free(d);
-    while (!list_is_empty(&d->connections)) {
-        diameter_connection_free(CONTAINER_OF(d->connections.next, struct connection, in_node));
+    LIST_EACH(&d->connections, c, struct connection, in_node) {
+        diameter_connection_close(c);
     }
-    while (!list_is_empty(&d->peers)) {
-        diameter_peer_free(CONTAINER_OF(d->peers.next, struct peer, in_node));
+    post_cancel(&d->bury);
+    diameter_connections_bury(d);
+    LIST_EACH(&d->peers, p, struct peer, in_node) {
+        diameter_peer_free(p);
     }
     diameter_duplicates_free(d);
     if (d->room) {

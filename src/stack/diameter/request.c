@@ -8,10 +8,9 @@
  * Answers that nobody waits for are counted and dropped, so are answers to another command. */
 #include "stack/diameter/internal.h"
 
+#include <assert.h>
 #include <endian.h>
 #include <stdlib.h>
-
-enum { IDLE_MAX = 1024 };
 
 static bool has_application(const struct peer *p, uint32_t application) {
     const struct diameter_config *config = &p->d->config;
@@ -116,21 +115,19 @@ static struct diameter_pending *pending_find(struct diameter *d, uint32_t hop_by
     return NULL;
 }
 
+/* Kept for the next one; there are never more than pending_max. */
+static void pending_recycle(struct diameter_pending *q) {
+    arena_release(&q->arena);
+    list_insert(&q->d->pending_idle, &q->in_peer);
+}
+
 static void pending_release(struct diameter_pending *q) {
     struct diameter *d = q->d;
     timer_stop(&q->timer);
     htab_remove(&d->pending, &q->by_id);
     list_remove(&q->in_peer);
-    if (q->peer) {
-        q->peer->n_pending--;
-    }
-    arena_release(&q->arena);
-    if (d->n_pending_idle >= IDLE_MAX) {
-        free(q);
-        return;
-    }
-    d->n_pending_idle++;
-    list_insert(&d->pending_idle, &q->in_peer);
+    q->peer->n_pending--;
+    pending_recycle(q);
 }
 
 static void fail(struct diameter_pending *q, enum error why) {
@@ -151,7 +148,6 @@ static struct diameter_pending *pending_new(struct diameter *d) {
     if (!list_is_empty(&d->pending_idle)) {
         q = CONTAINER_OF(d->pending_idle.next, struct diameter_pending, in_peer);
         list_remove(&q->in_peer);
-        d->n_pending_idle--;
     } else {
         q = calloc(1, sizeof *q);
         if (!q) {
@@ -163,7 +159,6 @@ static struct diameter_pending *pending_new(struct diameter *d) {
     }
     q->arena = arena_init(d->env->chunks);
     q->resent = false;
-    q->peer = NULL;
     return q;
 }
 
@@ -233,8 +228,7 @@ enum error diameter_request_send(struct diameter *d, const struct diameter_answe
     }
     e = pending_fill(q, message);
     if (e) {
-        arena_release(&q->arena);
-        free(q);
+        pending_recycle(q);
         return e;
     }
     q->handler = handler;
@@ -273,11 +267,9 @@ static bool resend(struct diameter_pending *q, bool maybe_taken) {
     q->peer->n_pending--;
     htab_remove(&d->pending, &q->by_id);
     set_hop_by_hop(q);
-    if (htab_insert(&d->pending, &q->by_id, id_hash(q->hop_by_hop)) != OK) {
-        /* Cannot happen: a table that has had entries has buckets. */
-        q->peer = NULL;
-        return false;
-    }
+    enum error e = htab_insert(&d->pending, &q->by_id, id_hash(q->hop_by_hop));
+    assert(e == OK); /* a table that has had entries takes more */
+    (void)e;
     q->resent = true;
     if (maybe_taken) {
         q->bytes[4] |= DIAMETER_RETRANSMITTED;
@@ -345,20 +337,14 @@ void diameter_requests_fail_all(struct diameter *d, enum error why) {
     }
 }
 
-static void free_idle(struct list *idle) {
-    while (!list_is_empty(idle)) {
-        struct diameter_pending *q = CONTAINER_OF(idle->next, struct diameter_pending, in_peer);
-        list_remove(&q->in_peer);
-        free(q);
-    }
-}
-
 void diameter_requests_free(struct diameter *d) {
     LIST_EACH(&d->peers, p, struct peer, in_node) {
         while (!list_is_empty(&p->pending)) {
             pending_release(CONTAINER_OF(p->pending.next, struct diameter_pending, in_peer));
         }
     }
-    free_idle(&d->pending_idle);
+    LIST_EACH(&d->pending_idle, q, struct diameter_pending, in_peer) {
+        free(q);
+    }
     htab_free(&d->pending);
 }
