@@ -13,8 +13,8 @@ static enum flow_condition_kind take_operator(struct span *s) {
         const char *text;
         enum flow_condition_kind kind;
     } operators[] = {
-        {"!=", FLOW_UNEQUAL}, {"<=", FLOW_AT_MOST}, {">=", FLOW_AT_LEAST}, {"=", FLOW_EQUAL},
-        {"~", FLOW_CONTAINS}, {"<", FLOW_LESS},     {">", FLOW_GREATER},
+        {"!=", FLOW_UNEQUAL}, {"!~", FLOW_LACKS},   {"<=", FLOW_AT_MOST}, {">=", FLOW_AT_LEAST},
+        {"=", FLOW_EQUAL},    {"~", FLOW_CONTAINS}, {"<", FLOW_LESS},     {">", FLOW_GREATER},
     };
     for (size_t i = 0; i < COUNT_OF(operators); i++) {
         struct span op = span_from_cstr(operators[i].text);
@@ -164,7 +164,8 @@ void flow_read_conditions(struct flow_parser *p, struct span text,
         if (!read_condition(&c, one)) {
             flow_fault(p,
                        "\"%.*s\" is no condition: NAME, no NAME, NAME = VALUE, NAME != VALUE, "
-                       "NAME ~ PART, NAME > NUMBER, NAME with PARAMETER, NAME without PARAMETER, "
+                       "NAME ~ PART, NAME !~ PART, NAME > NUMBER, NAME with PARAMETER, NAME "
+                       "without PARAMETER, "
                        "2 x NAME, NAME as WORD",
                        SPAN_ARG(one));
             continue;

@@ -24,6 +24,7 @@ enum flow_condition_kind {
     FLOW_EQUAL,    /* = VALUE */
     FLOW_UNEQUAL,  /* != VALUE */
     FLOW_CONTAINS, /* ~ VALUE */
+    FLOW_LACKS,    /* !~ VALUE */
     FLOW_LESS,     /* < NUMBER */
     FLOW_GREATER,  /* > NUMBER */
     FLOW_AT_MOST,  /* <= NUMBER */

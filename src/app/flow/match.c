@@ -88,6 +88,7 @@ static bool compare_value(void *ctx, struct span value) {
         c->met |= span_eq_nocase(value, c->wanted);
         break;
     case FLOW_CONTAINS:
+    case FLOW_LACKS:
         c->met |= span_find(value, c->wanted) < value.n;
         break;
     case FLOW_LESS:
@@ -145,9 +146,8 @@ static bool check_condition(const struct flow_condition *c, const struct ladder_
     }
     struct comparison compare = {.condition = c, .wanted = buf_span(&wanted)};
     size_t n = flow_values(a, c->name, c->param, compare_value, &compare);
-    bool met = c->kind == FLOW_ABSENT    ? n == 0
-               : c->kind == FLOW_UNEQUAL ? n > 0 && !compare.met
-                                         : compare.met;
+    bool none = c->kind == FLOW_UNEQUAL || c->kind == FLOW_LACKS;
+    bool met = c->kind == FLOW_ABSENT ? n == 0 : none ? n > 0 && !compare.met : compare.met;
     if (!met) {
         explain(c, n, compare.seen, why);
     }

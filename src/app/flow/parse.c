@@ -330,6 +330,21 @@ static void read_source_line(struct flow_parser *p, struct span line) {
     }
 }
 
+/* Cuts a line off the flow's own copy of the source. A backslash at its end joins the next one to
+ * it: both become spaces. */
+static struct span take_line(struct span *rest, unsigned *lines) {
+    char *start = (char *)(uintptr_t)rest->p;
+    size_t n = span_find_char(*rest, '\n');
+    while (n > 0 && n < rest->n && start[n - 1] == '\\') {
+        start[n - 1] = start[n] = ' ';
+        n += span_find_char(span_after(*rest, n), '\n');
+        ++*lines;
+    }
+    struct span line = span_slice(*rest, 0, n);
+    *rest = span_after(*rest, n + 1);
+    return line;
+}
+
 static void check_whole(struct flow_parser *p) {
     p->line = 1;
     if (p->flow->name.n == 0) {
@@ -391,8 +406,11 @@ enum error flow_parse(const char *name, struct span source, struct flow **out, c
         flow_fault(&p, "the file is larger than %d bytes", FLOW_FILE_MAX);
     } else {
         struct span rest = p.flow->source;
-        for (p.line = 1; rest.n; p.line++) {
-            read_source_line(&p, span_cut(&rest, '\n'));
+        while (rest.n) {
+            unsigned lines = 1;
+            struct span line = take_line(&rest, &lines);
+            read_source_line(&p, line);
+            p.line += lines;
         }
         end_step(&p);
         check_whole(&p);

@@ -135,7 +135,7 @@ static bool run_node(struct runner *r, const struct flow_step *s) {
 }
 
 static bool run_provision(struct runner *r, const struct flow_step *s) {
-    char path[512], body[2048];
+    char path[512], body[4096];
     struct buf p = buf_init(path, sizeof path), b = buf_init(body, sizeof body);
     struct span unknown = SPAN_NONE;
     if (!flow_vars_expand(&r->vars, s->path, &p, &unknown) ||
@@ -152,7 +152,7 @@ static bool run_provision(struct runner *r, const struct flow_step *s) {
         runner_complain(r, s->line, "the HSS answers %u: %.*s", r->web_status,
                         SPAN_ARG(span_slice(r->web_body, 0, 500)));
     }
-    return good;
+    return good && runner_add_cards(r, s, buf_span(&b));
 }
 
 static bool run_wait(struct runner *r, const struct flow_step *s) {

@@ -93,6 +93,10 @@ struct span runner_identity(struct runner *r, struct span written);
 /** cards.c: adds the subscribers of the network to its HSS, and keeps their cards. */
 MUST_CHECK enum error runner_load_cards(struct runner *r, char **message);
 
+/** Keeps the cards of what a flow has provisioned itself: a subscription or a SIM with its key.
+ * False after a complaint. */
+bool runner_add_cards(struct runner *r, const struct flow_step *step, struct span body);
+
 /** Sends a provisioning request and waits for the answer: web_status, web_body. False: none came.
  */
 bool runner_provision(struct runner *r, struct span method, struct span path, struct span body);

@@ -40,7 +40,7 @@ static void a_flow_is_read_whole(void **state) {
         "alice deregister all\n"
         "  nothing\n"
         "wait at most 3 s\n"
-        "provision PATCH /a 404 {\"a\": 1}\n"
+        "provision PATCH /a 404 \\\n    {\"a\": 1}\n"
         "ask as.$domain LIR Public-Identity = sip:x\n"
         "expect hss sip:alice.mobile registered at scscf\n"
         "crash hss\nstart hss\nrestart scscf\nalice vanishes\n");
@@ -75,6 +75,8 @@ static void a_flow_is_read_whole(void **state) {
     assert_true(f->steps[2].all && f->steps[2].delay_us == 3000000);
     assert_int_equal(f->steps[3].status, 404);
     assert_true(span_eq(f->steps[3].body, SPAN("{\"a\": 1}")));
+    assert_int_equal(f->steps[3].line, 18);
+    assert_int_equal(f->steps[4].line, 20);
     assert_int_equal(f->steps[5].n_words, 4);
     flow_free(f);
 }
@@ -213,7 +215,8 @@ static struct compared *compare(const char *lines) {
 }
 
 #define FIRST                                                                                      \
-    " alice pcscf REGISTER  Authorization without response; no Path; To ~ alice.mobile@$domain\n"  \
+    " alice pcscf REGISTER  Authorization without response; no Path; To ~ alice.mobile@$domain; "  \
+    "To !~ bob\n"                                                                                  \
     " pcscf icscf REGISTER  Path; icid-value as icid; P-Charging-Vector icid-value = icid-1\n"     \
     " icscf hss UAR User-Authorization-Type REGISTRATION; Session-Id = \"icscf;1\"\n"
 #define SECOND                                                                                     \
@@ -254,6 +257,7 @@ static void a_wrong_ladder_is_told_where_and_why(void **state) {
         {FIRST SECOND THIRD " pcscf alice 200\n", "- pcscf alice 200"},
         {FIRST " hss icscf UAA 5001\n", "line 8: its result is 2001 DIAMETER_FIRST_REGISTRATION"},
         {" alice pcscf REGISTER  Path\n", "line 5: Path: it is not there"},
+        {" alice pcscf REGISTER  To !~ mobile\n", "line 5: To !~ mobile: it is \"<sip:alice"},
         {" alice pcscf REGISTER  no To\n", "line 5: no To: it is there"},
         {" alice pcscf REGISTER  CSeq = 2 REGISTER\n", "CSeq = 2 REGISTER: it is \"1 REGISTER\""},
         {" alice pcscf REGISTER  2 x To\n", "2 x To: there are 1"},
