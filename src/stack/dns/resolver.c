@@ -283,16 +283,27 @@ static void find_addresses(struct lookup *l, struct span host) {
     }
 }
 
-static int by_srv_priority(const void *a, const void *b) {
-    const struct dns_record *const *x = (const struct dns_record *const *)a;
-    const struct dns_record *const *y = (const struct dns_record *const *)b;
-    return (int)(*x)->srv.priority - (int)(*y)->srv.priority;
+/* At most ANSWERS_MAX records: by insertion, equals in the order of the answer. */
+static void sort(struct collected *c,
+                 bool (*precedes)(const struct dns_record *a, const struct dns_record *b)) {
+    for (size_t i = 1; i < c->n; i++) {
+        const struct dns_record *r = c->records[i];
+        size_t at = i;
+        for (; at > 0 && precedes(r, c->records[at - 1]); at--) {
+            c->records[at] = c->records[at - 1];
+        }
+        c->records[at] = r;
+    }
+}
+
+static bool srv_precedes(const struct dns_record *a, const struct dns_record *b) {
+    return a->srv.priority < b->srv.priority;
 }
 
 static void find_services(struct lookup *l, struct span service) {
     struct collected c;
     ask(l->r, service, DNS_SRV, &c);
-    qsort((void *)c.records, c.n, sizeof c.records[0], by_srv_priority);
+    sort(&c, srv_precedes);
     for (size_t i = 0; i < c.n; i++) {
         const struct dns_record *srv = c.records[i];
         if (span_eq(srv->srv.target, SPAN("."))) {
@@ -315,11 +326,9 @@ static void find_services_of(struct lookup *l, struct span domain, enum resolver
     find_services(l, buf_span(&b));
 }
 
-static int by_naptr_order(const void *a, const void *b) {
-    const struct dns_record *x = *(const struct dns_record *const *)a;
-    const struct dns_record *y = *(const struct dns_record *const *)b;
-    int order = (int)x->naptr.order - (int)y->naptr.order;
-    return order ? order : (int)x->naptr.preference - (int)y->naptr.preference;
+static bool naptr_precedes(const struct dns_record *a, const struct dns_record *b) {
+    return a->naptr.order < b->naptr.order ||
+           (a->naptr.order == b->naptr.order && a->naptr.preference < b->naptr.preference);
 }
 
 static bool naptr_is_usable(const struct resolver *r, const struct dns_record *naptr,
@@ -344,7 +353,7 @@ static void look_up(struct lookup *l, const struct resolver_name *name) {
     } else {
         struct collected c;
         ask(l->r, name->host, DNS_NAPTR, &c);
-        qsort((void *)c.records, c.n, sizeof c.records[0], by_naptr_order);
+        sort(&c, naptr_precedes);
         for (size_t i = 0; i < c.n && l->found->n == 0; i++) {
             if (naptr_is_usable(l->r, c.records[i], &l->transport)) {
                 heed_ttl(l, c.records[i]);
