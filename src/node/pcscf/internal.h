@@ -50,7 +50,7 @@ struct pcscf {
     struct htab challenges;
     struct list challenge_age;
     struct list registering; /* REGISTERs under way */
-    struct timer stop_timer;
+    struct timer stop_timer; /* the requests under way have until then */
     void (*stop_done)(void *ctx);
     void *stop_ctx;
     bool stopping;

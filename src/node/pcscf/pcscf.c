@@ -13,7 +13,8 @@ enum {
     MESSAGE_MAX = 8192,
     REGISTRATIONS_MAX = 2000000,
     REGISTERING_MAX = 65536,
-    REG_AWAIT_AUTH_S = 240
+    REG_AWAIT_AUTH_S = 240,
+    STOP_US = 2000000
 };
 
 static bool is_core(const struct pcscf *p, const struct addr *from) {
@@ -85,8 +86,10 @@ static const char *const proxy_supported[] = {"sec-agree", "path", "outbound", "
 
 static void stopped(struct timer *t) {
     struct pcscf *p = CONTAINER_OF(t, struct pcscf, stop_timer);
-    if (p->stop_done) {
-        p->stop_done(p->stop_ctx);
+    void (*done)(void *ctx) = p->stop_done;
+    p->stop_done = NULL;
+    if (done) {
+        done(p->stop_ctx);
     }
 }
 
@@ -162,6 +165,7 @@ void pcscf_stop(struct pcscf *p, void (*done)(void *ctx), void *ctx) {
     p->stopping = true;
     p->stop_done = done;
     p->stop_ctx = ctx;
+    timer_start(p->env, &p->stop_timer, STOP_US);
     pcscf_look_stopped(p);
 }
 

@@ -35,7 +35,8 @@ MUST_CHECK enum error pcscf_new(struct env *env, const struct pcscf_config *conf
 /** Drops everything at once, as a crash does. NULL is allowed. */
 void pcscf_free(struct pcscf *p);
 
-/** Takes no new work; calls done when nothing is under way any more. */
+/** Takes no new work; calls done when nothing is under way any more, after two seconds at the
+ * latest. */
 void pcscf_stop(struct pcscf *p, void (*done)(void *ctx), void *ctx);
 
 /** The address that it listens on, with the port that it was given. */
