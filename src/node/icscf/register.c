@@ -27,6 +27,7 @@ struct operation {
     bool named;     /* the HSS gave a name, not capabilities */
     struct selection_request wanted;
     struct span server; /* SIP URI of the chosen S-CSCF */
+    bool loose;         /* it has lr already */
     char route[300];
 };
 
@@ -159,7 +160,7 @@ static void forward(struct operation *op) {
     struct buf b = buf_init(op->route, sizeof op->route);
     buf_char(&b, '<');
     buf_put(&b, op->server);
-    buf_cstr(&b, ";lr>");
+    buf_cstr(&b, op->loose ? ">" : ";lr>");
     if (b.overflow) {
         refuse(op, 500, "Name of the S-CSCF too long");
         return;
@@ -204,6 +205,7 @@ static void go_to(struct operation *op, struct span server) {
         refuse(op, 500, "Name of the S-CSCF is no SIP URI");
         return;
     }
+    op->loose = sip_uri_is_loose(&uri);
     struct resolver_name name = {.host = uri.host, .port = uri.port};
     struct resolver_answer answer;
     enum error e = resolver_cached(op->i->resolver, &name, &answer);

@@ -101,6 +101,16 @@ static void the_name_that_the_hss_gives_is_followed(void **state) {
     assert_true(sip_has(m, SIP_H_SERVICE_ROUTE));
 }
 
+static void a_name_that_routes_loosely_is_left_as_it_is(void **state) {
+    struct world *w = (struct world *)*state;
+    w->hss.uaa.server_name = SPAN("sip:scscf." HOME ":6060;lr");
+    say(w, (struct script_register){0});
+    assert_true(has_line(peer_last(&w->scscf[0]), SIP_H_ROUTE, "<sip:scscf." HOME ":6060;lr>"));
+    w->hss.uaa.server_name = SPAN("tel:+1");
+    say(w, (struct script_register){.call_id = "2"});
+    assert_int_equal(peer_last(&w->pcscf)->status, 500);
+}
+
 static void capabilities_choose(void **state) {
     struct world *w = (struct world *)*state;
     static const uint32_t mandatory[] = {2};
@@ -317,6 +327,7 @@ static void a_crash_with_work_under_way_leaks_nothing(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(the_name_that_the_hss_gives_is_followed),
+        TEST(a_name_that_routes_loosely_is_left_as_it_is),
         TEST(capabilities_choose),
         TEST(nobody_is_capable),
         TEST(an_answer_that_demands_nothing_gets_any_scscf),
