@@ -4,6 +4,12 @@
  * HSS judged the user, 500 when it judged us, 504 when it could not be asked. */
 #include "node/scscf/internal.h"
 
+#include <stdlib.h>
+
+#define NOTICE_DELAY_US (10 * SEC_IN_US) /* times the number of tries */
+
+enum { NOTICE_TRIES = 20 };
+
 static const struct mapping {
     struct diameter_result result;
     unsigned status;
@@ -171,37 +177,121 @@ void scscf_assign(struct operation *op, bool data_available) {
     send_for(op, &saa_handler);
 }
 
+/* A SAR that no terminal waits for. De-registrations are repeated until the HSS has answered: it
+ * would go on believing that we serve the user. */
+struct notice {
+    struct list of_scscf;
+    struct timer again;
+    struct scscf *s;
+    enum cx_server_assignment_type type;
+    unsigned tries;
+    uint16_t impi_n, impu_n;
+    char text[]; /* private, then public identity */
+};
+
+static struct span notice_impi(const struct notice *n) {
+    return span_of(n->text, n->impi_n);
+}
+
+static struct span notice_impu(const struct notice *n) {
+    return span_of(n->text + n->impi_n, n->impu_n);
+}
+
+static void drop_notice(struct notice *n) {
+    timer_stop(&n->again);
+    list_remove(&n->of_scscf);
+    n->s->n_notices--;
+    free(n);
+}
+
+void scscf_forget_notices(struct scscf *s) {
+    LIST_EACH(&s->notices, n, struct notice, of_scscf) {
+        drop_notice(n);
+    }
+}
+
+static void try_later(struct notice *n) {
+    bool deregisters = n->type == CX_SERVER_ASSIGNMENT_TYPE_TIMEOUT_DEREGISTRATION ||
+                       n->type == CX_SERVER_ASSIGNMENT_TYPE_ADMINISTRATIVE_DEREGISTRATION;
+    n->s->counters.hss_failed++;
+    if (!deregisters || n->tries >= NOTICE_TRIES || n->s->stopping) {
+        drop_notice(n);
+        return;
+    }
+    timer_start(n->s->env, &n->again, n->tries * NOTICE_DELAY_US);
+}
+
 static void on_notified(void *ctx, const struct diameter_msg *msg) {
-    struct scscf *s = (struct scscf *)ctx;
-    if (!diameter_result_is_success(msg->result)) {
-        const char *name = diameter_result_name(msg->result);
-        s->counters.hss_failed++;
-        LOG(&s->env->log, LOG_NOTICE, "HSS refused a SAR", LOG_CSTR("result", name ? name : "?"),
-            LOG_SPAN("session", msg->session_id));
+    struct notice *n = (struct notice *)ctx;
+    if (diameter_result_is_success(msg->result)) {
+        drop_notice(n);
+        return;
+    }
+    const char *name = diameter_result_name(msg->result);
+    LOG(&n->s->env->log, LOG_NOTICE, "HSS refused a SAR", LOG_CSTR("result", name ? name : "?"),
+        LOG_SPAN("impi", notice_impi(n)), LOG_SPAN("impu", notice_impu(n)));
+    if (msg->result.vendor == 0 && msg->result.code / 1000 == 3) {
+        try_later(n); /* it did not reach the HSS */
+    } else {
+        n->s->counters.hss_failed++;
+        drop_notice(n);
     }
 }
 
 static void on_not_notified(void *ctx, enum error why) {
-    struct scscf *s = (struct scscf *)ctx;
-    s->counters.hss_failed++;
-    LOG(&s->env->log, LOG_WARNING, "HSS does not know of a de-registration",
-        LOG_CSTR("error", error_text(why)));
+    struct notice *n = (struct notice *)ctx;
+    LOG(&n->s->env->log, LOG_WARNING, "HSS does not answer a SAR",
+        LOG_CSTR("error", error_text(why)), LOG_SPAN("impi", notice_impi(n)),
+        LOG_SPAN("impu", notice_impu(n)));
+    try_later(n);
 }
 
-static const struct diameter_answer_handler notify_handler = {on_notified, on_not_notified};
+static const struct diameter_answer_handler notice_handler = {on_notified, on_not_notified};
+
+static void send_notice(struct notice *n) {
+    struct scscf *s = n->s;
+    struct diameter_builder *b = begin(s, CX_COMMAND_SERVER_ASSIGNMENT);
+    enum error e = ERR_NO_MEMORY;
+    n->tries++;
+    if (b) {
+        put_sar(s, b, notice_impi(n), notice_impu(n), n->type, false);
+        e = diameter_request_send(s->diameter, &notice_handler, n, NULL);
+    }
+    if (e != OK) {
+        on_not_notified(n, e);
+    }
+}
+
+/* Unless the user has come back meanwhile. */
+static void send_again(struct timer *t) {
+    struct notice *n = CONTAINER_OF(t, struct notice, again);
+    struct binding *bindings[REGISTRATION_CONTACTS_MAX];
+    if (scscf_bindings_of(scscf_set_of(n->s, notice_impu(n)), notice_impi(n), bindings)) {
+        drop_notice(n);
+    } else {
+        send_notice(n);
+    }
+}
 
 void scscf_notify_hss(struct scscf *s, struct span impi, struct span impu,
                       enum cx_server_assignment_type type) {
-    struct diameter_builder *b = begin(s, CX_COMMAND_SERVER_ASSIGNMENT);
-    if (!b) {
-        on_not_notified(s, ERR_NO_MEMORY);
+    struct notice *n = s->n_notices < s->config.pending_max
+                           ? (struct notice *)malloc(sizeof *n + impi.n + impu.n)
+                           : NULL;
+    if (!n) {
+        s->counters.hss_failed++;
+        LOG(&s->env->log, LOG_ERROR, "HSS cannot be told", LOG_SPAN("impi", impi),
+            LOG_SPAN("impu", impu));
         return;
     }
-    put_sar(s, b, impi, impu, type, false);
-    enum error e = diameter_request_send(s->diameter, &notify_handler, s, NULL);
-    if (e != OK) {
-        on_not_notified(s, e);
-    }
+    *n = (struct notice){
+        .s = s, .type = type, .impi_n = (uint16_t)impi.n, .impu_n = (uint16_t)impu.n};
+    memcpy(n->text, impi.p, impi.n);
+    memcpy(n->text + impi.n, impu.p, impu.n);
+    list_insert(&s->notices, &n->of_scscf);
+    s->n_notices++;
+    timer_init(&n->again, send_again);
+    send_notice(n);
 }
 
 /* RTR: registrations end. NOTIFYs to subscribers follow with the reg-event package. */

@@ -35,6 +35,8 @@ struct scscf {
     size_t n_sets, n_challenges;
     struct list operations; /* REGISTERs under way */
     size_t n_operations;
+    struct list notices; /* SARs that no terminal waits for */
+    size_t n_notices;
     struct timer stop_timer; /* the requests under way have until then */
     void (*stop_done)(void *ctx);
     void *stop_ctx;
@@ -247,9 +249,13 @@ void scscf_ask_vector(struct operation *op);
 /** Sends the SAR of an operation (op->assignment); EVENT_ASSIGNED or EVENT_REFUSED follow. */
 void scscf_assign(struct operation *op, bool data_available);
 
-/** Sends a SAR that no terminal waits for: time-outs, failed authentications. */
+/** Sends a SAR that no terminal waits for: time-outs, failed authentications. A de-registration is
+ * repeated until the HSS has answered or the user has come back. */
 void scscf_notify_hss(struct scscf *s, struct span impi, struct span impu,
                       enum cx_server_assignment_type type);
+
+/** Forgets the SARs that no terminal waits for. */
+void scscf_forget_notices(struct scscf *s);
 
 /** Takes a request of the HSS. */
 void scscf_diameter_request(void *ctx, struct diameter_request *rq, const struct diameter_msg *msg);

@@ -142,6 +142,7 @@ enum error scscf_new(struct env *env, const struct scscf_config *config, struct 
     set_policies(s);
     set_names(s);
     list_init(&s->operations);
+    list_init(&s->notices);
     timer_init(&s->stop_timer, stop_diameter);
     enum error e = digest_init(&s->digest);
     if (e == OK) {
@@ -162,6 +163,7 @@ void scscf_free(struct scscf *s) {
     timer_stop(&s->stop_timer);
     diameter_free(s->diameter);
     sip_stack_free(s->stack);
+    scscf_forget_notices(s);
     scscf_forget_challenges(s);
     scscf_forget_sets(s);
     digest_free(&s->digest);

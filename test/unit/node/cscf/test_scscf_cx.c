@@ -45,6 +45,33 @@ static void a_silent_hss_gives_504(void **state) {
     assert_int_equal(scscf_counts(w->scscf).pending, 0);
 }
 
+static void an_expiry_is_told_until_the_hss_has_heard_it(void **state) {
+    struct world *w = (struct world *)*state;
+    assert_int_equal(enrol(w, (struct script_register){0}), 200);
+    w->hss.silent = true;
+    script_run(w->sim, 3650 * SEC_IN_US);
+    assert_int_equal(w->hss.sar, 4); /* one answered, three not */
+    w->hss.silent = false;
+    script_run(w->sim, 60 * SEC_IN_US);
+    assert_int_equal(w->hss.sar, 5);
+    assert_int_equal(last_sar(w), CX_SERVER_ASSIGNMENT_TYPE_TIMEOUT_DEREGISTRATION);
+    script_run(w->sim, 600 * SEC_IN_US);
+    assert_int_equal(w->hss.sar, 5);
+}
+
+static void a_user_who_is_back_is_not_deregistered_late(void **state) {
+    struct world *w = (struct world *)*state;
+    assert_int_equal(enrol(w, (struct script_register){0}), 200);
+    w->hss.silent = true;
+    script_run(w->sim, 3605 * SEC_IN_US);
+    w->hss.silent = false;
+    assert_int_equal(enrol(w, (struct script_register){0}), 200);
+    unsigned sar = w->hss.sar;
+    script_run(w->sim, 600 * SEC_IN_US);
+    assert_int_equal(w->hss.sar, sar);
+    assert_int_equal(scscf_counts(w->scscf).bindings, 1);
+}
+
 static void an_unanswered_deregistration_is_not_acknowledged(void **state) {
     struct world *w = (struct world *)*state;
     assert_int_equal(enrol(w, (struct script_register){0}), 200);
@@ -308,6 +335,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(refusals_of_the_hss),
         TEST(a_silent_hss_gives_504),
+        TEST(an_expiry_is_told_until_the_hss_has_heard_it),
+        TEST(a_user_who_is_back_is_not_deregistered_late),
         TEST(an_unanswered_deregistration_is_not_acknowledged),
         TEST(a_refused_deregistration_is_carried_out_here),
         TEST(a_set_without_unbarred_identity_is_refused),
