@@ -67,7 +67,9 @@ struct store_write {
     size_t failed_at;
     struct span failed_identity; /* into bytes */
 
-    char *bytes; /* what the spans look into: `inside`, or malloced if that is too small */
+    size_t n_bytes;
+    bool holds_keys; /* static records: wiped when the write is taken back */
+    char *bytes;     /* what the spans look into: `inside`, or malloced if that is too small */
     _Alignas(uint64_t) char inside[1024];
 };
 

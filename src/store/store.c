@@ -2,6 +2,7 @@
 #include "store/impl.h"
 
 #include <assert.h>
+#include <openssl/crypto.h>
 #include <stdlib.h>
 
 enum { SPARE_MAX = 1024 };
@@ -85,6 +86,7 @@ static struct store_write *take_write(struct store *s, size_t n, size_t n_change
     memset(w, 0, offsetof(struct store_write, inside));
     list_init(&w->link);
     w->bytes = w->inside;
+    w->n_bytes = n;
     if (n > sizeof w->inside) {
         w->bytes = malloc(n);
         if (!w->bytes) {
@@ -103,6 +105,9 @@ void store_drop(struct store *s, struct store_write *w) {
     if (w->op) {
         w->op->store = NULL;
         w->op->internal = NULL;
+    }
+    if (w->holds_keys) {
+        OPENSSL_cleanse(w->bytes, w->n_bytes);
     }
     if (w->bytes != w->inside) {
         free(w->bytes);
@@ -177,6 +182,7 @@ static void write_changes(struct store *s, struct store_op *op, enum store_write
     for (size_t i = 0; i < n; i++) {
         w->changes[i] = changes[i];
         w->changes[i].data = copy(&at, changes[i].data);
+        w->holds_keys |= changes[i].data.n > 0;
         w->changes[i].state = copy(&at, changes[i].state);
         w->changes[i].profile = copy(&at, changes[i].profile);
     }

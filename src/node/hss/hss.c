@@ -1,0 +1,291 @@
+/* The HSS as a whole: start, end, and which procedure a request is. */
+#include "node/hss/internal.h"
+
+#include <stdlib.h>
+
+/* What a peer may send, by role: keys go to S-CSCFs alone. */
+static const uint32_t scscf_commands[] = {CX_COMMAND_USER_AUTHORIZATION, CX_COMMAND_MULTIMEDIA_AUTH,
+                                          CX_COMMAND_SERVER_ASSIGNMENT, CX_COMMAND_LOCATION_INFO};
+static const uint32_t icscf_commands[] = {CX_COMMAND_USER_AUTHORIZATION, CX_COMMAND_LOCATION_INFO};
+static const uint32_t as_commands[] = {CX_COMMAND_LOCATION_INFO};
+
+static void set_commands(struct diameter_peer_config *peer, unsigned roles) {
+    if (roles & HSS_PEER_SCSCF) {
+        peer->commands = scscf_commands;
+        peer->n_commands = COUNT_OF(scscf_commands);
+    } else if (roles & HSS_PEER_ICSCF) {
+        peer->commands = icscf_commands;
+        peer->n_commands = COUNT_OF(icscf_commands);
+    } else {
+        peer->commands = as_commands;
+        peer->n_commands = COUNT_OF(as_commands);
+    }
+}
+
+struct diameter_result hss_result(enum cx_result r) {
+    return (struct diameter_result){cx_result_is_experimental(r) ? DIAMETER_VENDOR_3GPP : 0,
+                                    cx_result_code(r)};
+}
+
+void hss_note_refusal(struct hss *h, const char *what, enum cx_result result, struct span impi,
+                      struct span impu) {
+    h->counters.refused++;
+    LOG(&h->env->log, LOG_INFO, "refused", LOG_CSTR("request", what), LOG_SPAN("impi", impi),
+        LOG_SPAN("impu", impu), LOG_CSTR("result", cx_result_name(result)));
+}
+
+static const char *request_name(const struct job *job) {
+    switch (diameter_request_msg(job->rq)->command) {
+    case CX_COMMAND_USER_AUTHORIZATION:
+        return "UAR";
+    case CX_COMMAND_MULTIMEDIA_AUTH:
+        return "MAR";
+    case CX_COMMAND_SERVER_ASSIGNMENT:
+        return "SAR";
+    default:
+        return "LIR";
+    }
+}
+
+void hss_refuse(struct job *job, enum cx_result result, struct span impi, struct span impu) {
+    hss_note_refusal(job->hss, request_name(job), result, impi, impu);
+    diameter_answer_result(job->rq, hss_result(result));
+    job_end(job);
+}
+
+const struct cx_server_capabilities *hss_capabilities(struct hss *h, struct rec_subscription s,
+                                                      struct arena *arena) {
+    size_t n_mandatory = rec_subscription_n_mandatory_capabilities(s);
+    size_t n_optional = rec_subscription_n_optional_capabilities(s);
+    size_t n_names = rec_subscription_n_server_names(s);
+    struct cx_server_capabilities *out = ARENA_NEW(arena, struct cx_server_capabilities);
+
+    if (!out) {
+        return NULL;
+    }
+    if (n_mandatory + n_optional + n_names == 0) {
+        out->mandatory_capability = h->config.mandatory_capabilities;
+        out->n_mandatory_capability = (unsigned)h->config.n_mandatory_capabilities;
+        out->optional_capability = h->config.optional_capabilities;
+        out->n_optional_capability = (unsigned)h->config.n_optional_capabilities;
+        return out->n_mandatory_capability + out->n_optional_capability ? out : NULL;
+    }
+    uint32_t *numbers = arena_alloc(arena, (n_mandatory + n_optional + 1) * sizeof *numbers);
+    struct span *names = arena_alloc(arena, (n_names + 1) * sizeof *names);
+    if (!numbers || !names) {
+        return NULL;
+    }
+    for (size_t i = 0; i < n_mandatory; i++) {
+        numbers[i] = rec_subscription_mandatory_capabilities(s, i);
+    }
+    for (size_t i = 0; i < n_optional; i++) {
+        numbers[n_mandatory + i] = rec_subscription_optional_capabilities(s, i);
+    }
+    for (size_t i = 0; i < n_names; i++) {
+        names[i] = rec_subscription_server_names(s, i);
+    }
+    out->mandatory_capability = numbers;
+    out->n_mandatory_capability = (unsigned)n_mandatory;
+    out->optional_capability = numbers + n_mandatory;
+    out->n_optional_capability = (unsigned)n_optional;
+    out->server_name = names;
+    out->n_server_name = (unsigned)n_names;
+    return out;
+}
+
+static void on_request(void *ctx, struct diameter_request *rq, const struct diameter_msg *msg) {
+    struct hss *h = ctx;
+
+    if (!h->profiles_read || h->stopping) {
+        diameter_answer_result(rq, hss_result(CX_TOO_BUSY));
+        return;
+    }
+    switch (msg->command) {
+    case CX_COMMAND_USER_AUTHORIZATION:
+        uar_take(h, rq, msg);
+        break;
+    case CX_COMMAND_MULTIMEDIA_AUTH:
+        mar_take(h, rq, msg);
+        break;
+    case CX_COMMAND_SERVER_ASSIGNMENT:
+        sar_take(h, rq, msg);
+        break;
+    case CX_COMMAND_LOCATION_INFO:
+        lir_take(h, rq, msg);
+        break;
+    default:
+        diameter_answer_result(rq, DIAMETER_RESULT(DIAMETER_COMMAND_UNSUPPORTED));
+    }
+}
+
+static const struct diameter_handler handler = {.request = on_request};
+
+static void set_defaults(struct hss_config *c) {
+    c->auth_pending_s = c->auth_pending_s ? c->auth_pending_s : 300;
+    c->cached_max = c->cached_max ? c->cached_max : 65536;
+    c->vectors_max = c->vectors_max ? c->vectors_max : 5;
+    c->vectors_max = c->vectors_max < VECTORS_MAX ? c->vectors_max : VECTORS_MAX;
+    c->pending_max = c->pending_max ? c->pending_max : 65536;
+    c->web_body_max = c->web_body_max ? c->web_body_max : 256 << 20;
+}
+
+static enum error start_diameter(struct hss *h) {
+    static const struct diameter_application cx = {CX_APPLICATION, DIAMETER_VENDOR_3GPP};
+    const struct hss_config *c = &h->config;
+
+    h->peers = calloc(c->n_peers + 1, sizeof *h->peers);
+    if (!h->peers) {
+        return ERR_NO_MEMORY;
+    }
+    for (size_t i = 0; i < c->n_peers; i++) {
+        h->peers[i].host = c->peers[i].host;
+        set_commands(&h->peers[i], c->peers[i].roles);
+    }
+    h->listen = c->listen;
+    struct diameter_config config = {
+        .host = c->host,
+        .realm = c->realm,
+        .listen = &h->listen,
+        .applications = &cx,
+        .n_applications = 1,
+        .peers = h->peers,
+        .n_peers = c->n_peers,
+        .incoming_max = c->pending_max,
+        .request_timeout_us = c->diameter_timeout_ms * MS_IN_US,
+    };
+    enum error e = diameter_new(h->env, &config, &handler, h, &h->diameter);
+    if (!e) {
+        h->address = diameter_address(h->diameter);
+    }
+    return e;
+}
+
+enum error hss_new(struct env *env, const struct hss_config *config, struct store *store,
+                   struct hss **out) {
+    struct hss *h = calloc(1, sizeof *h);
+
+    if (!h) {
+        return ERR_NO_MEMORY;
+    }
+    h->env = env;
+    h->config = *config;
+    h->store = store;
+    set_defaults(&h->config);
+    list_init(&h->lru);
+    list_init(&h->jobs);
+    list_init(&h->idle_jobs);
+    list_init(&h->web);
+    enum error e = milenage_init(&h->milenage);
+    if (!e) {
+        e = start_diameter(h);
+    }
+    if (e) {
+        hss_free(h);
+        return e;
+    }
+    profiles_read(h);
+    *out = h;
+    return OK;
+}
+
+void hss_free(struct hss *h) {
+    if (!h) {
+        return;
+    }
+    diameter_free(h->diameter);
+    web_free(h);
+    subscribers_free(h);
+    profiles_free(h);
+    sqn_free(h);
+    milenage_free(&h->milenage);
+    free(h->peers);
+    free(h);
+}
+
+static void parted(void *ctx) {
+    struct hss *h = ctx;
+
+    h->stopped(h->stopped_ctx);
+}
+
+void hss_maybe_stopped(struct hss *h) {
+    if (h->stopping && !h->parting && list_is_empty(&h->jobs) && list_is_empty(&h->web)) {
+        h->parting = true;
+        diameter_stop(h->diameter, parted, h);
+    }
+}
+
+void hss_stop(struct hss *h, void (*done)(void *ctx), void *ctx) {
+    h->stopping = true;
+    h->stopped = done;
+    h->stopped_ctx = ctx;
+    hss_maybe_stopped(h);
+}
+
+const struct addr *hss_address(const struct hss *h) {
+    return &h->address;
+}
+
+const struct hss_counters *hss_counters(const struct hss *h) {
+    return &h->counters;
+}
+
+/* Looking from outside. */
+
+struct inspection {
+    void (*seen)(void *ctx, enum hss_registration state, struct span scscf);
+    void *ctx;
+    size_t n;
+    char impu[];
+};
+
+static void drop_inspection(struct job *job) {
+    free(job->ctx);
+}
+
+static void inspect(struct job *job) {
+    struct inspection *i = job->ctx;
+    enum hss_registration state = HSS_UNKNOWN;
+    struct span scscf = SPAN_NONE;
+    struct rec_impu impu;
+
+    if (job->subscriber &&
+        subscription_impu(job->subscriber->s.data, span_of(i->impu, i->n), &impu)) {
+        const struct registration *r = &job->subscriber->s.state;
+
+        state = HSS_NOT_REGISTERED;
+        scscf = r->scscf_name;
+        switch (registration_of(r, rec_impu_set(impu))) {
+        case NOT_REGISTERED:
+            break;
+        case REGISTERED:
+            state = HSS_REGISTERED;
+            break;
+        case UNREGISTERED:
+            state = HSS_UNREGISTERED;
+            break;
+        }
+    }
+    i->seen(i->ctx, state, scscf);
+    job->drop = NULL;
+    job_end(job);
+    free(i);
+}
+
+void hss_inspect(struct hss *h, struct span impu,
+                 void (*seen)(void *ctx, enum hss_registration state, struct span scscf),
+                 void *ctx) {
+    struct inspection *i = malloc(sizeof *i + impu.n + 1);
+    struct job *job = i ? job_new(h, inspect) : NULL;
+
+    if (!job) {
+        free(i);
+        seen(ctx, HSS_UNKNOWN, SPAN_NONE);
+        return;
+    }
+    *i = (struct inspection){.seen = seen, .ctx = ctx, .n = impu.n};
+    memcpy(i->impu, impu.p ? impu.p : "", impu.n);
+    job->ctx = i;
+    job->drop = drop_inspection;
+    job_find(job, STORE_IMPU, span_of(i->impu, i->n));
+}

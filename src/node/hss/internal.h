@@ -1,0 +1,248 @@
+/* What the files of the HSS share. */
+#ifndef MUSTER_NODE_HSS_INTERNAL_H
+#define MUSTER_NODE_HSS_INTERNAL_H
+
+#include "base/htab.h"
+#include "base/list.h"
+#include "crypto/aka.h"
+#include "model/aka/sqn.h"
+#include "model/cx/server_assignment.h"
+#include "model/subscription/subscription.h"
+#include "node/hss/hss.h"
+#include "spec/cx.h"
+#include "stack/diameter/diameter_node.h"
+#include "store/store.h"
+
+enum {
+    VECTORS_MAX = 32, /* in one MAA */
+    ATTEMPTS_MAX = 3, /* decisions on one request, when others save meanwhile */
+    NAMES_MAX = 4096, /* names of S-CSCFs that are kept */
+    SQN_SLAB = 256,   /* counters that are allocated at once */
+    JOBS_IDLE_MAX = 1024,
+};
+
+struct job;
+
+/** A service profile, rendered. */
+struct profile {
+    struct htab_node node;
+    struct span name, record, fragment; /* into bytes */
+    bool serves_unregistered;
+    bool going; /* somebody deletes it: nobody may refer to it any more */
+    char bytes[];
+};
+
+/** One identity of a subscription in memory. */
+struct identity {
+    struct htab_node node;
+    struct subscriber *owner;
+    enum store_key key;
+    struct span text;
+};
+
+/** A subscription in memory: its records, its notes, and who works on it. */
+struct subscriber {
+    struct htab_node by_id;
+    struct list lru;
+    size_t size; /* of the allocation */
+    uint64_t id, version;
+    struct subscription s; /* names of S-CSCFs are the HSS's (hss_name) */
+    uint64_t notes_end_us; /* when the notes are void; 0: there are none */
+    struct job *running;
+    struct list waiting; /* struct job.turn, oldest first */
+    bool stale;          /* its content is not the store's any more */
+    bool draining;       /* somebody up the stack starts the next of `waiting` */
+    size_t n_identities;
+    struct identity *identities; /* behind the struct, like the record */
+};
+
+/** The counter of one IMPI. */
+struct sqn_entry {
+    struct htab_node node;
+    uint64_t id; /* of the subscription */
+    unsigned slot;
+    bool loaded;
+    struct sqn_counter counter;
+    uint64_t stored; /* what the store has */
+    struct sqn_entry *next_free;
+};
+
+struct sqn_slab {
+    struct sqn_slab *next;
+    struct sqn_entry entries[SQN_SLAB];
+};
+
+/** A name that is kept as long as the HSS lives. */
+struct name {
+    struct htab_node node;
+    struct span text;
+    char bytes[];
+};
+
+/** What somebody wants done with one subscription. run is called when it is its turn, and again
+ * after each step that asks for it; subscriber is NULL if there is none, and error says if that is
+ * the store's fault. */
+struct job {
+    struct list link; /* of all jobs */
+    struct list turn;
+    struct hss *hss;
+    void (*run)(struct job *job);
+    struct subscriber *subscriber;
+    enum error error;
+    enum store_key key; /* how the subscription is looked for */
+    struct span identity;
+    struct store_op op;
+    unsigned attempts;
+    bool looked_elsewhere, impi_elsewhere;
+    void *ctx;                     /* of a job that is not a Diameter request */
+    void (*drop)(struct job *job); /* frees ctx when the HSS goes; may be NULL */
+
+    struct diameter_request *rq;
+    union {
+        struct cx_uar uar;
+        struct cx_lir lir;
+        struct {
+            struct cx_sar request;
+            struct server_assignment outcome;
+        } sar;
+        struct {
+            struct cx_mar request;
+            struct sqn_entry *sqn;
+            unsigned impi_slot;
+            bool resynchronised;
+            uint64_t reserving;
+            unsigned wanted, made;
+            struct aka_vector vectors[VECTORS_MAX];
+        } mar;
+    };
+};
+
+struct hss {
+    struct env *env;
+    struct hss_config config;
+    struct store *store;
+    struct diameter *diameter;
+    struct diameter_peer_config *peers;
+    struct addr listen, address;
+    struct milenage milenage;
+    struct hss_counters counters;
+
+    struct htab profiles, names, sqns, by_id, identities;
+    struct list lru; /* of subscribers, the least recently used first */
+    size_t n_cached;
+    struct sqn_slab *slabs;
+    struct sqn_entry *free_sqns;
+
+    struct list jobs, idle_jobs;
+    size_t n_idle_jobs;
+    struct list web; /* struct web_job, see web.h */
+
+    char *scratch; /* for User-Data */
+    size_t scratch_size;
+
+    struct store_op start_op; /* reading profiles */
+    struct span last_profile;
+    bool profiles_read;               /* all of them */
+    bool asking_profile, got_profile; /* an answer that comes within the call does not recurse */
+    void (*stopped)(void *ctx);
+    void *stopped_ctx;
+    bool stopping, parting; /* no new work; DPR is on its way */
+};
+
+/* subscribers.c */
+
+/** A job that is not doing anything yet; NULL when memory is out. */
+struct job *job_new(struct hss *h, void (*run)(struct job *job));
+
+/** Finds the subscription and calls run when it is the job's turn. identity is kept by reference.
+ */
+void job_find(struct job *job, enum store_key key, struct span identity);
+
+/** Forgets what is known of the job's subscription and looks for it again. */
+void job_again(struct job *job);
+
+/** Has somebody else this IMPI? True: not known yet, run is called again when it is; then
+ * job->impi_elsewhere has the answer. */
+bool job_looks_elsewhere(struct job *job, struct span impi);
+
+/** The job is done: the next one of the subscription has its turn. */
+void job_end(struct job *job);
+
+/** Notes something softly: notes of the subscription last auth_pending_s from now. */
+void subscriber_note(struct hss *h, struct subscriber *s);
+
+/** Frees everything that is in memory. */
+void subscribers_free(struct hss *h);
+
+/** A copy of the name that lives as long as the HSS; p is NULL when there are too many. */
+struct span hss_name(struct hss *h, struct span name);
+
+/* profiles.c */
+
+/** Reads all profiles; requests that come meanwhile get 3004. */
+void profiles_read(struct hss *h);
+
+/** Takes a profile's record (checked, copied) into memory in place of an older one.
+ * ERR_NO_MEMORY. */
+MUST_CHECK enum error profiles_put(struct hss *h, struct span record);
+
+/** Makes the empty profile "default" if nobody has made one. */
+void profiles_put_default(struct hss *h);
+
+/** The profile of a name, NULL if there is none. "default" is always there. */
+struct profile *profiles_find(struct hss *h, struct span name);
+
+/** Forgets a profile. */
+void profiles_remove(struct hss *h, struct profile *p);
+
+/** Frees all. */
+void profiles_free(struct hss *h);
+
+/** User-Data of a set, into the HSS's scratch memory; empty when memory is out. */
+struct span profiles_user_data(struct hss *h, struct rec_subscription s, struct span private_id,
+                               unsigned set);
+
+/* sqn.c */
+
+/** The counter of an IMPI, perhaps not loaded yet; NULL when memory is out. */
+struct sqn_entry *sqn_entry(struct hss *h, uint64_t id, unsigned slot);
+
+/** Forgets the counters of a subscription that is gone. */
+void sqn_forget(struct hss *h, uint64_t id);
+
+/** Frees all. */
+void sqn_free(struct hss *h);
+
+/* uar.c, mar.c, sar.c, lir.c: take a request whose message is at hand. */
+
+void uar_take(struct hss *h, struct diameter_request *rq, const struct diameter_msg *msg);
+void mar_take(struct hss *h, struct diameter_request *rq, const struct diameter_msg *msg);
+void sar_take(struct hss *h, struct diameter_request *rq, const struct diameter_msg *msg);
+void lir_take(struct hss *h, struct diameter_request *rq, const struct diameter_msg *msg);
+
+/* hss.c */
+
+/** A result as Diameter has it. */
+struct diameter_result hss_result(enum cx_result r);
+
+/** Answers with a result alone, counts and logs it, and ends the job. */
+void hss_refuse(struct job *job, enum cx_result result, struct span impi, struct span impu);
+
+/** Counts and logs a result other than success. */
+void hss_note_refusal(struct hss *h, const char *what, enum cx_result result, struct span impi,
+                      struct span impu);
+
+/** Server-Capabilities of a subscription or the HSS's own; spans and lists into the arena; NULL if
+ * there are none. */
+const struct cx_server_capabilities *hss_capabilities(struct hss *h, struct rec_subscription s,
+                                                      struct arena *arena);
+
+/** Called whenever a job or a web request has ended, for the end of the HSS. */
+void hss_maybe_stopped(struct hss *h);
+
+/* web.c */
+
+/** Drops all web requests without an answer. */
+void web_free(struct hss *h);
+
+#endif

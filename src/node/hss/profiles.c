@@ -1,0 +1,300 @@
+/* Service profiles in memory, rendered once: TS 29.228 6.6 and annex E. */
+#include "node/hss/internal.h"
+
+#include "codec/userdata/userdata.h"
+
+#include <stdlib.h>
+
+enum { SCRATCH_START = 16384, SCRATCH_MAX = DIAMETER_MESSAGE_MAX - 16384 };
+
+static uint64_t name_hash(struct span name) {
+    return hash_bytes(name);
+}
+
+struct profile *profiles_find(struct hss *h, struct span name) {
+    for (struct htab_node *n = htab_first(&h->profiles, name_hash(name)); n; n = htab_next(n)) {
+        struct profile *p = CONTAINER_OF(n, struct profile, node);
+        if (span_eq(p->name, name)) {
+            return p;
+        }
+    }
+    return NULL;
+}
+
+void profiles_remove(struct hss *h, struct profile *p) {
+    htab_remove(&h->profiles, &p->node);
+    free(p);
+}
+
+/* The record as User-Data's own structures: only pointers move. */
+static struct userdata_profile to_userdata(const struct rec_profile_data *d, struct arena *arena,
+                                           bool *failed) {
+    struct userdata_ifc *ifcs = arena_zalloc(arena, (d->n_ifcs + 1) * sizeof *ifcs);
+    struct userdata_profile p = {.ifcs = ifcs,
+                                 .n_ifcs = d->n_ifcs,
+                                 .shared_ifc_sets = d->shared_ifc_sets,
+                                 .n_shared_ifc_sets = d->n_shared_ifc_sets,
+                                 .has_media_profile = d->has_media_profile,
+                                 .media_profile = d->media_profile,
+                                 .service_ids = d->service_ids,
+                                 .n_service_ids = d->n_service_ids};
+
+    *failed = !ifcs;
+    for (size_t i = 0; i < d->n_ifcs && !*failed; i++) {
+        const struct rec_ifc_data *c = &d->ifcs[i];
+        struct userdata_spt *spts = arena_zalloc(arena, (c->n_spts + 1) * sizeof *spts);
+
+        *failed = !spts;
+        for (size_t k = 0; k < c->n_spts && spts; k++) {
+            const struct rec_spt_data *t = &c->spts[k];
+
+            spts[k] = (struct userdata_spt){.kind = t->kind,
+                                            .negated = t->negated,
+                                            .groups = t->groups,
+                                            .n_groups = t->n_groups,
+                                            .value = t->value,
+                                            .content = t->content,
+                                            .has_content = t->has_content,
+                                            .session_case = t->session_case,
+                                            .registration_types = t->registration_types};
+        }
+        ifcs[i] = (struct userdata_ifc){.priority = c->priority,
+                                        .part = c->part,
+                                        .has_trigger = c->has_trigger,
+                                        .cnf = c->cnf,
+                                        .spts = spts,
+                                        .n_spts = c->n_spts,
+                                        .server_name = c->server_name,
+                                        .terminate_on_failure = c->terminate_on_failure,
+                                        .service_info = c->service_info,
+                                        .include_register_request = c->include_register_request,
+                                        .include_register_response = c->include_register_response};
+    }
+    return p;
+}
+
+/* Renders a profile into memory of its own; *out is NULL when memory is out. */
+static enum error render(struct hss *h, struct span record, char **out, struct span *fragment) {
+    struct arena arena = arena_init(h->env->chunks);
+    struct rec_profile_data data;
+    bool failed = true;
+    enum error e = rec_profile_decode(record, &arena, &data);
+
+    *out = NULL;
+    if (!e) {
+        struct userdata_profile p = to_userdata(&data, &arena, &failed);
+
+        for (size_t size = 4096; !failed && size <= SCRATCH_MAX; size *= 4) {
+            free(*out);
+            *out = malloc(size);
+            if (!*out) {
+                break;
+            }
+            struct buf b = buf_init(*out, size);
+            userdata_put_fragment(&b, &p);
+            if (!b.overflow) {
+                *fragment = buf_span(&b);
+                arena_release(&arena);
+                return OK;
+            }
+        }
+        e = *out ? ERR_TOO_BIG : ERR_NO_MEMORY;
+    }
+    free(*out);
+    *out = NULL;
+    arena_release(&arena);
+    return e;
+}
+
+enum error profiles_put(struct hss *h, struct span record) {
+    struct rec_profile view = rec_profile_of(record);
+    struct span fragment, name = rec_profile_name(view);
+    char *rendered;
+    enum error e = render(h, record, &rendered, &fragment);
+
+    if (e) {
+        return e;
+    }
+    struct profile *p = malloc(sizeof *p + record.n + fragment.n), *old = profiles_find(h, name);
+    if (!p) {
+        free(rendered);
+        return ERR_NO_MEMORY;
+    }
+    memset(p, 0, sizeof *p);
+    memcpy(p->bytes, record.p, record.n);
+    memcpy(p->bytes + record.n, fragment.p, fragment.n);
+    free(rendered);
+    p->record = span_of(p->bytes, record.n);
+    p->fragment = span_of(p->bytes + record.n, fragment.n);
+    view = rec_profile_of(p->record);
+    p->name = rec_profile_name(view);
+    p->serves_unregistered = subscription_profile_serves_unregistered(view);
+    e = htab_insert(&h->profiles, &p->node, name_hash(p->name));
+    if (e) {
+        free(p);
+        return e;
+    }
+    if (old) {
+        profiles_remove(h, old);
+    }
+    return OK;
+}
+
+/* Reading them at the start. */
+
+void profiles_put_default(struct hss *h) {
+    char room[128];
+    struct rec_profile_data empty = {.name = SPAN("default")};
+    struct buf out = buf_init(room, sizeof room);
+
+    if (!profiles_find(h, empty.name) &&
+        (rec_profile_encode(&empty, &out) != OK || profiles_put(h, buf_span(&out)) != OK)) {
+        LOG(&h->env->log, LOG_ERROR, "no memory for the service profile \"default\"");
+    }
+}
+
+static void read_one(struct store_op *op) {
+    struct hss *h = CONTAINER_OF(op, struct hss, start_op);
+
+    if (op->error == OK) {
+        enum error e = profiles_put(h, op->record);
+
+        if (e) {
+            LOG(&h->env->log, LOG_ERROR, "a service profile cannot be used",
+                LOG_CSTR("why", error_text(e)));
+        }
+        h->last_profile = hss_name(h, rec_profile_name(rec_profile_of(op->record)));
+        return;
+    }
+    if (op->error != ERR_NOT_FOUND) {
+        LOG(&h->env->log, LOG_ERROR, "service profiles cannot be read",
+            LOG_CSTR("why", error_text(op->error)));
+    }
+    profiles_put_default(h);
+    h->profiles_read = true;
+}
+
+static void read_came(struct store_op *op) {
+    struct hss *h = CONTAINER_OF(op, struct hss, start_op);
+
+    read_one(op);
+    h->got_profile = true;
+    if (!h->asking_profile && !h->profiles_read) {
+        profiles_read(h);
+    }
+}
+
+void profiles_read(struct hss *h) {
+    do {
+        h->start_op.done = read_came;
+        h->asking_profile = true;
+        h->got_profile = false;
+        store_next_profile(h->store, &h->start_op, h->last_profile);
+        h->asking_profile = false;
+    } while (h->got_profile && !h->profiles_read);
+}
+
+static void free_profile(struct htab_node *n, void *ctx) {
+    (void)ctx;
+    free(CONTAINER_OF(n, struct profile, node));
+}
+
+void profiles_free(struct hss *h) {
+    store_cancel(&h->start_op);
+    htab_each(&h->profiles, free_profile, NULL);
+    htab_free(&h->profiles);
+    free(h->scratch);
+}
+
+/* User-Data. */
+
+static void put_identity(struct buf *b, struct rec_impu u) {
+    userdata_put_identity(b, &(struct userdata_identity){.identity = rec_impu_identity(u),
+                                                         .barred = rec_impu_barred(u),
+                                                         .display_name = rec_impu_display_name(u),
+                                                         .alias_group = rec_impu_alias_group(u)});
+}
+
+static bool is_same(struct rec_impu a, struct rec_impu b) {
+    return a.at == b.at;
+}
+
+/* One ServiceProfile: all of the set that refer to the profile of `leader`, it before all others.
+ */
+static void put_profile(struct hss *h, struct buf *b, struct rec_subscription s, unsigned set,
+                        struct rec_impu leader) {
+    struct span name = rec_impu_profile(leader);
+    struct profile *p = profiles_find(h, name);
+
+    userdata_put_profile_open(b);
+    put_identity(b, leader);
+    for (size_t i = 0, n = rec_subscription_n_impus(s); i < n; i++) {
+        struct rec_impu u = rec_subscription_impus(s, i);
+
+        if (rec_impu_set(u) == set && !is_same(u, leader) && span_eq(rec_impu_profile(u), name)) {
+            put_identity(b, u);
+        }
+    }
+    userdata_put_profile_close(b, p ? p->fragment : SPAN_NONE);
+}
+
+/* Is u the first of its set to refer to its profile, the default's profile not counted? */
+static bool leads(struct rec_subscription s, unsigned set, struct rec_impu u,
+                  struct rec_impu first) {
+    if (span_eq(rec_impu_profile(u), rec_impu_profile(first))) {
+        return false;
+    }
+    for (size_t i = 0, n = rec_subscription_n_impus(s); i < n; i++) {
+        struct rec_impu other = rec_subscription_impus(s, i);
+
+        if (is_same(other, u)) {
+            return true;
+        }
+        if (rec_impu_set(other) == set && span_eq(rec_impu_profile(other), rec_impu_profile(u))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void put_document(struct hss *h, struct buf *b, struct rec_subscription s,
+                         struct span private_id, unsigned set) {
+    struct rec_impu first;
+
+    userdata_put_open(b, private_id);
+    if (subscription_default_impu(s, set, &first)) {
+        put_profile(h, b, s, set, first);
+        for (size_t i = 0, n = rec_subscription_n_impus(s); i < n; i++) {
+            struct rec_impu u = rec_subscription_impus(s, i);
+
+            if (rec_impu_set(u) == set && leads(s, set, u, first)) {
+                put_profile(h, b, s, set, u);
+            }
+        }
+    }
+    userdata_put_close(b);
+}
+
+struct span profiles_user_data(struct hss *h, struct rec_subscription s, struct span private_id,
+                               unsigned set) {
+    for (;;) {
+        struct buf b = buf_init(h->scratch, h->scratch_size);
+
+        if (h->scratch) {
+            put_document(h, &b, s, private_id, set);
+            if (!b.overflow) {
+                return buf_span(&b);
+            }
+        }
+        size_t size = h->scratch ? h->scratch_size * 4 : SCRATCH_START;
+        if (size > SCRATCH_MAX && h->scratch_size < SCRATCH_MAX) {
+            size = SCRATCH_MAX;
+        }
+        char *grown = size <= SCRATCH_MAX ? realloc(h->scratch, size) : NULL;
+        if (!grown) {
+            return SPAN_NONE;
+        }
+        h->scratch = grown;
+        h->scratch_size = size;
+    }
+}

@@ -1,0 +1,323 @@
+/* Subscriptions over the web interface: shown, made, replaced, deleted, listed. A change has the
+ * subscription's turn, like a message, and is answered when it is durable. */
+#include "node/hss/web.h"
+
+#include <openssl/crypto.h>
+#include <stdio.h>
+
+/* Common to all that changes subscriptions. */
+
+struct known_profiles {
+    struct hss *hss;
+    const struct rec_profile_data *also;
+    size_t n_also;
+};
+
+static bool profile_exists(void *ctx, struct span name) {
+    const struct known_profiles *k = ctx;
+    struct profile *p = profiles_find(k->hss, name);
+
+    for (size_t i = 0; i < k->n_also; i++) {
+        if (span_eq(k->also[i].name, name)) {
+            return true;
+        }
+    }
+    return p && !p->going;
+}
+
+bool web_check(struct json_reader *r, const struct rec_subscription_data *s,
+               const struct rec_profile_data *also, size_t n_also) {
+    struct known_profiles known = {r->hss, also, n_also};
+    struct subscription_context context = {profile_exists, &known};
+
+    if (!r->failed && !subscription_check(s, &context, &r->fault)) {
+        r->failed = true;
+    }
+    return !r->failed;
+}
+
+/* A record grows until it fits. */
+static struct span encode(struct json_reader *r, const struct record_type *type, const void *data) {
+    for (size_t size = 2048; size <= SUBSCRIPTION_RECORD_MAX * 2; size *= 4) {
+        char *p = arena_alloc(r->arena, size);
+        struct buf out = buf_init(p, p ? size : 0);
+
+        if (record_encode(type, data, &out) == OK) {
+            return buf_span(&out);
+        }
+        if (p) {
+            OPENSSL_cleanse(p, out.n);
+        }
+    }
+    json_fault(r, "too-big", "", 0, "it is larger than a record may be");
+    return SPAN_NONE;
+}
+
+struct span web_subscription_record(struct json_reader *r, struct rec_subscription_data *s) {
+    struct span record = encode(r, &rec_subscription_type, s);
+
+    OPENSSL_cleanse((void *)(uintptr_t)s->impis, s->n_impis * sizeof *s->impis);
+    s->impis = NULL;
+    s->n_impis = 0;
+    return record;
+}
+
+struct span web_profile_record(struct json_reader *r, const struct rec_profile_data *p) {
+    return encode(r, &rec_profile_type, p);
+}
+
+void web_taken(struct rec_subscription s, struct span identity, struct subscription_fault *fault) {
+    static const char text[] = "another subscription has it";
+
+    for (size_t i = 0, n = rec_subscription_n_impis(s); i < n; i++) {
+        if (span_eq(rec_impi_identity(rec_subscription_impis(s, i)), identity)) {
+            (void)subscription_faulty(fault, "identity-taken", "/impis/#/identity", i, text);
+            return;
+        }
+    }
+    for (size_t i = 0, n = rec_subscription_n_impus(s); i < n; i++) {
+        if (span_eq(rec_impu_identity(rec_subscription_impus(s, i)), identity)) {
+            (void)subscription_faulty(fault, "identity-taken", "/impus/#/identity", i, text);
+            return;
+        }
+    }
+    (void)subscription_faulty(fault, "identity-taken", "/name", 0, text);
+}
+
+/* GET */
+
+static void not_there(struct web_job *w) {
+    web_problem(w, 404, "there is no such subscription", NULL, NULL);
+}
+
+static void show(struct job *job) {
+    struct web_job *w = job->ctx;
+    struct subscriber *s = job->subscriber;
+
+    if (job->error) {
+        web_store_problem(w, job->error);
+    } else if (!s) {
+        not_there(w);
+    } else {
+        web_end(w, 200, subscription_to_json(w->hss, &s->s, s->version));
+    }
+}
+
+void web_get(struct web_job *w) {
+    web_with_subscription(w, STORE_NAME, show);
+}
+
+void web_find(struct web_job *w) {
+    struct span id = web_name(w);
+    bool impu = span_starts_with(id, SPAN("sip:")) || span_starts_with(id, SPAN("sips:")) ||
+                span_starts_with(id, SPAN("tel:"));
+
+    web_with_subscription(w, impu ? STORE_IMPU : STORE_IMPI, show);
+}
+
+/* PUT */
+
+static void put_done(struct store_op *op);
+
+/* The version that the client has seen; 0 if it did not say. */
+static uint64_t version_of(const struct web_job *w) {
+    const json_t *version = json_object_get(w->body, "version");
+
+    return json_is_integer(version) && json_integer_value(version) > 0
+               ? (uint64_t)json_integer_value(version)
+               : 0;
+}
+
+static void refuse_version(struct web_job *w) {
+    struct subscription_fault fault;
+
+    (void)subscription_faulty(&fault, "version", "/version", 0, "");
+    web_problem(w, 409, "the subscription has another version by now: read it again", &fault, NULL);
+}
+
+/* What the change leaves of the registration state, in `room`. False: nothing changes. */
+static bool prune(const struct subscriber *s, struct span record, char *room, size_t size,
+                  struct span *state) {
+    struct registration r = s->s.state;
+    struct buf out = buf_init(room, size);
+
+    registration_prune(&r, rec_subscription_of(record));
+    if (registration_eq(&r, &s->s.state) || registration_write(&r, &out) != OK) {
+        return false;
+    }
+    *state = buf_span(&out);
+    return true;
+}
+
+static void put(struct job *job) {
+    struct web_job *w = job->ctx;
+    struct subscriber *s = job->subscriber;
+    struct json_reader r = {.hss = w->hss, .arena = &w->arena};
+    struct rec_subscription_data data;
+    struct store_change change = {0};
+    char state[REGISTRATION_RECORD_MAX];
+
+    if (job->error) {
+        web_store_problem(w, job->error);
+        return;
+    }
+    if (version_of(w) && (!s || s->version != version_of(w))) {
+        refuse_version(w);
+        return;
+    }
+    subscription_from_json(&r, w->body, web_name(w), s ? &s->s.data : NULL, &data);
+    if (web_check(&r, &data, NULL, 0)) {
+        w->record = web_subscription_record(&r, &data);
+    }
+    if (r.failed) {
+        web_problem(w, 422, r.fault.text, &r.fault, NULL);
+        return;
+    }
+    change.data = w->record;
+    w->creates = !s;
+    if (s) {
+        change.id = s->id;
+        change.version = s->version;
+        (void)prune(s, w->record, state, sizeof state, &change.state);
+    }
+    w->op.done = put_done;
+    store_save(w->hss->store, &w->op, &change);
+}
+
+static void put_failed(struct web_job *w, const struct store_op *op) {
+    struct subscription_fault fault;
+    bool again = w->job->attempts + 1 < ATTEMPTS_MAX;
+
+    if (op->error == ERR_EXISTS) {
+        web_taken(rec_subscription_of(w->record), op->failed_identity, &fault);
+        if (w->creates && again && span_eq(op->failed_identity, web_name(w))) {
+            job_again(w->job); /* somebody made it meanwhile */
+            return;
+        }
+        web_problem(w, 409, "another subscription has one of the identities", &fault, NULL);
+    } else if (op->error == ERR_CONFLICT && !version_of(w) && again) {
+        job_again(w->job);
+    } else if (op->error == ERR_CONFLICT) {
+        refuse_version(w);
+    } else {
+        web_store_problem(w, op->error);
+    }
+}
+
+static void put_done(struct store_op *op) {
+    struct web_job *w = CONTAINER_OF(op, struct web_job, op);
+    struct subscriber *s = w->job->subscriber;
+    struct subscription now = {.data = rec_subscription_of(w->record)};
+
+    if (op->error) {
+        put_failed(w, op);
+        return;
+    }
+    w->hss->counters.provisioned++;
+    if (s) {
+        now.state = s->s.state;
+        registration_prune(&now.state, now.data);
+        s->stale = true;
+    }
+    web_end(w, w->creates ? 201 : 200,
+            subscription_to_json(w->hss, &now, op->subscription.version));
+}
+
+void web_put(struct web_job *w) {
+    web_with_subscription(w, STORE_NAME, put);
+}
+
+/* DELETE */
+
+static void delete_done(struct store_op *op) {
+    struct web_job *w = CONTAINER_OF(op, struct web_job, op);
+    struct subscriber *s = w->job->subscriber;
+
+    if (op->error == ERR_CONFLICT && w->job->attempts + 1 < ATTEMPTS_MAX) {
+        job_again(w->job);
+        return;
+    }
+    if (op->error) {
+        web_store_problem(w, op->error);
+        return;
+    }
+    w->hss->counters.provisioned++;
+    sqn_forget(w->hss, s->id);
+    s->stale = true;
+    web_end(w, 204, NULL);
+}
+
+static void delete (struct job *job) {
+    struct web_job *w = job->ctx;
+
+    if (job->error) {
+        web_store_problem(w, job->error);
+    } else if (!job->subscriber) {
+        not_there(w);
+    } else {
+        w->op.done = delete_done;
+        store_delete(w->hss->store, &w->op, job->subscriber->id, job->subscriber->version);
+    }
+}
+
+void web_delete(struct web_job *w) {
+    web_with_subscription(w, STORE_NAME, delete);
+}
+
+/* The list. */
+
+static void list_step(struct web_job *w);
+
+static void list_done(struct store_op *op) {
+    struct web_job *w = CONTAINER_OF(op, struct web_job, op);
+    struct subscription s = {0};
+
+    w->got = true;
+    w->error = op->error;
+    w->finished = op->error != OK || w->seen == w->limit;
+    if (w->finished && !op->error) { /* there is more */
+        char next[24];
+
+        snprintf(next, sizeof next, "%llu", (unsigned long long)w->after);
+        json_object_set_new(w->reply, "next", json_string(next));
+    } else if (!op->error) {
+        w->after = op->subscription.id;
+        w->seen++;
+        w->error = subscription_open(op->subscription.data, &s.data);
+        if (!w->error) {
+            registration_read(rec_registration_of(op->subscription.state), &s.state);
+            json_array_append_new(json_object_get(w->reply, "subscriptions"),
+                                  subscription_to_json(w->hss, &s, op->subscription.version));
+        }
+    }
+    if (!w->asking) {
+        list_step(w);
+    }
+}
+
+static void list_step(struct web_job *w) {
+    while (!w->finished) {
+        w->asking = true;
+        w->got = false;
+        store_next(w->hss->store, &w->op, w->after);
+        w->asking = false;
+        if (!w->got) {
+            return;
+        }
+    }
+    if (w->error && w->error != ERR_NOT_FOUND) {
+        web_store_problem(w, w->error);
+        return;
+    }
+    json_t *reply = w->reply;
+    w->reply = NULL;
+    web_end(w, 200, reply);
+}
+
+void web_list(struct web_job *w) {
+    w->reply = json_object();
+    json_object_set_new(w->reply, "subscriptions", json_array());
+    json_object_set_new(w->reply, "total", json_integer((json_int_t)store_count(w->hss->store)));
+    w->op.done = list_done;
+    list_step(w);
+}

@@ -1,0 +1,235 @@
+/* SAR, SAA: TS 29.228 6.1.2, TS 29.229 6.1.3. The decision is model/cx/server_assignment.c.
+ *
+ * What changes is durable before the answer. If somebody else has saved the subscription meanwhile,
+ * the decision is taken anew on what is there now. */
+#include "model/cx/server_assignment.h"
+
+#include "node/hss/internal.h"
+
+enum { MANY_IMPUS = 256 };
+
+static struct span impu_of(const struct job *job) {
+    const struct cx_sar *sar = &job->sar.request;
+
+    return sar->n_public_identity ? sar->public_identity[0] : SPAN_NONE;
+}
+
+static void refuse(struct job *job, enum cx_result result) {
+    hss_refuse(job, result, job->sar.request.user_name, impu_of(job));
+}
+
+/* The charging functions of the subscription or, if it names none, of the HSS. */
+static bool fill_charging(const struct hss *h, struct rec_subscription s,
+                          struct cx_charging_information *out) {
+    struct span ecf = rec_subscription_primary_ecf(s), ccf = rec_subscription_primary_ccf(s);
+
+    if (!ecf.n && !ccf.n) {
+        const struct hss_charging *c = &h->config.charging;
+
+        *out = (struct cx_charging_information){
+            .primary_event_charging_function_name = c->primary_ecf,
+            .secondary_event_charging_function_name = c->secondary_ecf,
+            .primary_charging_collection_function_name = c->primary_ccf,
+            .secondary_charging_collection_function_name = c->secondary_ccf,
+        };
+        return c->primary_ecf.n || c->primary_ccf.n;
+    }
+    *out = (struct cx_charging_information){
+        .primary_event_charging_function_name = ecf,
+        .secondary_event_charging_function_name = rec_subscription_secondary_ecf(s),
+        .primary_charging_collection_function_name = ccf,
+        .secondary_charging_collection_function_name = rec_subscription_secondary_ccf(s),
+    };
+    return true;
+}
+
+/* Absent members have no pointer in Diameter's structs; an empty span of a record has one. */
+static void drop_empty(struct cx_charging_information *c) {
+    struct span *names[] = {&c->primary_event_charging_function_name,
+                            &c->secondary_event_charging_function_name,
+                            &c->primary_charging_collection_function_name,
+                            &c->secondary_charging_collection_function_name};
+
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        if (!names[i]->n) {
+            *names[i] = SPAN_NONE;
+        }
+    }
+}
+
+static void answer(struct job *job) {
+    struct hss *h = job->hss;
+    const struct server_assignment *a = &job->sar.outcome;
+    const struct subscription *s = &job->subscriber->s;
+    struct span impis[SUBSCRIPTION_SLOTS];
+    struct cx_associated_identities associated = {.user_name = impis};
+    struct cx_charging_information charging;
+    struct cx_saa saa = {.result = hss_result(a->result)};
+    struct rec_impi impi;
+
+    if (a->has_impi && subscription_impi_of_slot(s->data, a->impi_slot, &impi)) {
+        saa.user_name = rec_impi_identity(impi);
+    }
+    if (a->send_server_name) {
+        saa.server_name = subscription_scscf(s);
+    }
+    if (a->send_user_data) {
+        saa.user_data = profiles_user_data(h, s->data, saa.user_name, a->set);
+        if (!saa.user_data.p) {
+            refuse(job, CX_UNABLE_TO_COMPLY);
+            return;
+        }
+    }
+    if (a->send_charging && fill_charging(h, s->data, &charging)) {
+        drop_empty(&charging);
+        saa.charging_information = &charging;
+    }
+    if (a->send_associated) {
+        for (size_t i = 0, n = rec_subscription_n_impis(s->data); i < n; i++) {
+            impis[associated.n_user_name++] = rec_impi_identity(rec_subscription_impis(s->data, i));
+        }
+        saa.associated_identities = &associated;
+    }
+    cx_saa_encode(diameter_answer_begin(job->rq), &saa);
+    diameter_answer_send(job->rq);
+    job_end(job);
+}
+
+/* The decision is what counts from now on. */
+static void settle(struct job *job) {
+    struct hss *h = job->hss;
+    struct subscriber *s = job->subscriber;
+    const struct server_assignment *a = &job->sar.outcome;
+
+    s->s.state = a->state;
+    s->s.notes = a->notes;
+    h->counters.assigned += (uint64_t)__builtin_popcountll(a->assigned);
+    h->counters.released += (uint64_t)__builtin_popcountll(a->released);
+}
+
+static void saved(struct store_op *op) {
+    struct job *job = CONTAINER_OF(op, struct job, op);
+    struct hss *h = job->hss;
+
+    if (op->error == OK) {
+        h->counters.saves++;
+        job->subscriber->version = op->subscription.version;
+        settle(job);
+        answer(job);
+    } else if (op->error == ERR_CONFLICT && job->attempts + 1 < ATTEMPTS_MAX) {
+        job_again(job);
+    } else {
+        LOG(&h->env->log, LOG_ERROR, "a registration cannot be saved",
+            LOG_SPAN("identity", job->identity), LOG_CSTR("why", error_text(op->error)));
+        refuse(job, CX_UNABLE_TO_COMPLY);
+    }
+}
+
+/* A set so large that its User-Data might not fit into an answer is looked at before anything is
+ * saved. */
+static bool fits(struct job *job) {
+    struct rec_subscription s = job->subscriber->s.data;
+
+    return !job->sar.outcome.send_user_data || rec_subscription_n_impus(s) < MANY_IMPUS ||
+           profiles_user_data(job->hss, s, job->identity, job->sar.outcome.set).p;
+}
+
+static void save(struct job *job) {
+    char record[REGISTRATION_RECORD_MAX];
+    struct buf out = buf_init(record, sizeof record);
+
+    if (!fits(job) || registration_write(&job->sar.outcome.state, &out) != OK) {
+        refuse(job, CX_UNABLE_TO_COMPLY);
+        return;
+    }
+    job->op.done = saved;
+    store_save(job->hss->store, &job->op,
+               &(struct store_change){.id = job->subscriber->id,
+                                      .version = job->subscriber->version,
+                                      .state = buf_span(&out)});
+}
+
+/* 5009 shows the AVP that is one too many, 5005 what is missing. */
+static void answer_fault(struct job *job, enum cx_result result) {
+    static const char no_user_name[8] = {0, 0, 0, 1, 0x40, 0, 0, 8};
+    struct diameter_iter it = diameter_iter_init(diameter_request_msg(job->rq)->avps);
+    struct span failed = span_of(no_user_name, sizeof no_user_name);
+    struct diameter_fault fault;
+    struct diameter_avp avp;
+    unsigned seen = 0;
+
+    while (result == CX_AVP_OCCURS_TOO_MANY_TIMES && diameter_next(&it, &avp)) {
+        if (avp.code == CX_AVP_PUBLIC_IDENTITY && avp.vendor == DIAMETER_VENDOR_3GPP &&
+            ++seen == 2) {
+            failed = avp.bytes;
+        }
+    }
+    hss_note_refusal(job->hss, "SAR", result, job->sar.request.user_name, impu_of(job));
+    diameter_fault_set(&fault, cx_result_code(result), failed,
+                       result == CX_MISSING_AVP ? "this assignment type needs another identity"
+                                                : "this assignment type takes one public identity");
+    diameter_answer_fault(job->rq, &fault);
+    job_end(job);
+}
+
+static void run(struct job *job) {
+    const struct cx_sar *sar = &job->sar.request;
+    struct server_assignment *a = &job->sar.outcome;
+    struct server_assignment_request request = {
+        .type = sar->server_assignment_type,
+        .impi = sar->user_name,
+        .impus = sar->public_identity,
+        .n_impus = sar->n_public_identity,
+        .server_name = hss_name(job->hss, sar->server_name),
+        .server_host = hss_name(job->hss, sar->origin_host),
+        .user_data_already_available = sar->user_data_already_available ==
+                                       CX_USER_DATA_ALREADY_AVAILABLE_USER_DATA_ALREADY_AVAILABLE,
+        .keep_server_name = true,
+    };
+
+    if (job->error || !request.server_name.p || !request.server_host.p) {
+        refuse(job, CX_UNABLE_TO_COMPLY);
+        return;
+    }
+    if (job_looks_elsewhere(job, request.impi)) {
+        return;
+    }
+    request.impi_elsewhere = job->impi_elsewhere;
+    server_assign(job->subscriber ? &job->subscriber->s : NULL, &request, a);
+    if (a->result == CX_AVP_OCCURS_TOO_MANY_TIMES || a->result == CX_MISSING_AVP) {
+        answer_fault(job, a->result);
+    } else if (a->result == CX_IDENTITY_ALREADY_REGISTERED) {
+        hss_note_refusal(job->hss, "SAR", a->result, request.impi, impu_of(job));
+        answer(job);
+    } else if (!cx_result_is_success(a->result)) {
+        refuse(job, a->result);
+    } else if (a->changed) {
+        save(job);
+    } else {
+        settle(job);
+        answer(job);
+    }
+}
+
+void sar_take(struct hss *h, struct diameter_request *rq, const struct diameter_msg *msg) {
+    struct diameter_fault fault;
+    struct job *job = job_new(h, run);
+
+    h->counters.sar++;
+    if (!job) {
+        diameter_answer_result(rq, hss_result(CX_TOO_BUSY));
+        return;
+    }
+    job->rq = rq;
+    if (cx_sar_decode(diameter_request_arena(rq), msg, &job->sar.request, &fault) != OK) {
+        diameter_answer_fault(rq, &fault);
+        job_end(job);
+        return;
+    }
+    const struct cx_sar *sar = &job->sar.request;
+    if (sar->n_public_identity) {
+        job_find(job, STORE_IMPU, sar->public_identity[0]);
+    } else {
+        job_find(job, STORE_IMPI, sar->user_name);
+    }
+}

@@ -1,0 +1,317 @@
+/* The web interface: which request is what, and its answers. README.md describes it. */
+#include "node/hss/web.h"
+
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { BODY_DEPTH = 6, LIMIT_DEFAULT = 100, LIMIT_MAX = 1000 };
+
+/* Answers. */
+
+/* Keys in what was sent are wiped before its memory is given back. */
+static void wipe(json_t *json, unsigned depth) {
+    const char *name;
+    json_t *value;
+    size_t i;
+
+    if (depth == BODY_DEPTH) {
+        return;
+    }
+    json_object_foreach(json, name, value) {
+        bool key = strcmp(name, "k") == 0 || strcmp(name, "op") == 0 || strcmp(name, "opc") == 0;
+
+        if (key && json_is_string(value)) {
+            OPENSSL_cleanse((char *)(uintptr_t)json_string_value(value), json_string_length(value));
+        } else {
+            wipe(value, depth + 1);
+        }
+    }
+    json_array_foreach(json, i, value) {
+        wipe(value, depth + 1);
+    }
+}
+
+static void wipe_span(struct span s) {
+    if (s.n) {
+        OPENSSL_cleanse((char *)(uintptr_t)s.p, s.n);
+    }
+}
+
+static void web_job_free(struct web_job *w) {
+    list_remove(&w->link);
+    store_cancel(&w->op);
+    timer_stop(&w->pause);
+    if (w->going) {
+        w->going->going = false;
+    }
+    wipe_span(w->record);
+    for (size_t i = 0; i < w->n_changes; i++) {
+        wipe_span(w->changes[i].data);
+    }
+    wipe(w->body, 0);
+    json_decref(w->body);
+    json_decref(w->reply);
+    arena_release(&w->arena);
+    free(w);
+}
+
+static void end(struct web_job *w, const struct web_answer *answer) {
+    struct hss *h = w->hss;
+    struct job *job = w->job;
+
+    w->answer(w->answer_ctx, answer);
+    web_job_free(w);
+    if (job) {
+        job_end(job);
+    }
+    hss_maybe_stopped(h);
+}
+
+static void end_with_json(struct web_job *w, unsigned status, struct span type, json_t *json) {
+    char *text = json ? json_dumps(json, JSON_INDENT(2) | JSON_PRESERVE_ORDER) : NULL;
+    struct web_answer answer = {.status = status};
+
+    json_decref(json);
+    if (text) {
+        answer.content_type = type;
+        answer.body = span_from_cstr(text);
+    } else if (status != 204) {
+        answer.status = 500;
+    }
+    end(w, &answer);
+    free(text);
+}
+
+void web_end(struct web_job *w, unsigned status, json_t *json) {
+    end_with_json(w, status, SPAN("application/json"), json);
+}
+
+void web_problem(struct web_job *w, unsigned status, const char *detail,
+                 const struct subscription_fault *fault, const char *prefix) {
+    json_t *json = json_object();
+
+    json_object_set_new(json, "status", json_integer(status));
+    json_object_set_new(json, "title", json_string(web_status_text(status)));
+    json_object_set_new(json, "detail", json_string(detail));
+    json_object_set_new(json, "error", json_string(detail));
+    if (fault) {
+        char pointer[256];
+
+        snprintf(pointer, sizeof pointer, "%s%s", prefix ? prefix : "", fault->member);
+        json_object_set_new(json, "rule", json_string(fault->rule));
+        json_object_set_new(json, "pointer", json_string(pointer));
+    }
+    end_with_json(w, status, SPAN("application/problem+json"), json);
+}
+
+void web_store_problem(struct web_job *w, enum error e) {
+    LOG(&w->hss->env->log, LOG_ERROR, "a provisioning request failed",
+        LOG_CSTR("why", error_text(e)));
+    web_problem(w, e == ERR_NO_MEMORY ? 503 : 500, error_text(e), NULL, NULL);
+}
+
+void web_with_subscription(struct web_job *w, enum store_key key, void (*run)(struct job *job)) {
+    w->job = job_new(w->hss, run);
+    if (!w->job) {
+        web_store_problem(w, ERR_NO_MEMORY);
+        return;
+    }
+    w->job->ctx = w;
+    job_find(w->job, key, web_name(w));
+}
+
+void web_free(struct hss *h) {
+    LIST_EACH(&h->web, w, struct web_job, link) {
+        web_job_free(w);
+    }
+}
+
+/* Requests. */
+
+static void refuse_method(struct web_job *w, const char *allowed) {
+    const struct web_header allow = {SPAN("Allow"), span_from_cstr(allowed)};
+    struct web_answer answer = {.status = 405, .headers = &allow, .n_headers = 1};
+
+    end(w, &answer);
+}
+
+/* Reads the body: one document, or one per line, as an array. False: it was answered. */
+static bool read_body(struct web_job *w, const struct web_request *request) {
+    bool lines = span_starts_with_nocase(request->content_type, SPAN("application/x-ndjson"));
+    struct subscription_fault fault;
+    json_error_t error;
+    struct span rest = request->body;
+    char member[64];
+    size_t n = 0;
+
+    if (!lines) {
+        w->body = json_loadb(rest.p ? rest.p : "", rest.n, JSON_REJECT_DUPLICATES, &error);
+        if (w->body) {
+            return true;
+        }
+        snprintf(member, sizeof member, " ");
+    } else {
+        w->body = json_array();
+        for (; rest.p; n++) {
+            struct span line = span_trim(span_cut(&rest, '\n'));
+            json_t *one;
+
+            if (!line.n) {
+                continue;
+            }
+            one = json_loadb(line.p, line.n, JSON_REJECT_DUPLICATES, &error);
+            if (!one || json_array_append_new(w->body, one) != 0) {
+                break;
+            }
+        }
+        if (!rest.p && w->body) {
+            return true;
+        }
+        error.line += (int)n;
+    }
+    char text[256];
+    snprintf(text, sizeof text, "line %d, column %d: %s", error.line, error.column, error.text);
+    (void)subscription_faulty(&fault, "json", "", 0, text);
+    web_problem(w, 400, text, &fault, NULL);
+    return false;
+}
+
+static bool read_number(struct span query, const char *name, uint64_t max, uint64_t *out) {
+    char room[32];
+    struct buf b = buf_init(room, sizeof room);
+
+    return !web_query(query, span_from_cstr(name), &b) || span_to_u64(buf_span(&b), max, out);
+}
+
+static void list_or_find(struct web_job *w, struct span query) {
+    struct buf b = buf_init(w->name, sizeof w->name);
+    uint64_t limit = LIMIT_DEFAULT;
+
+    if (web_query(query, SPAN("identity"), &b)) {
+        w->name_n = b.n;
+        web_find(w);
+    } else if (!read_number(query, "limit", LIMIT_MAX, &limit) || limit == 0 ||
+               !read_number(query, "after", UINT64_MAX, &w->after)) {
+        web_problem(w, 400, "limit is a number from 1 to 1000, after one that `next` gave", NULL,
+                    NULL);
+    } else {
+        w->limit = limit;
+        web_list(w);
+    }
+}
+
+enum method { GET, PUT, DELETE, POST, OTHER };
+
+static enum method method_of(struct span name) {
+    static const struct span names[] = {SPAN_INIT("GET"), SPAN_INIT("PUT"), SPAN_INIT("DELETE"),
+                                        SPAN_INIT("POST")};
+    unsigned m = GET;
+
+    while (m < OTHER && !span_eq(names[m], name)) {
+        m++;
+    }
+    return m;
+}
+
+static void serve_all(struct web_job *w, const struct web_request *request, bool profiles) {
+    switch (method_of(request->method)) {
+    case GET:
+        if (profiles) {
+            web_profile_list(w);
+        } else {
+            list_or_find(w, request->query);
+        }
+        break;
+    case POST:
+        if (profiles) {
+            refuse_method(w, "GET");
+        } else if (read_body(w, request)) {
+            web_import(w, false);
+        }
+        break;
+    default:
+        refuse_method(w, profiles ? "GET" : "GET, POST");
+    }
+}
+
+static void serve_one(struct web_job *w, const struct web_request *request, bool profiles) {
+    switch (method_of(request->method)) {
+    case GET:
+        (profiles ? web_profile_get : web_get)(w);
+        break;
+    case PUT:
+        if (read_body(w, request)) {
+            (profiles ? web_profile_put : web_put)(w);
+        }
+        break;
+    case DELETE:
+        (profiles ? web_profile_delete : web_delete)(w);
+        break;
+    case POST:
+        if (!profiles && span_eq(web_name(w), SPAN("sim"))) {
+            if (read_body(w, request)) {
+                web_import(w, true);
+            }
+            break;
+        }
+        refuse_method(w, "GET, PUT, DELETE");
+        break;
+    default:
+        refuse_method(w, "GET, PUT, DELETE");
+    }
+}
+
+static void dispatch(struct web_job *w, const struct web_request *request) {
+    struct span path = request->path, collection, name, more;
+    struct buf b = buf_init(w->name, sizeof w->name);
+
+    if (w->hss->stopping || !w->hss->profiles_read) {
+        web_problem(w, 503, "the HSS starts or stops", NULL, NULL);
+        return;
+    }
+    if (request->body.n > w->hss->config.web_body_max) {
+        web_problem(w, 413, "the body is larger than the configured limit", NULL, NULL);
+        return;
+    }
+    bool found = web_path_segment(&path, &collection);
+    bool profiles = found && span_eq(collection, SPAN("profiles"));
+    if (!found || (!profiles && !span_eq(collection, SPAN("subscriptions")))) {
+        web_problem(w, 404, "there are /subscriptions and /profiles", NULL, NULL);
+        return;
+    }
+    if (!web_path_segment(&path, &name) || !name.n) {
+        serve_all(w, request, profiles);
+    } else if (web_path_segment(&path, &more) || !web_decode(name, false, &b)) {
+        web_problem(w, 404, "a name is one segment of the path", NULL, NULL);
+    } else {
+        w->name_n = b.n;
+        serve_one(w, request, profiles);
+    }
+}
+
+static void no_pause(struct timer *t) {
+    (void)t; /* replaced by whoever walks */
+}
+
+void hss_web(struct hss *h, const struct web_request *request, web_answer_fn *answer,
+             void *answer_ctx) {
+    struct web_job *w = calloc(1, sizeof *w);
+
+    if (!w) {
+        answer(answer_ctx, &(struct web_answer){.status = 503});
+        return;
+    }
+    w->hss = h;
+    w->answer = answer;
+    w->answer_ctx = answer_ctx;
+    w->arena = arena_init(h->env->chunks);
+    timer_init(&w->pause, no_pause);
+    list_insert(&h->web, &w->link);
+    dispatch(w, request);
+}
+
+void hss_web_handle(void *hss, const struct web_request *request, web_answer_fn *answer,
+                    void *answer_ctx) {
+    hss_web(hss, request, answer, answer_ctx);
+}

@@ -1,0 +1,160 @@
+/* What the files of the web interface share. Nothing here is on the message path. */
+#ifndef MUSTER_NODE_HSS_WEB_H
+#define MUSTER_NODE_HSS_WEB_H
+
+#include "node/hss/internal.h"
+
+#include <jansson.h>
+
+enum { WEB_NAME_MAX = 1024 };
+
+/** One request on its way. */
+struct web_job {
+    struct list link; /* of the HSS's */
+    struct hss *hss;
+    web_answer_fn *answer;
+    void *answer_ctx;
+    struct job *job;    /* while it has, or waits for, a subscription's turn */
+    struct store_op op; /* what is done without a turn */
+    struct arena arena;
+    json_t *body;            /* what was sent; spans of records point into it */
+    char name[WEB_NAME_MAX]; /* of the path, or the identity that is asked for */
+    size_t name_n;
+
+    /* A walk over all subscriptions. */
+    struct timer pause; /* between its parts */
+    uint64_t after;
+    size_t seen, limit;
+    bool asking, got, finished; /* an answer that comes within the call does not recurse */
+    enum error error;
+    json_t *reply; /* the page */
+
+    struct span record;    /* of the subscription or profile on its way; wiped at the end */
+    struct profile *going; /* to be deleted */
+    bool creates;
+    struct store_change *changes; /* an import */
+    size_t n_changes, n_subscriptions;
+    struct import_place *places; /* where each of them stands in the body */
+};
+
+/** What reading JSON needs and finds out: the first fault, sticky. */
+struct json_reader {
+    struct hss *hss;
+    struct arena *arena;
+    bool failed;
+    struct subscription_fault fault;
+};
+
+/* web.c */
+
+/** Answers with JSON (stolen; NULL: no content) and ends the request. */
+void web_end(struct web_job *w, unsigned status, json_t *json);
+
+/** Answers with a problem and ends the request. fault may be NULL; prefix stands before its member.
+ */
+void web_problem(struct web_job *w, unsigned status, const char *detail,
+                 const struct subscription_fault *fault, const char *prefix);
+
+/** Answers with what an error of the store means to a client. */
+void web_store_problem(struct web_job *w, enum error e);
+
+/** The name of the path as a span. */
+static inline struct span web_name(const struct web_job *w) {
+    return (struct span){w->name, w->name_n};
+}
+
+/** Looks for the subscription that w->name names by key, and calls run with its turn. */
+void web_with_subscription(struct web_job *w, enum store_key key, void (*run)(struct job *job));
+
+/** Which member has the identity that another subscription has, too. */
+void web_taken(struct rec_subscription s, struct span identity, struct subscription_fault *fault);
+
+/* json_reader.c */
+
+/** Notes the fault, if it is the first: path and its '#', see subscription_faulty. */
+void json_fault(struct json_reader *r, const char *rule, const char *path, size_t index,
+                const char *text);
+
+/** Refuses members whose names are not in the list (NULL at its end), and what is no object. */
+void json_known(struct json_reader *r, const json_t *object, const char *path, size_t index,
+                const char *const *names);
+
+/** A member of an object as text; empty if absent. path names the object, index its '#'. */
+struct span json_text(struct json_reader *r, const json_t *object, const char *name,
+                      const char *path, size_t index);
+
+/** A member as a boolean; `otherwise` if absent. */
+bool json_flag(struct json_reader *r, const json_t *object, const char *name, const char *path,
+               size_t index, bool otherwise);
+
+/** A member as a number up to max; `otherwise` if absent. */
+uint32_t json_number(struct json_reader *r, const json_t *object, const char *name,
+                     const char *path, size_t index, uint32_t max, uint32_t otherwise);
+
+/** A member as a list, NULL if absent. */
+const json_t *json_list(struct json_reader *r, const json_t *object, const char *name,
+                        const char *path, size_t index);
+
+/** A member as a list of numbers or texts in the arena. */
+const uint32_t *json_numbers(struct json_reader *r, const json_t *object, const char *name,
+                             const char *path, size_t index, size_t *n);
+const struct span *json_texts(struct json_reader *r, const json_t *object, const char *name,
+                              const char *path, size_t index, size_t *n);
+
+/** Zeroed memory in the arena; a fault when memory is out. */
+void *json_take(struct json_reader *r, size_t n, size_t size);
+
+/* json_subscription.c */
+
+/** Reads a subscription. name: the one that it must have (empty: its own); old: what is there
+ * already, whose keys and slots it keeps, or NULL. Spans point into the JSON and the arena. Rules
+ * of the whole are not checked here. */
+void subscription_from_json(struct json_reader *r, const json_t *json, struct span name,
+                            const struct rec_subscription *old, struct rec_subscription_data *out);
+
+/** Reads a SIM and makes a subscription of it. */
+void sim_from_json(struct json_reader *r, const json_t *json, struct rec_subscription_data *out);
+
+/** What people see of a subscription. NULL when memory is out. */
+json_t *subscription_to_json(struct hss *h, const struct subscription *s, uint64_t version);
+
+/* json_profile.c */
+
+/** Reads a service profile. */
+void profile_from_json(struct json_reader *r, const json_t *json, struct span name,
+                       struct rec_profile_data *out);
+
+/** What people see of a profile. NULL when memory is out. */
+json_t *profile_to_json(struct rec_profile p);
+
+/* provisioning.c: one subscription */
+
+void web_get(struct web_job *w);
+void web_find(struct web_job *w);
+void web_put(struct web_job *w);
+void web_delete(struct web_job *w);
+void web_list(struct web_job *w);
+
+/* web_profiles.c */
+
+void web_profile_get(struct web_job *w);
+void web_profile_list(struct web_job *w);
+void web_profile_put(struct web_job *w);
+void web_profile_delete(struct web_job *w);
+
+/* import.c */
+
+/** Adds what the body holds: subscriptions and profiles, or SIMs. */
+void web_import(struct web_job *w, bool sims);
+
+/** Checks a subscription against all rules; also: profiles that come with it. False: the fault is
+ * noted. */
+bool web_check(struct json_reader *r, const struct rec_subscription_data *s,
+               const struct rec_profile_data *also, size_t n_also);
+
+/** The record of a value, in the arena; a fault when it does not fit. Keys in the value are wiped.
+ */
+struct span web_subscription_record(struct json_reader *r, struct rec_subscription_data *s);
+struct span web_profile_record(struct json_reader *r, const struct rec_profile_data *p);
+
+#endif
