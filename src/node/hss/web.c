@@ -190,6 +190,9 @@ static void list_or_find(struct web_job *w, struct span query) {
 
     if (web_query(query, SPAN("identity"), &b)) {
         w->name_n = b.n;
+        for (size_t i = 0; i < b.n; i++) { /* no identity has a space: it was an unescaped plus */
+            w->name[i] = w->name[i] == ' ' ? '+' : w->name[i];
+        }
         web_find(w);
     } else if (!read_number(query, "limit", LIMIT_MAX, &limit) || limit == 0 ||
                !read_number(query, "after", UINT64_MAX, &w->after)) {
