@@ -70,7 +70,7 @@ struct store_write {
     size_t n_bytes;
     bool holds_keys; /* static records: wiped when the write is taken back */
     char *bytes;     /* what the spans look into: `inside`, or malloced if that is too small */
-    _Alignas(uint64_t) char inside[1024];
+    char inside[1024] __attribute__((aligned(8)));
 };
 
 /** Reads that an implementation may have to put off. */

@@ -86,7 +86,7 @@ static bool check_struct(struct check *c, const struct record_struct *s, const c
             if (!claim(c, at + f->offset, unit, &first)) {
                 return false;
             }
-            for (size_t k = 0, n = record_count(at + f->offset); k < n; k++) {
+            for (size_t k = 0, n = record_count(at + f->offset); first && k < n; k++) {
                 if (!check_struct(c, f->element, first + k * unit)) {
                     return false;
                 }
@@ -179,7 +179,7 @@ static void encode_field(const struct record_field *f, unsigned schema, const ch
     } else if (f->kind == RECORD_BYTES) {
         memcpy(out->p + at, value, f->size);
     } else if (f->kind == RECORD_BOOL) {
-        out->p[at] = *(const bool *)value;
+        out->p[at] = *(const bool *)value ? 1 : 0;
     } else {
         uint64_t number = 0;
 

@@ -107,28 +107,34 @@ uint32_t crc32c_plain(uint32_t crc, struct span bytes);
 
 /* What the generated accessors are made of. */
 
+/** A number of 8 bits. */
 static inline uint8_t record_u8(const char *at) {
     return (uint8_t)*at;
 }
 
+/** A number of 16 bits. */
 static inline uint16_t record_u16(const char *at) {
     const uint8_t *p = (const uint8_t *)at;
     return (uint16_t)(p[0] | p[1] << 8);
 }
 
+/** A number of 32 bits. */
 static inline uint32_t record_u32(const char *at) {
     const uint8_t *p = (const uint8_t *)at;
     return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
+/** A number of 64 bits. */
 static inline uint64_t record_u64(const char *at) {
     return record_u32(at) | (uint64_t)record_u32(at + 4) << 32;
 }
 
+/** The string that a slot refers to. */
 static inline struct span record_string(const char *record, const char *at) {
     return (struct span){record + record_u32(at), record_u16(at + 4)};
 }
 
+/** How many elements the list of a slot has. */
 static inline size_t record_count(const char *at) {
     return record_u16(at + 4);
 }

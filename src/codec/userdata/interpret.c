@@ -9,9 +9,11 @@ struct reader {
     size_t identities, ifcs, spts;
 };
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): a name that is declared stands in none */
 #define EACH_CHILD(r, node, child)                                                                 \
-    for (uint32_t child = (r)->tree->nodes[node].child; child != USERDATA_NONE && !(r)->error;     \
-         child = (r)->tree->nodes[child].next)
+    for (uint32_t child = (r)->tree->nodes[(node)].child; child != USERDATA_NONE && !(r)->error;   \
+         (child) = (r)->tree->nodes[(child)].next)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static enum userdata_element element_of(const struct reader *r, uint32_t node) {
     return r->tree->nodes[node].element;

@@ -139,10 +139,9 @@ static bool check_text(struct span s, bool *has_entities) {
                 return false;
             }
             i += length - 1;
-        } else if (c != '\n' && c != '\t' && c != '>') {
-            return false; /* CR is normalised by XML, other controls are forbidden */
-        } else if (c == '>' && i >= 2 && s.p[i - 1] == ']' && s.p[i - 2] == ']') {
-            return false;
+        } else if (c == '>' ? i >= 2 && s.p[i - 1] == ']' && s.p[i - 2] == ']'
+                            : c != '\n' && c != '\t') {
+            return false; /* ends no CDATA; CR is normalised by XML, other controls are forbidden */
         }
     }
     return true;

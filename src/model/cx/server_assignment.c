@@ -212,7 +212,7 @@ void server_assign(const struct subscription *s, const struct server_assignment_
     }
     const struct server_assignment_rule *rule = &server_assignment_rules[r->type];
     out->result = identify(s, r, rule, out, &sets);
-    if (out->result != CX_SUCCESS) {
+    if (!s || out->result != CX_SUCCESS) {
         return;
     }
     out->state = s->state;

@@ -175,7 +175,7 @@ void subscriber_note(struct hss *h, struct subscriber *s);
 void subscribers_free(struct hss *h);
 
 /** A copy of the name that lives as long as the HSS; p is NULL when there are too many. */
-struct span hss_name(struct hss *h, struct span name);
+struct span hss_name(struct hss *h, struct span text);
 
 /* profiles.c */
 
@@ -213,11 +213,18 @@ void sqn_forget(struct hss *h, uint64_t id);
 /** Frees all. */
 void sqn_free(struct hss *h);
 
-/* uar.c, mar.c, sar.c, lir.c: take a request whose message is at hand. */
+/* uar.c, mar.c, sar.c, lir.c */
 
+/** Takes a UAR: answers it, now or later. */
 void uar_take(struct hss *h, struct diameter_request *rq, const struct diameter_msg *msg);
+
+/** Takes a MAR. */
 void mar_take(struct hss *h, struct diameter_request *rq, const struct diameter_msg *msg);
+
+/** Takes a SAR. */
 void sar_take(struct hss *h, struct diameter_request *rq, const struct diameter_msg *msg);
+
+/** Takes a LIR. */
 void lir_take(struct hss *h, struct diameter_request *rq, const struct diameter_msg *msg);
 
 /* hss.c */

@@ -51,7 +51,7 @@ static void run(struct job *job) {
                                  lir->user_authorization_type ==
                                      CX_USER_AUTHORIZATION_TYPE_REGISTRATION_AND_CAPABILITIES,
         });
-    if (cx_result_is_success(a.result)) {
+    if (s && cx_result_is_success(a.result)) {
         answer(job, &a);
     } else {
         hss_refuse(job, a.result, SPAN_NONE, lir->public_identity);

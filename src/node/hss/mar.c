@@ -231,7 +231,7 @@ static void run(struct job *job) {
     request.impi_elsewhere = job->impi_elsewhere;
     struct multimedia_auth a =
         multimedia_authenticate(job->subscriber ? &job->subscriber->s : NULL, &request);
-    if (a.result != CX_SUCCESS) {
+    if (!job->subscriber || a.result != CX_SUCCESS) {
         refuse(job, a.result);
         return;
     }

@@ -38,7 +38,7 @@ bool web_check(struct json_reader *r, const struct rec_subscription_data *s,
 
 /* A record grows until it fits. */
 static struct span encode(struct json_reader *r, const struct record_type *type, const void *data) {
-    for (size_t size = 2048; size <= SUBSCRIPTION_RECORD_MAX * 2; size *= 4) {
+    for (size_t size = 2048; size <= (size_t)SUBSCRIPTION_RECORD_MAX * 2; size *= 4) {
         char *p = arena_alloc(r->arena, size);
         struct buf out = buf_init(p, p ? size : 0);
 

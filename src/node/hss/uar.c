@@ -45,7 +45,7 @@ static void run(struct job *job) {
     request.impi_elsewhere = job->impi_elsewhere;
     struct user_authorization a = user_authorize(job->subscriber ? &job->subscriber->s : NULL,
                                                  &request, job->hss->config.home_domain);
-    if (cx_result_is_success(a.result)) {
+    if (job->subscriber && cx_result_is_success(a.result)) {
         answer(job, &a);
     } else {
         hss_refuse(job, a.result, request.impi, request.impu);

@@ -140,7 +140,7 @@ static void refuse_method(struct web_job *w, const char *allowed) {
 static bool read_body(struct web_job *w, const struct web_request *request) {
     bool lines = span_starts_with_nocase(request->content_type, SPAN("application/x-ndjson"));
     struct subscription_fault fault;
-    json_error_t error;
+    json_error_t error = {.line = 0};
     struct span rest = request->body;
     char member[64];
     size_t n = 0;
@@ -191,7 +191,9 @@ static void list_or_find(struct web_job *w, struct span query) {
     if (web_query(query, SPAN("identity"), &b)) {
         w->name_n = b.n;
         for (size_t i = 0; i < b.n; i++) { /* no identity has a space: it was an unescaped plus */
-            w->name[i] = w->name[i] == ' ' ? '+' : w->name[i];
+            if (w->name[i] == ' ') {
+                w->name[i] = '+';
+            }
         }
         web_find(w);
     } else if (!read_number(query, "limit", LIMIT_MAX, &limit) || limit == 0 ||

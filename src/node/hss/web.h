@@ -95,9 +95,11 @@ uint32_t json_number(struct json_reader *r, const json_t *object, const char *na
 const json_t *json_list(struct json_reader *r, const json_t *object, const char *name,
                         const char *path, size_t index);
 
-/** A member as a list of numbers or texts in the arena. */
+/** A member as a list of numbers in the arena. */
 const uint32_t *json_numbers(struct json_reader *r, const json_t *object, const char *name,
                              const char *path, size_t index, size_t *n);
+
+/** A member as a list of texts. */
 const struct span *json_texts(struct json_reader *r, const json_t *object, const char *name,
                               const char *path, size_t index, size_t *n);
 
@@ -127,19 +129,35 @@ void profile_from_json(struct json_reader *r, const json_t *json, struct span na
 /** What people see of a profile. NULL when memory is out. */
 json_t *profile_to_json(struct rec_profile p);
 
-/* provisioning.c: one subscription */
+/* provisioning.c */
 
+/** Shows the subscription of the path. */
 void web_get(struct web_job *w);
+
+/** Shows the subscription that has the identity asked for. */
 void web_find(struct web_job *w);
+
+/** Makes or replaces the subscription of the path. */
 void web_put(struct web_job *w);
+
+/** Deletes the subscription of the path. */
 void web_delete(struct web_job *w);
+
+/** Lists a page. */
 void web_list(struct web_job *w);
 
 /* web_profiles.c */
 
+/** Shows the profile of the path. */
 void web_profile_get(struct web_job *w);
+
+/** Lists all profiles. */
 void web_profile_list(struct web_job *w);
+
+/** Makes or replaces the profile of the path. */
 void web_profile_put(struct web_job *w);
+
+/** Deletes the profile of the path, if no subscription refers to it. */
 void web_profile_delete(struct web_job *w);
 
 /* import.c */
@@ -152,9 +170,11 @@ void web_import(struct web_job *w, bool sims);
 bool web_check(struct json_reader *r, const struct rec_subscription_data *s,
                const struct rec_profile_data *also, size_t n_also);
 
-/** The record of a value, in the arena; a fault when it does not fit. Keys in the value are wiped.
- */
+/** The record of a subscription, in the arena; a fault when it does not fit. Keys in the value are
+ * wiped. */
 struct span web_subscription_record(struct json_reader *r, struct rec_subscription_data *s);
+
+/** The record of a profile likewise. */
 struct span web_profile_record(struct json_reader *r, const struct rec_profile_data *p);
 
 #endif
