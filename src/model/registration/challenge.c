@@ -70,6 +70,10 @@ static const struct row {
      ANY,
      NULL,
      {CHALLENGE_REFUSE, "5.4.1.2.3", "the terminal refused the challenge's MAC"}},
+    {CREDENTIALS_FORGED,
+     ANY,
+     NULL,
+     {CHALLENGE_IGNORE, "5.4.1.2.3", "the terminal refused a challenge that is not ours"}},
 };
 
 struct challenge_outcome challenge_decide(const struct challenge_policy *policy,
@@ -86,10 +90,9 @@ struct challenge_outcome challenge_decide(const struct challenge_policy *policy,
 }
 
 const char *challenge_action_name(enum challenge_action action) {
-    static const char *const names[CHALLENGE_ACTIONS] = {[CHALLENGE_ACCEPT] = "accept",
-                                                         [CHALLENGE_SEND] = "challenge",
-                                                         [CHALLENGE_AGAIN] = "challenge again",
-                                                         [CHALLENGE_RESYNC] = "resynchronise",
-                                                         [CHALLENGE_REFUSE] = "refuse"};
+    static const char *const names[CHALLENGE_ACTIONS] = {
+        [CHALLENGE_ACCEPT] = "accept",         [CHALLENGE_SEND] = "challenge",
+        [CHALLENGE_AGAIN] = "challenge again", [CHALLENGE_RESYNC] = "resynchronise",
+        [CHALLENGE_REFUSE] = "refuse",         [CHALLENGE_IGNORE] = "ignore"};
     return names[action];
 }

@@ -14,6 +14,8 @@ enum challenge_credentials {
     CREDENTIALS_AUTS,     /* answers an outstanding nonce with AUTS: SQN out of range */
     CREDENTIALS_NO_TOKEN, /* answers an outstanding nonce with neither: the UE refused our MAC */
     CREDENTIALS_STALE,    /* a nonce that is not outstanding: used up, expired, or never ours */
+    CREDENTIALS_FORGED,   /* such a nonce with neither response nor AUTS, while a challenge is
+                             outstanding: the terminal refused one that did not come from here */
     CREDENTIALS_KINDS
 };
 
@@ -30,6 +32,7 @@ enum challenge_action {
     CHALLENGE_AGAIN,  /* the same, and the failure counts */
     CHALLENGE_RESYNC, /* MAR with RAND and AUTS, then 401 */
     CHALLENGE_REFUSE, /* 403, SAR AUTHENTICATION_FAILURE */
+    CHALLENGE_IGNORE, /* 403 and nothing else: it changes nothing for the identity */
     CHALLENGE_ACTIONS
 };
 

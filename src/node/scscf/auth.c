@@ -155,12 +155,13 @@ enum challenge_credentials scscf_credentials(struct operation *op) {
         return CREDENTIALS_NONE;
     }
     struct authentication *a = scscf_authentication(op->s, op->impi);
-    if (!a || nonce_parse(op->auth.nonce, rand, autn) != OK) {
-        return CREDENTIALS_STALE;
+    struct challenge *c = NULL;
+    if (a && nonce_parse(op->auth.nonce, rand, autn) == OK) {
+        c = find(a, rand, autn);
     }
-    struct challenge *c = find(a, rand, autn);
     if (!c) {
-        return CREDENTIALS_STALE;
+        bool token = op->auth.response.n || op->auth.auts.n;
+        return token || !a || !a->n_challenges ? CREDENTIALS_STALE : CREDENTIALS_FORGED;
     }
     op->failures = c->failures;
     op->resyncs = c->resyncs;

@@ -187,6 +187,7 @@ enum operation_state {
     OPERATION_QUEUED,    /* behind another MAR of the same private identity */
     OPERATION_ASKING,    /* MAR sent */
     OPERATION_ASSIGNING, /* SAR sent */
+    OPERATION_FAILING,   /* SAR sent: AUTHENTICATION_FAILURE */
     OPERATION_DONE,
     OPERATION_STATES
 };

@@ -23,7 +23,7 @@ static const struct transition {
     {OPERATION_RECEIVED, EVENT_CHALLENGE, OPERATION_ASKING, ask_vector, "5.4.1.2.1 3)"},
     {OPERATION_RECEIVED, EVENT_QUEUE, OPERATION_QUEUED, wait_turn, "5.4.1.2.1 3)"},
     {OPERATION_RECEIVED, EVENT_ACCEPT, OPERATION_ASSIGNING, assign, "5.4.1.2.2, 5.4.1.4"},
-    {OPERATION_RECEIVED, EVENT_UNTRUE, OPERATION_DONE, untrue, "5.4.1.2.3"},
+    {OPERATION_RECEIVED, EVENT_UNTRUE, OPERATION_FAILING, untrue, "5.4.1.2.3"},
     {OPERATION_RECEIVED, EVENT_REFUSED, OPERATION_DONE, refuse, "5.4.1.2.3"},
     {OPERATION_QUEUED, EVENT_TURN, OPERATION_ASKING, ask_vector, "5.4.1.2.1 3)"},
     {OPERATION_QUEUED, EVENT_REFUSED, OPERATION_DONE, refuse, "5.4.1.2.3"},
@@ -31,6 +31,8 @@ static const struct transition {
     {OPERATION_ASKING, EVENT_REFUSED, OPERATION_DONE, refuse, "5.4.1.2.3"},
     {OPERATION_ASSIGNING, EVENT_ASSIGNED, OPERATION_DONE, complete, "5.4.1.2.2F, 5.4.1.4"},
     {OPERATION_ASSIGNING, EVENT_REFUSED, OPERATION_DONE, refuse, "5.4.1.2.3"},
+    {OPERATION_FAILING, EVENT_ASSIGNED, OPERATION_DONE, refuse, "5.4.1.2.3"},
+    {OPERATION_FAILING, EVENT_REFUSED, OPERATION_DONE, refuse, "5.4.1.2.3"},
 };
 
 void scscf_operation_event(struct operation *op, enum operation_event event) {
@@ -48,9 +50,11 @@ void scscf_operation_event(struct operation *op, enum operation_event event) {
 
 void scscf_operation_refuse(struct operation *op, unsigned status, const char *why,
                             uint32_t retry_after_s) {
-    op->status = status;
-    op->why = why;
-    op->retry_after_s = retry_after_s;
+    if (op->state != OPERATION_FAILING) { /* there the reason is known already */
+        op->status = status;
+        op->why = why;
+        op->retry_after_s = retry_after_s;
+    }
     scscf_operation_event(op, EVENT_REFUSED);
 }
 
@@ -101,10 +105,10 @@ static void refuse(struct operation *op) {
     scscf_refuse(s, up, status, why, retry_after_s);
 }
 
-/* Authentication failed for good: the HSS is told (TS 29.228 6.1.2). */
+/* Authentication failed for good: the HSS is told first (TS 29.228 6.1.2). */
 static void untrue(struct operation *op) {
-    scscf_notify_hss(op->s, op->impi, op->impu, CX_SERVER_ASSIGNMENT_TYPE_AUTHENTICATION_FAILURE);
-    refuse(op);
+    op->assignment = CX_SERVER_ASSIGNMENT_TYPE_AUTHENTICATION_FAILURE;
+    scscf_assign(op, false);
 }
 
 static void ask_vector(struct operation *op) {
@@ -373,6 +377,9 @@ static void act(struct operation *op, struct challenge_outcome decision) {
         op->resync = true;
         s->counters.resyncs++;
         scscf_operation_event(op, challenge);
+        break;
+    case CHALLENGE_IGNORE:
+        scscf_operation_refuse(op, 403, decision.reason, 0);
         break;
     default:
         op->status = 403;

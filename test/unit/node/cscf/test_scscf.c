@@ -171,6 +171,26 @@ static void a_terminal_that_refuses_our_mac_gets_403(void **state) {
     assert_int_equal(last_sar(w), CX_SERVER_ASSIGNMENT_TYPE_AUTHENTICATION_FAILURE);
 }
 
+static void a_challenge_that_is_not_ours_harms_nobody(void **state) {
+    struct world *w = (struct world *)*state;
+    assert_int_equal(challenge(w, (struct script_register){0}), 401);
+    assert_int_equal(say(w, (struct script_register){.nonce = "Zm9yZ2Vk"}), 403);
+    assert_int_equal(w->hss.sar, 0);
+    assert_int_equal(w->hss.mar, 1);
+    assert_int_equal(respond(w, (struct script_register){0}), 200);
+    /* without a challenge it is a terminal that repeats what it once got */
+    assert_int_equal(say(w, (struct script_register){.nonce = "Zm9yZ2Vk"}), 401);
+}
+
+static void a_failed_authentication_is_refused_without_the_hss_too(void **state) {
+    struct world *w = (struct world *)*state;
+    assert_int_equal(challenge(w, (struct script_register){0}), 401);
+    w->hss.silent = true;
+    assert_int_equal(say(w, (struct script_register){.nonce = w->nonce}), 0);
+    script_run(w->sim, 4 * SEC_IN_US);
+    assert_int_equal(peer_last(&w->icscf)->status, 403);
+}
+
 static void an_unanswered_challenge_times_out(void **state) {
     struct world *w = (struct world *)*state;
     assert_int_equal(challenge(w, (struct script_register){0}), 401);
@@ -370,6 +390,8 @@ int main(void) {
         TEST(a_wrong_response_can_be_mended),
         TEST(auts_goes_to_the_hss_with_its_rand),
         TEST(a_terminal_that_refuses_our_mac_gets_403),
+        TEST(a_challenge_that_is_not_ours_harms_nobody),
+        TEST(a_failed_authentication_is_refused_without_the_hss_too),
         TEST(an_unanswered_challenge_times_out),
         TEST(integrity_may_be_demanded),
         TEST(a_reregistration_is_challenged_and_refreshes),
