@@ -10,7 +10,7 @@ static const char page_css[] =
     "body{margin:0;background:var(--bg);color:var(--ink);font:14px/1.5 Inter,system-ui,"
     "-apple-system,'Segoe UI',Roboto,'Helvetica Neue','DejaVu Sans',sans-serif;"
     "height:100vh;display:grid;grid-template-rows:auto 1fr;"
-    "grid-template-columns:minmax(0,1fr) minmax(20rem,30rem)}"
+    "grid-template-columns:minmax(0,1fr) minmax(20rem,27rem)}"
     "header{grid-column:1/3;padding:18px 24px 14px;border-bottom:1px solid var(--line)}"
     "h1{font-size:19px;font-weight:600;margin:0 0 2px;letter-spacing:-.01em}"
     "header p{margin:0;color:var(--dim)}"

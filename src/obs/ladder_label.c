@@ -137,9 +137,9 @@ static void label_sip_request(struct span bytes, const struct peek_sip *sip, str
         expires = peek_sip_header(bytes, "Expires", 0);
     }
     if (!span_is_empty(peek_sip_param(authorization, "auts"))) {
-        buf_cstr(detail, "synchronisation failure");
+        buf_cstr(detail, "AUTS");
     } else if (!span_is_empty(peek_sip_param(authorization, "response"))) {
-        buf_cstr(detail, "with response");
+        buf_cstr(detail, "response");
     }
     if (span_eq(contact, SPAN("*")) || span_eq(expires, SPAN("0"))) {
         buf_cstr(detail, detail->n ? ", expires 0" : "expires 0");
@@ -187,7 +187,8 @@ static void label_diameter_result(struct ladder_entry *e, struct span avps, stru
     e->arrow.failure = code >= 3000;
     struct span server = peek_avp(avps, AVP_SERVER_NAME, VENDOR_3GPP);
     if (server.n && code < 3000) {
-        buf_escaped(detail, span_slice(server, 0, 80));
+        (void)span_cut(&server, ':'); /* "sip:scscf-2.DOMAIN:6060": its first label tells */
+        buf_escaped(detail, span_slice(span_cut(&server, '.'), 0, 40));
     }
 }
 
@@ -221,8 +222,41 @@ static bool label_diameter(struct ladder_entry *e, struct buf *label, struct buf
     return true;
 }
 
+static struct span last_word(struct span line) {
+    size_t n = line.n;
+    while (n > 0 && line.p[n - 1] != ' ') {
+        n--;
+    }
+    struct span word = span_after(line, n);
+    word.n -= word.n && word.p[word.n - 1] == '.'; /* of the root */
+    return word;
+}
+
+/* "query SRV NAME" becomes "SRV NAME?"; a record, "NAME TTL IN SRV 1 1 4060 HOST.", "SRV HOST";
+ * whatever else is said stays. */
+static void label_dns(struct span words, struct buf *label) {
+    enum { SHOWN_MAX = 60 };
+    struct span line = span_trim(span_cut(&words, '\n')), rest = line;
+    struct span fields[4];
+    for (size_t i = 0; i < COUNT_OF(fields); i++) {
+        fields[i] = span_cut(&rest, ' ');
+    }
+    bool query = span_eq(fields[0], SPAN("query"));
+    if (query || span_eq(fields[2], SPAN("IN"))) {
+        buf_escaped(label, span_slice(fields[query ? 1 : 3], 0, 10));
+        buf_char(label, ' ');
+        buf_escaped(label, span_slice(last_word(line), 0, SHOWN_MAX));
+        buf_cstr(label, query ? "?" : "");
+    } else {
+        buf_escaped(label, span_slice(line, 0, SHOWN_MAX));
+    }
+    if (words.p && span_trim(words).n) {
+        buf_cstr(label, " ...");
+    }
+}
+
 enum error ladder_label(struct arena *a, struct ladder_entry *e) {
-    char label_bytes[256], detail_bytes[512];
+    char label_bytes[384], detail_bytes[512];
     struct buf label = buf_init(label_bytes, sizeof label_bytes);
     struct buf detail = buf_init(detail_bytes, sizeof detail_bytes);
     bool known = false;
@@ -231,7 +265,8 @@ enum error ladder_label(struct arena *a, struct ladder_entry *e) {
     } else if (e->arrow.protocol == TRACE_DIAMETER) {
         known = label_diameter(e, &label, &detail);
     } else {
-        buf_escaped(&label, span_slice(e->arrow.bytes, 0, 60));
+        label_dns(e->arrow.bytes, &label);
+        e->arrow.request = span_starts_with(e->arrow.bytes, SPAN("query "));
         known = true;
     }
     if (!known) {

@@ -7,7 +7,7 @@ enum {
     NOTE_HEIGHT = 40,
     LABEL_RISE = 6, /* of the label's baseline above its arrow */
     CHAR_WIDTH = 7, /* of a label's average character */
-    SPACING_MIN = 150,
+    SPACING_MIN = 160,
     SPACING_MAX = 330,
     TIME_WIDTH = 84,
     MARGIN = 24
@@ -107,9 +107,9 @@ struct ladder_geometry ladder_measure(const struct ladder *l) {
         height += e->arrow.note.n ? NOTE_HEIGHT : ROW_HEIGHT;
         unsigned d = e->from_column > e->to_column ? e->from_column - e->to_column
                                                    : e->to_column - e->from_column;
-        size_t text = e->arrow.label.n + (e->arrow.detail.n ? e->arrow.detail.n + 2 : 0);
-        if (d && !e->arrow.note.n && (text * CHAR_WIDTH + 30) / d > spacing) {
-            spacing = (unsigned)((text * CHAR_WIDTH + 30) / d);
+        size_t text = e->arrow.label.n * CHAR_WIDTH + 30; /* details are shown where they fit */
+        if (d && !e->arrow.note.n && text / d > spacing) {
+            spacing = (unsigned)(text / d);
         }
     }
     spacing = spacing > SPACING_MAX ? SPACING_MAX : spacing;

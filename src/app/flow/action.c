@@ -46,7 +46,7 @@ static bool read_fault(struct flow_fault *f, struct span text) {
         {"wrong response", FLOW_WRONG_RESPONSE}, {"replayed response", FLOW_REPLAYED_RESPONSE},
         {"no response", FLOW_NO_RESPONSE},       {"forged challenge", FLOW_FORGED_CHALLENGE},
         {"card ahead", FLOW_SQN_AHEAD},          {"wrong auts", FLOW_WRONG_AUTS},
-        {"every request twice", FLOW_TWICE},
+        {"every request twice", FLOW_TWICE},     {"wrong key", FLOW_WRONG_KEY},
     };
     struct span rest = text, word = flow_word(&rest);
     bool without = span_eq(word, SPAN("without"));
@@ -84,7 +84,8 @@ static void read_faults(struct flow_parser *p, struct span rest) {
         if (!read_fault(&f, clause)) {
             flow_fault(p,
                        "\"%.*s\" is nothing that a terminal does: wrong response [N times], "
-                       "replayed response, no response, forged challenge, card ahead, wrong auts, "
+                       "replayed response, no response, forged challenge, card ahead, wrong key, "
+                       "wrong auts, "
                        "every request twice, header \"NAME: VALUE\", without NAME",
                        SPAN_ARG(clause));
             continue;

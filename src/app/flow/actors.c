@@ -168,7 +168,17 @@ static bool begin(struct actor *a, const struct flow_step *step) {
     return err == OK;
 }
 
-/* Identities that are not the card's, or another expiry: the terminal is set up anew with them. */
+static bool has_fault(const struct flow_step *step, enum flow_fault_kind kind) {
+    for (size_t i = 0; i < step->n_faults; i++) {
+        if (step->faults[i].kind == kind) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Identities or a key that are not the card's, or another expiry: the terminal is set up anew with
+ * them. */
 static bool adapt(struct actor *a, const struct flow_step *step) {
     struct runner *r = a->runner;
     struct ue_config wanted = a->config;
@@ -184,6 +194,13 @@ static bool adapt(struct actor *a, const struct flow_step *step) {
             wanted.isim = &a->other;
             wanted.impu = 0;
         }
+    }
+    if (has_fault(step, FLOW_WRONG_KEY)) {
+        if (wanted.isim != &a->other) {
+            a->other = *wanted.isim;
+            wanted.isim = &a->other;
+        }
+        a->other.key.k[0] ^= 1;
     }
     if (step->has_expires) {
         wanted.expires_s = step->expires_s;
@@ -218,10 +235,8 @@ bool actor_act(struct actor *a, const struct flow_step *step) {
         return false;
     }
     wire_set_faults(a->wire, step->faults, step->n_faults);
-    for (size_t i = 0; i < step->n_faults; i++) {
-        if (step->faults[i].kind == FLOW_SQN_AHEAD) {
-            move_card_ahead(a);
-        }
+    if (has_fault(step, FLOW_SQN_AHEAD)) {
+        move_card_ahead(a);
     }
     a->busy = true;
     if (step->action == FLOW_REGISTER) {

@@ -132,7 +132,8 @@ struct tap {
 static void tap_diagnostics(const char *text) {
     struct span rest = span_from_cstr(text);
     while (rest.n) {
-        printf("# %.*s\n", SPAN_ARG(span_cut(&rest, '\n')));
+        struct span line = span_cut(&rest, '\n');
+        printf("# %.*s\n", SPAN_ARG(line));
     }
 }
 

@@ -72,6 +72,7 @@ enum flow_fault_kind {
     FLOW_NO_RESPONSE,       /* what answers a challenge is not sent */
     FLOW_FORGED_CHALLENGE,  /* AUTN of the challenge does not verify; `times` challenges */
     FLOW_SQN_AHEAD,         /* the card has seen higher sequence numbers: it resynchronises */
+    FLOW_WRONG_KEY,         /* the card's key is not the HSS's */
     FLOW_WRONG_AUTS,        /* the resynchronisation token does not verify */
     FLOW_HEADER,            /* name and value: replaces the header field, or adds it */
     FLOW_WITHOUT,           /* name: without this header field */

@@ -1,6 +1,8 @@
 /* The runner's heart: step by step, comparing as messages come. */
 #include "app/flow/runner.h"
 
+#include "node/icscf/icscf.h"
+#include "node/scscf/scscf.h"
 #include "obs/peek.h"
 #include "obs/trace.h"
 #include "rt/loop.h"
@@ -74,14 +76,15 @@ static void begin_step(struct runner *r, const struct flow_step *s) {
     }
 }
 
+static uint64_t settle_us(const struct runner *r) {
+    return r->sim ? SETTLE_SIMULATED_US : SETTLE_SOCKETS_US;
+}
+
 /* Waits for the lines that are still missing, and then for what must not come. */
 static bool end_step(struct runner *r, const struct flow_step *s) {
-    uint64_t settle = r->sim ? SETTLE_SIMULATED_US : SETTLE_SOCKETS_US;
     if (s->action != FLOW_WAIT || s->all) {
-        (void)runner_drive(r, is_seen, r, 20 * (uint64_t)settle);
-    }
-    if (s->action != FLOW_WAIT || s->all) {
-        (void)runner_drive(r, NULL, NULL, settle);
+        (void)runner_drive(r, is_seen, r, 20 * settle_us(r));
+        (void)runner_drive(r, NULL, NULL, settle_us(r));
     }
     bool good = !s->compared || flow_match_is_complete(&r->match);
     r->comparing = false;
@@ -111,14 +114,24 @@ static bool run_terminal(struct runner *r, const struct flow_step *s) {
     return true;
 }
 
+/* Is every node that runs connected to an HSS, if one runs? */
 static bool is_ready(void *ctx) {
-    return network_is_ready(((struct runner *)ctx)->network);
+    const struct runner *r = ctx;
+    bool ready = true;
+    for (size_t i = 0; i < r->config.n_nodes; i++) {
+        struct span name = span_from_cstr(r->config.nodes[i].name);
+        const struct icscf *icscf = network_icscf(r->network, name);
+        const struct scscf *scscf = network_scscf(r->network, name);
+        ready = ready && (!icscf || icscf_is_ready(icscf)) && (!scscf || scscf_is_ready(scscf));
+    }
+    return ready || !network_hss(r->network, SPAN_NONE);
 }
 
 static bool run_node(struct runner *r, const struct flow_step *s) {
     enum error err = OK;
     if (s->action == FLOW_CRASH || s->action == FLOW_RESTART) {
         err = network_crash(r->network, s->subject, SIM_PROCESS_DIES);
+        (void)runner_drive(r, NULL, NULL, settle_us(r)); /* its neighbours learn of it */
     }
     if (err == OK && s->action != FLOW_CRASH) {
         err = network_start(r->network, s->subject);

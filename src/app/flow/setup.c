@@ -118,6 +118,7 @@ static enum error configure(struct runner *r, char **message) {
         err = t->buf.overflow ? ERR_TOO_BIG
                               : config_load_layers(layers, text.n ? 2 : 1, &r->config, &faults);
         r->has_config = err == OK;
+        r->config.log_level = LOG_ERROR; /* refusals are what many flows are about */
     }
     if (faults) {
         *message = translate_faults(r, t, faults);

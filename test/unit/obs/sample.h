@@ -27,8 +27,9 @@ static const struct sample samples[] = {
     {"ue:alice", "pcscf", 1000, TRACE_SIP,
      .sip = "REGISTER sip:home SIP/2.0\r\n" SAMPLE_COMMON
             "Authorization: Digest username=\"alice.smith@home\",response=\"\"\r\n\r\n"},
-    {"pcscf", "dns", 1100, TRACE_DNS, .sip = "NAPTR home?"},
-    {"dns", "pcscf", 1150, TRACE_DNS, .sip = "NAPTR home: sip:icscf.home;transport=udp"},
+    {"pcscf", "dns", 1100, TRACE_DNS, .sip = "query NAPTR home"},
+    {"dns", "pcscf", 1150, TRACE_DNS,
+     .sip = "home. 3600 IN NAPTR 50 50 \"s\" \"SIP+D2U\" \"\" _sip._udp.home."},
     {"pcscf", "icscf", 1210, TRACE_SIP,
      .sip =
          "REGISTER sip:home SIP/2.0\r\n" SAMPLE_COMMON SAMPLE_ICID "Path: <sip:pcscf;lr>\r\n\r\n"},

@@ -41,7 +41,7 @@ static void labels_name_method_status_and_result(void **state) {
         {"", ""}, /* the remark */
         {"REGISTER", ""},
         {"NAPTR home?", ""},
-        {"NAPTR home: sip:icscf.home;transport=udp", ""},
+        {"NAPTR _sip._udp.home", ""},
         {"REGISTER", ""},
         {"UAR", "registration"},
         {"UAA 2001 first registration", ""},
@@ -53,7 +53,7 @@ static void labels_name_method_status_and_result(void **state) {
         {"401 Unauthorized", ""},
         {"REGISTER", ""},
         {"403 Forbidden", ""},
-        {"REGISTER", "with response"},
+        {"REGISTER", "response"},
         {"REGISTER", ""},
         {"SAR", "registration"},
         {"SAA 2001", ""},
