@@ -2,6 +2,7 @@
 
 #include "base/span.h"
 
+#include <openssl/crypto.h>
 #include <stdarg.h>
 #include <stdlib.h>
 
@@ -27,6 +28,14 @@ int command_usage_error(const struct command *command, const char *format, ...) 
     va_end(values);
     fprintf(stderr, "Try: muster %s --help\n", command->name);
     return EXIT_CODE_USAGE;
+}
+
+void command_hide(const char *secret) {
+    if (secret) {
+        char *argument; /* argv is ours to write to; options keep it as const */
+        memcpy(&argument, &secret, sizeof argument);
+        OPENSSL_cleanse(argument, strlen(argument));
+    }
 }
 
 enum { WORD_MAX = 32, SUGGEST_DISTANCE = 2 };

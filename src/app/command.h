@@ -80,6 +80,9 @@ int command_usage_error(const struct command *command, const char *format, ...) 
 /** Prints "muster: " and the message on stderr and returns `code`. */
 int command_fail(enum exit_code code, const char *format, ...) PRINTF_LIKE(2, 3);
 
+/** Overwrites a secret that came as an argument, where `ps` would show it. NULL is allowed. */
+void command_hide(const char *secret);
+
 /** The candidate that `word` was probably meant to be, or NULL: at most two letters away. */
 const char *command_suggest(const char *word, const char *const *candidates, size_t n);
 
@@ -100,6 +103,12 @@ int cmd_run(const struct command *self, int argc, char **argv);
 
 /** muster trace: the ladder of a running process. */
 int cmd_trace(const struct command *self, int argc, char **argv);
+
+/** muster sub: subscriptions of a running process. */
+int cmd_sub(const struct command *self, int argc, char **argv);
+
+/** muster ue: a terminal. */
+int cmd_ue(const struct command *self, int argc, char **argv);
 
 /** muster version. */
 int cmd_version(const struct command *self, int argc, char **argv);

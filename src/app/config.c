@@ -199,6 +199,15 @@ bool config_store_path(const struct config *c, char *out, size_t cap) {
     return n > 0 && (size_t)n < cap;
 }
 
+void config_folder(const struct config *c, char *out, size_t cap) {
+    const char *path = settings_path(c->layers[0]), *end = strrchr(path, '/');
+    if (end) {
+        snprintf(out, cap, "%.*s", end == path ? 1 : (int)(end - path), path);
+    } else {
+        snprintf(out, cap, ".");
+    }
+}
+
 void config_set_host(struct config *c, const struct addr *host) {
     for (size_t i = 0; i < c->n_nodes; i++) {
         struct addr *a = &c->nodes[i].listen;

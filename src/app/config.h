@@ -113,6 +113,10 @@ const struct config_node *config_node(const struct config *c, struct span name);
  * ~/.local/state. False if it does not fit or there is no home. */
 MUST_CHECK bool config_store_path(const struct config *c, char *out, size_t cap);
 
+/** The folder of the configuration's file, which paths in it are relative to: "." for what is built
+ * in. */
+void config_folder(const struct config *c, char *out, size_t cap);
+
 /** Moves all nodes and the web interface to another host, ports kept: for a network that runs
  * beside another one. */
 void config_set_host(struct config *c, const struct addr *host);

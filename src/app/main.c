@@ -5,7 +5,12 @@
 #include <string.h>
 
 static const struct command commands[] = {
+    {"run", "run the nodes that a configuration names", cmd_run},
+    {"demo", "run a flow and draw its ladder", cmd_demo},
+    {"ue", "a terminal: register, deregister", cmd_ue},
+    {"sub", "subscriptions of a running Muster: add, list, show, set, rm, import", cmd_sub},
     {"trace", "the ladder of what just happened in a running Muster", cmd_trace},
+    {"bench", "what a registration costs, and how fast it is", cmd_bench},
     {"version", "which Muster this is", cmd_version},
 };
 

@@ -34,8 +34,8 @@ MUST_CHECK int remote_open(struct remote *r);
 MUST_CHECK int remote_call(const struct remote *r, const char *method, const char *path,
                            struct span body, unsigned timeout_s, struct web_reply *out);
 
-/** Prints what a refusal (status 400 and above) says, as "muster: TEXT", and returns
- * EXIT_CODE_FAILED. */
+/** Prints what a refusal (status 400 and above, problem+json) says in detail, as "muster: TEXT",
+ * and returns EXIT_CODE_FAILED. */
 int remote_refused(const struct web_reply *reply);
 
 #endif

@@ -3,6 +3,7 @@
 #include "app/command.h"
 
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,7 +50,7 @@ static enum error read_stream(FILE *f, char **out, size_t *n) {
     return OK;
 }
 
-static enum error read_file(const char *path, char **out, size_t *n) {
+enum error settings_read_file(const char *path, char **out, size_t *n) {
     if (strcmp(path, "-") == 0) {
         return read_stream(stdin, out, n);
     }
@@ -106,7 +107,7 @@ enum error settings_open(const char *path, const struct span *content, struct se
     size_t n = 0;
     *out = NULL;
     if (!content) {
-        enum error e = read_file(path, &bytes, &n);
+        enum error e = settings_read_file(path, &bytes, &n);
         if (e) {
             return e;
         }
@@ -124,6 +125,9 @@ enum error settings_open(const char *path, const struct span *content, struct se
     s->arena = arena_init(&s->pool);
     s->faults = buf_init(s->fault_bytes, sizeof s->fault_bytes);
     parse(s, content ? *content : span_of(bytes, n));
+    if (bytes) {
+        OPENSSL_cleanse(bytes, n); /* a file of subscribers holds keys */
+    }
     free(bytes);
     *out = s;
     return OK;

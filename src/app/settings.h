@@ -61,6 +61,10 @@ struct setting {
 #define SETTING_GROUP(name_, read_, ...)                                                           \
     SETTING(name_, SETTING_PART, 0, .read = (read_), __VA_ARGS__)
 
+/** Reads a whole file ("-": standard input) into *out (freed by the caller with free).
+ * ERR_NOT_FOUND, ERR_PERMISSION, ERR_IO, ERR_NO_MEMORY, ERR_TOO_BIG. */
+MUST_CHECK enum error settings_read_file(const char *path, char **out, size_t *n);
+
 /** Parses a file, or the given content under the name of a file. ERR_NO_MEMORY, or ERR_NOT_FOUND,
  * ERR_PERMISSION, ERR_IO of the file; a syntax error is a fault and not an error. */
 MUST_CHECK enum error settings_open(const char *path, const struct span *content,

@@ -13,13 +13,16 @@
 MUST_CHECK enum error subscribers_open(const char *folder, const char *name, struct settings **out);
 
 /** The content as JSON (json_decref), or NULL when it has faults or memory is out: see
- * settings_faults. Quoted values, and the members that are text by nature (keys, numbers of
- * subscribers), are strings however they look. */
-MUST_CHECK json_t *subscribers_json(struct settings *s);
+ * settings_faults. "{domain}" in a text becomes the home domain. Quoted values, and the members
+ * that are text by nature (keys, numbers of subscribers), are strings however they look. */
+MUST_CHECK json_t *subscribers_json(struct settings *s, const char *domain);
 
-/** Notes a fault that the HSS found ({"error": ..., "pointer": "/subscriptions/2/impus/0"}) at the
- * line where it stands. */
-void subscribers_refused(struct settings *s, const char *reply);
+/** Notes a fault that the HSS found (problem+json: detail, pointer) at the line where it stands. */
+void subscribers_refused(struct settings *s, struct span reply);
+
+/** Which request takes a document, and what its body is: the SIMs of a file go to a path of their
+ * own. A new reference (json_decref). */
+MUST_CHECK json_t *subscribers_request(json_t *document, const char **path);
 
 /** Adds the subscribers of a configuration's files that are not there yet, all of a file or none,
  * running the loop meanwhile. ERR_INVALID: a file is wrong, *message (freed by the caller with

@@ -127,7 +127,7 @@ static enum error load_file(struct runner *r, const char *name, char **message) 
     struct settings *s = NULL;
     json_t *json = NULL;
     enum error err = subscribers_open(NULL, name, &s);
-    if (err == OK && !(json = subscribers_json(s))) {
+    if (err == OK && !(json = subscribers_json(s, r->config.domain))) {
         err = ERR_INVALID;
     }
     err = err ? err : add_cards(r, json);
@@ -138,7 +138,7 @@ static enum error load_file(struct runner *r, const char *name, char **message) 
     if (err == OK &&
         (!runner_provision(r, SPAN("POST"), SPAN("/subscriptions"), span_from_cstr(text)) ||
          r->web_status / 100 != 2)) {
-        subscribers_refused(s, r->web_body.p ? r->web_body.p : "");
+        subscribers_refused(s, r->web_body);
         err = ERR_INVALID;
     }
     if (err && s && settings_faults(s)) {

@@ -78,9 +78,10 @@ bool web_query(struct span query, struct span name, struct buf *out) {
 }
 
 void web_refuse(web_answer_fn *answer, void *answer_ctx, unsigned status, const char *text) {
-    char body[512];
+    char body[640];
     struct buf b = buf_init(body, sizeof body);
-    buf_cstr(&b, "{\"error\": \"");
+    buf_printf(&b, "{\"status\": %u, \"title\": \"%s\", \"detail\": \"", status,
+               web_status_text(status));
     for (const char *at = text; *at && b.n < sizeof body - 16; at++) {
         if (*at == '"' || *at == '\\') {
             buf_char(&b, '\\');
@@ -89,7 +90,7 @@ void web_refuse(web_answer_fn *answer, void *answer_ctx, unsigned status, const 
     }
     buf_cstr(&b, "\"}\n");
     struct web_answer refusal = {
-        .status = status, .content_type = SPAN("application/json"), .body = buf_span(&b)};
+        .status = status, .content_type = SPAN("application/problem+json"), .body = buf_span(&b)};
     answer(answer_ctx, &refusal);
 }
 

@@ -58,7 +58,8 @@ MUST_CHECK bool web_path_segment(struct span *path, struct span *segment);
  * does not fit. The first one counts. */
 MUST_CHECK bool web_query(struct span query, struct span name, struct buf *out);
 
-/** Answers with a status and the JSON object {"error": text}. */
+/** Answers with a status and its reason as application/problem+json (RFC 9457): status, title, and
+ * text as the detail. */
 void web_refuse(web_answer_fn *answer, void *answer_ctx, unsigned status, const char *text);
 
 /** The reason phrase of a status code ("Not Found"); "Unknown" for codes without one. */

@@ -85,11 +85,13 @@ static void keep_body(void *ctx, const struct web_answer *answer) {
 }
 
 static void refusals_are_json(void **state) {
-    char bytes[128];
+    char bytes[256];
     (void)state;
     struct buf b = buf_init(bytes, sizeof bytes);
     web_refuse(keep_body, &b, 404, "no \"x\\y\"\n");
-    assert_span(buf_span(&b), "{\"error\": \"no \\\"x\\\\y\\\" \"}\n");
+    assert_span(
+        buf_span(&b),
+        "{\"status\": 404, \"title\": \"Not Found\", \"detail\": \"no \\\"x\\\\y\\\" \"}\n");
 }
 
 int main(void) {

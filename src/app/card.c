@@ -1,0 +1,252 @@
+#include "app/card.h"
+
+#include "model/naming/naming.h"
+
+#include <openssl/crypto.h>
+#include <stdlib.h>
+
+static struct span text_of(const json_t *object, const char *name) {
+    const json_t *value = json_object_get(object, name);
+    return span_of(json_string_value(value), json_string_length(value));
+}
+
+static struct span user_part(struct span identity) {
+    struct span rest = span_slice(identity, 0, span_find_char(identity, '@'));
+    return span_starts_with(rest, SPAN("sip:")) || span_starts_with(rest, SPAN("tel:"))
+               ? span_after(rest, 4)
+               : rest;
+}
+
+/* "alice" means alice.smith@..., "alice.smith" too. */
+static bool means(struct span name, struct span identity) {
+    struct span user = user_part(identity);
+    return span_eq_nocase(name, identity) || span_eq_nocase(name, user) ||
+           span_eq_nocase(name, span_slice(user, 0, span_find_char(user, '.')));
+}
+
+/* Keys. */
+
+static enum error read_keys(struct card *card, struct span k, struct span op, struct span opc) {
+    struct aka_key *key = &card->isim.key;
+    uint8_t op_bytes[16];
+    if (!span_to_bytes(k, key->k, sizeof key->k) || (op.n != 0) == (opc.n != 0)) {
+        return ERR_INVALID;
+    }
+    if (opc.n) {
+        return span_to_bytes(opc, key->opc, sizeof key->opc) ? OK : ERR_INVALID;
+    }
+    enum error e = span_to_bytes(op, op_bytes, sizeof op_bytes)
+                       ? ue_isim_set_op(&card->isim, op_bytes)
+                       : ERR_INVALID;
+    OPENSSL_cleanse(op_bytes, sizeof op_bytes);
+    return e;
+}
+
+/* Text. All identities of a card stand in one block. */
+
+static struct span keep(struct buf *b, struct span text) {
+    struct span kept = {b->p + b->n, text.n};
+    buf_put(b, text);
+    return kept;
+}
+
+static enum error begin(struct card *card, size_t bytes, struct buf *b, const char *domain) {
+    *card = (struct card){0};
+    bytes += strlen(domain) + 1;
+    card->text = malloc(bytes);
+    if (!card->text) {
+        return ERR_NO_MEMORY;
+    }
+    *b = buf_init(card->text, bytes);
+    card->isim.home_domain = keep(b, span_from_cstr(domain));
+    return OK;
+}
+
+static enum error finish(struct card *card, enum error e) {
+    card->isim.impus = card->impus;
+    if (e) {
+        card_free(card);
+    }
+    return e;
+}
+
+static void add_impu(struct card *card, struct buf *b, struct span impu) {
+    if (card->isim.n_impus < CARD_IMPUS_MAX) {
+        card->impus[card->isim.n_impus++] = keep(b, impu);
+    }
+}
+
+enum error card_from_sim(struct span imsi, struct span msisdn, struct span k, struct span op,
+                         struct span opc, const char *domain, struct card *out) {
+    char text[NAMING_URI_MAX];
+    struct buf b, t = buf_init(text, sizeof text);
+    struct span home = span_from_cstr(domain), digits = msisdn;
+    enum error e = begin(out, (size_t)4 * NAMING_URI_MAX, &b, domain);
+    if (e) {
+        return e;
+    }
+    naming_put_impi(&t, imsi, home);
+    out->isim.impi = keep(&b, buf_span(&t));
+    t.n = 0;
+    naming_put_temporary_impu(&t, imsi, home);
+    add_impu(out, &b, buf_span(&t));
+    if (msisdn.n) {
+        digits = msisdn.p[0] == '+' ? span_after(msisdn, 1) : msisdn;
+        t.n = 0;
+        naming_put_sip_impu(&t, digits, home);
+        add_impu(out, &b, buf_span(&t));
+        t.n = 0;
+        naming_put_tel_impu(&t, digits);
+        add_impu(out, &b, buf_span(&t));
+    }
+    e = b.overflow || t.overflow ? ERR_INVALID : read_keys(out, k, op, opc);
+    return finish(out, e);
+}
+
+/* From a file of subscribers. */
+
+struct search {
+    struct span name;
+    const json_t *subscription, *impi;
+    size_t found;
+};
+
+static void look_at_impi(struct search *s, const json_t *subscription, const json_t *impi) {
+    if (s->impi != impi) {
+        s->subscription = subscription;
+        s->impi = impi;
+        s->found++;
+    }
+}
+
+static const json_t *impi_named(const json_t *subscription, struct span identity) {
+    size_t i;
+    const json_t *impi;
+    json_array_foreach(json_object_get(subscription, "impis"), i, impi) {
+        if (span_eq(text_of(impi, "identity"), identity)) {
+            return impi;
+        }
+    }
+    return NULL;
+}
+
+static void search_impis(struct search *s, const json_t *document) {
+    size_t i, k;
+    const json_t *subscription, *impi;
+    json_array_foreach(json_object_get(document, "subscriptions"), i, subscription) {
+        json_array_foreach(json_object_get(subscription, "impis"), k, impi) {
+            if (means(s->name, text_of(impi, "identity"))) {
+                look_at_impi(s, subscription, impi);
+            }
+        }
+    }
+}
+
+static void search_impus(struct search *s, const json_t *document) {
+    size_t i, k;
+    const json_t *subscription, *impu;
+    json_array_foreach(json_object_get(document, "subscriptions"), i, subscription) {
+        json_array_foreach(json_object_get(subscription, "impus"), k, impu) {
+            const json_t *impi = impi_named(subscription, text_of(impu, "impi"));
+            if (impi && means(s->name, text_of(impu, "identity"))) {
+                look_at_impi(s, subscription, impi);
+            }
+        }
+    }
+}
+
+/* Own ones, then shared ones, then barred ones. */
+static int rank(const json_t *impu, struct span impi) {
+    struct span owner = text_of(impu, "impi");
+    if (owner.n && !span_eq(owner, impi)) {
+        return -1; /* of somebody else */
+    }
+    return json_is_true(json_object_get(impu, "barred")) ? 2 : owner.n == 0;
+}
+
+static enum error read_card(const json_t *subscription, const json_t *impi, const char *domain,
+                            struct card *out) {
+    const json_t *impus = json_object_get(subscription, "impus"), *impu;
+    struct span identity = text_of(impi, "identity");
+    size_t bytes = identity.n, i;
+    struct buf b;
+    json_array_foreach(impus, i, impu) {
+        bytes += text_of(impu, "identity").n;
+    }
+    enum error e = begin(out, bytes, &b, domain);
+    if (e) {
+        return e;
+    }
+    out->isim.impi = keep(&b, identity);
+    for (int wanted = 0; wanted <= 2; wanted++) {
+        json_array_foreach(impus, i, impu) {
+            if (rank(impu, identity) == wanted) {
+                add_impu(out, &b, text_of(impu, "identity"));
+            }
+        }
+    }
+    e = out->isim.n_impus
+            ? read_keys(out, text_of(impi, "k"), text_of(impi, "op"), text_of(impi, "opc"))
+            : ERR_INVALID;
+    return finish(out, e);
+}
+
+/* SIMs stand in a list of their own, by IMSI and MSISDN. */
+static enum error find_sim(const json_t *document, struct span name, const char *domain,
+                           struct card *out) {
+    size_t i;
+    const json_t *sim;
+    json_array_foreach(json_object_get(document, "sims"), i, sim) {
+        struct span imsi = text_of(sim, "imsi"), msisdn = text_of(sim, "msisdn");
+        if (span_eq(user_part(name), imsi) || span_eq(user_part(name), msisdn)) {
+            return card_from_sim(imsi, msisdn, text_of(sim, "k"), text_of(sim, "op"),
+                                 text_of(sim, "opc"), domain, out);
+        }
+    }
+    return ERR_NOT_FOUND;
+}
+
+enum error card_find(const json_t *document, struct span name, const char *domain,
+                     struct card *out) {
+    struct search s = {.name = name};
+    *out = (struct card){0};
+    search_impis(&s, document);
+    if (!s.found) {
+        search_impus(&s, document);
+    }
+    if (s.found > 1) {
+        return ERR_EXISTS;
+    }
+    return s.found ? read_card(s.subscription, s.impi, domain, out)
+                   : find_sim(document, name, domain, out);
+}
+
+enum error card_set_impu(struct card *card, struct span impu) {
+    size_t n = card->isim.n_impus, at = 0;
+    while (at < n && !span_eq(card->impus[at], impu)) {
+        at++;
+    }
+    if (at < n) { /* one of its own: to the front */
+        struct span first = card->impus[at];
+        memmove(card->impus + 1, card->impus, at * sizeof *card->impus);
+        card->impus[0] = first;
+        return OK;
+    }
+    free(card->other);
+    card->other = strndup(impu.p, impu.n);
+    if (!card->other) {
+        return ERR_NO_MEMORY;
+    }
+    n = n < CARD_IMPUS_MAX ? n : CARD_IMPUS_MAX - 1;
+    memmove(card->impus + 1, card->impus, n * sizeof *card->impus);
+    card->impus[0] = span_of(card->other, impu.n);
+    card->isim.n_impus = n + 1;
+    return OK;
+}
+
+void card_free(struct card *card) {
+    OPENSSL_cleanse(&card->isim.key, sizeof card->isim.key);
+    free(card->text);
+    free(card->other);
+    *card = (struct card){0};
+}

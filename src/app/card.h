@@ -1,0 +1,40 @@
+/* A card: what a terminal of a subscriber holds, taken from a file of subscribers. */
+#ifndef MUSTER_APP_CARD_H
+#define MUSTER_APP_CARD_H
+
+#include "node/ue/ue.h"
+
+#include <jansson.h>
+
+enum { CARD_IMPUS_MAX = 32 };
+
+struct card {
+    struct ue_isim
+        isim; /* its spans point to the members below; sequence numbers as of a new card */
+    struct span impus[CARD_IMPUS_MAX];
+    char *text;  /* owned: the identities */
+    char *other; /* owned: one that was set */
+};
+
+/** Finds the private identity that `name` means in a file of subscribers (as subscribers_json gives
+ * it): an IMPI, its user part, the beginning of that up to a dot ("alice" for alice.smith@...), or
+ * one of the public identities. The IMPUs are those that belong to it, its own before those that it
+ * shares, barred ones last. ERR_NOT_FOUND; ERR_EXISTS: several fit; ERR_INVALID: it has no key, or
+ * a broken one; ERR_NO_MEMORY. */
+MUST_CHECK enum error card_find(const json_t *document, struct span name, const char *domain,
+                                struct card *out);
+
+/** Makes the card of a SIM without ISIM (TS 23.003 13.2, 13.3, 13.4B): IMPI and temporary IMPU from
+ * the IMSI; and, if msisdn is not empty, its tel and SIP IMPU. k and either op or opc in
+ * hexadecimal, the other one empty. ERR_INVALID: one of the keys is no 32 hexadecimal digits. */
+MUST_CHECK enum error card_from_sim(struct span imsi, struct span msisdn, struct span k,
+                                    struct span op, struct span opc, const char *domain,
+                                    struct card *out);
+
+/** Makes the first IMPU the one that is given (copied): it registers by default. ERR_NO_MEMORY. */
+MUST_CHECK enum error card_set_impu(struct card *card, struct span impu);
+
+/** Frees it; clears the key. */
+void card_free(struct card *card);
+
+#endif

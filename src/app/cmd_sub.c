@@ -1,0 +1,216 @@
+/* muster sub: subscriptions, through the web interface of a running Muster. Here: list, add, rm. */
+#include "app/sub.h"
+
+#include <openssl/crypto.h>
+#include <stdlib.h>
+
+/* list */
+
+struct listing {
+    struct remote remote;
+    bool json;
+    size_t printed;
+    json_t *all; /* for --json */
+};
+
+static void print_row(struct listing *l, const json_t *s) {
+    const json_t *impis = json_object_get(s, "impis"), *impus = json_object_get(s, "impus");
+    size_t i, registered = 0;
+    json_t *impu;
+    char state[48];
+    json_array_foreach(impus, i, impu) {
+        registered += span_eq(sub_text(impu, "registration"), SPAN("registered"));
+    }
+    if (l->printed++ == 0) {
+        printf("%-18s %-11s %s\n", "NAME", "REGISTERED", "PRIVATE IDENTITIES");
+    }
+    snprintf(state, sizeof state, "%zu of %zu", registered, json_array_size(impus));
+    printf("%-18.*s %-11s %.*s", SPAN_ARG(sub_text(s, "name")), state,
+           SPAN_ARG(sub_text(json_array_get(impis, 0), "identity")));
+    if (json_array_size(impis) > 1) {
+        printf(" and %zu more", json_array_size(impis) - 1);
+    }
+    putchar('\n');
+}
+
+static void take(void *ctx, json_t *s) {
+    struct listing *l = ctx;
+    if (l->json) {
+        json_array_append(l->all, s);
+    } else {
+        print_row(l, s);
+    }
+}
+
+static int sub_list(const struct command *self, int argc, char **argv) {
+    struct listing l = {0};
+    const struct option_def options[] = {
+        {.name = "json", .help = "as a JSON array, with all there is", .out = &l.json},
+        REMOTE_OPTIONS(&l.remote),
+        {0},
+    };
+    const struct usage usage = {
+        .arguments = "[--json]",
+        .text = "Lists the subscriptions: how many of their public identities are registered, and\n"
+                "their private identities.",
+        .options = options,
+        .examples = "  muster sub list",
+    };
+    struct args rest;
+    int code;
+    if (!command_parse(self, &usage, argc, argv, &rest, &code) ||
+        (code = remote_open(&l.remote)) != 0) {
+        return code;
+    }
+    l.all = json_array();
+    code = sub_each(&l.remote, take, &l);
+    if (!code && l.json) {
+        sub_print_json(l.all);
+    } else if (!code && !l.printed) {
+        puts("There are no subscriptions. \"muster sub add\" adds one, \"muster sub import\" a "
+             "file.");
+    }
+    json_decref(l.all);
+    return code;
+}
+
+/* add */
+
+struct addition {
+    struct remote remote;
+    const char *imsi, *msisdn, *k, *op, *opc, *amf, *name, *profile, *display_name;
+};
+
+static void set_text(json_t *object, const char *name, const char *value) {
+    if (value) {
+        json_object_set_new(object, name, json_string(value));
+    }
+}
+
+static json_t *make_sim(const struct addition *a) {
+    json_t *sim = json_object();
+    set_text(sim, "imsi", a->imsi);
+    set_text(sim, "msisdn", a->msisdn);
+    set_text(sim, "k", a->k ? a->k : getenv("MUSTER_K"));
+    set_text(sim, "op", a->op);
+    set_text(sim, "opc", a->opc);
+    set_text(sim, "amf", a->amf);
+    set_text(sim, "name", a->name);
+    set_text(sim, "profile", a->profile);
+    set_text(sim, "display_name", a->display_name);
+    return sim;
+}
+
+static int add_sim(const struct addition *a) {
+    json_t *sim = make_sim(a), *answer = NULL;
+    int code = sub_call(&a->remote, "POST", "/subscriptions/sim", sim, &answer);
+    if (!code) {
+        printf("added %s; \"muster sub show %s\" shows it\n", a->imsi, a->name ? a->name : a->imsi);
+    }
+    json_decref(sim);
+    json_decref(answer);
+    return code;
+}
+
+#define TEXT_OPTION(name_, value_, help_, out_)                                                    \
+    { .name = (name_), .value = (value_), .help = (help_), .kind = OPTION_TEXT, .out = (out_) }
+
+static int sub_add(const struct command *self, int argc, char **argv) {
+    struct addition a = {0};
+    const struct option_def options[] = {
+        TEXT_OPTION("imsi", "IMSI", "of the SIM", &a.imsi),
+        TEXT_OPTION("msisdn", "NUMBER", "its telephone number, as in +447700900101", &a.msisdn),
+        TEXT_OPTION("k", "HEX", "its key, 32 digits; or in the environment, as MUSTER_K", &a.k),
+        TEXT_OPTION("opc", "HEX", "OPc, the operator's code for this key", &a.opc),
+        TEXT_OPTION("op", "HEX", "OP, the operator's code; instead of OPc", &a.op),
+        TEXT_OPTION("amf", "HEX", "authentication management field (8000)", &a.amf),
+        TEXT_OPTION("name", "NAME", "of the subscription (the IMSI)", &a.name),
+        TEXT_OPTION("profile", "NAME", "service profile (default)", &a.profile),
+        TEXT_OPTION("display-name", "TEXT", "shown to those who are called", &a.display_name),
+        REMOTE_OPTIONS(&a.remote),
+        {0},
+    };
+    const struct usage usage = {
+        .arguments = "--imsi IMSI [--msisdn NUMBER] --k HEX --opc HEX | --op HEX",
+        .text =
+            "Adds a SIM as a subscription: a private identity, and in one implicit registration\n"
+            "set the IMSI-derived public identity (barred), the telephone number and its SIP\n"
+            "form. The keys are proved by a challenge and its answer first.",
+        .options = options,
+        .examples = "  muster sub add --imsi 001010000000001 --msisdn +447700900001 \\\n"
+                    "      --k 465b5ce8b199b49faa5f0a2ee238a6bc \\\n"
+                    "      --opc cd63cb71954a9f4e48a5994e37a02baf",
+    };
+    struct args rest;
+    int code;
+    if (!command_parse(self, &usage, argc, argv, &rest, &code)) {
+        return code;
+    }
+    if (!a.imsi || !(a.k || getenv("MUSTER_K")) || (a.op != NULL) == (a.opc != NULL)) {
+        return command_usage_error(self, "--imsi, --k and one of --op and --opc are needed");
+    }
+    code = remote_open(&a.remote);
+    code = code ? code : add_sim(&a);
+    command_hide(a.k);
+    command_hide(a.op);
+    command_hide(a.opc);
+    return code;
+}
+
+/* rm */
+
+static int remove_one(const struct remote *r, const char *id) {
+    json_t *s = NULL, *answer = NULL;
+    int code = sub_fetch(r, id, &s);
+    if (code) {
+        return code;
+    }
+    char *path = sub_path(sub_text(s, "name"));
+    code = path ? sub_call(r, "DELETE", path, NULL, &answer)
+                : command_fail(EXIT_CODE_SYSTEM, "out of memory");
+    if (!code) {
+        printf("removed %.*s\n", SPAN_ARG(sub_text(s, "name")));
+    }
+    free(path);
+    json_decref(s);
+    json_decref(answer);
+    return code;
+}
+
+static int sub_rm(const struct command *self, int argc, char **argv) {
+    struct remote remote = {0};
+    const struct option_def options[] = {REMOTE_OPTIONS(&remote), {0}};
+    const struct usage usage = {
+        .arguments = "ID...",
+        .text = "Removes subscriptions. ID is an IMPI, an IMPU, or the subscription's name.",
+        .options = options,
+        .examples = "  muster sub rm smith",
+        .min_args = 1,
+        .max_args = SIZE_MAX,
+    };
+    struct args rest;
+    int code;
+    if (!command_parse(self, &usage, argc, argv, &rest, &code) ||
+        (code = remote_open(&remote)) != 0) {
+        return code;
+    }
+    for (size_t i = 0; i < rest.n && !code; i++) {
+        code = remove_one(&remote, rest.v[i]);
+    }
+    return code;
+}
+
+int cmd_sub(const struct command *self, int argc, char **argv) {
+    static const struct command commands[] = {
+        {"sub add", "adds a SIM", sub_add},
+        {"sub list", "lists all subscriptions", sub_list},
+        {"sub show", "shows one, with its registration state", sub_show},
+        {"sub set", "changes members of one", sub_set},
+        {"sub rm", "removes some", sub_rm},
+        {"sub import", "adds a file of them, all or none", sub_import},
+        {"sub export", "writes them all, without keys", sub_export},
+    };
+    (void)self;
+    return command_dispatch("muster sub", "Subscriptions of a running Muster.", commands,
+                            COUNT_OF(commands), argc, argv);
+}

@@ -1,0 +1,130 @@
+#include "app/sub.h"
+
+#include "stack/http/web.h"
+
+#include <openssl/crypto.h>
+#include <stdlib.h>
+
+enum { TIMEOUT_S = 120, PAGE = 500 };
+
+struct span sub_text(const json_t *object, const char *name) {
+    const json_t *value = json_object_get(object, name);
+    return span_of(json_string_value(value), json_string_length(value));
+}
+
+static int read_answer(const struct web_reply *reply, json_t **out) {
+    json_error_t why;
+    if (!reply->body_n) {
+        return EXIT_CODE_OK;
+    }
+    *out = json_loadb(reply->body, reply->body_n, JSON_REJECT_DUPLICATES, &why);
+    return *out ? EXIT_CODE_OK
+                : command_fail(EXIT_CODE_SYSTEM, "the answer is no JSON: %s", why.text);
+}
+
+int sub_call(const struct remote *r, const char *method, const char *path, const json_t *body,
+             json_t **out) {
+    struct web_reply reply;
+    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    *out = NULL;
+    if (body && !text) {
+        return command_fail(EXIT_CODE_SYSTEM, "out of memory");
+    }
+    int code = remote_call(r, method, path, span_from_cstr(text), TIMEOUT_S, &reply);
+    if (text) {
+        OPENSSL_cleanse(text, strlen(text)); /* it may hold keys */
+        free(text);
+    }
+    if (!code) {
+        code = reply.status >= 300 ? remote_refused(&reply) : read_answer(&reply, out);
+        web_reply_free(&reply);
+    }
+    return code;
+}
+
+static char *encoded_path(const char *before, struct span value) {
+    size_t cap = strlen(before) + 3 * value.n + 1;
+    char *path = malloc(cap);
+    if (path) {
+        struct buf b = buf_init(path, cap);
+        buf_cstr(&b, before);
+        web_encode(&b, value);
+        buf_char(&b, '\0');
+    }
+    return path;
+}
+
+char *sub_path(struct span name) {
+    return encoded_path("/subscriptions/", name);
+}
+
+/* Identities have an "@" or a scheme, names of subscriptions have neither. */
+static bool is_identity(const char *id) {
+    return strchr(id, '@') || strchr(id, ':');
+}
+
+int sub_fetch(const struct remote *r, const char *id, json_t **out) {
+    struct span text = span_from_cstr(id);
+    char *path = is_identity(id) ? encoded_path("/subscriptions?identity=", text) : sub_path(text);
+    if (!path) {
+        return command_fail(EXIT_CODE_SYSTEM, "out of memory");
+    }
+    int code = sub_call(r, "GET", path, NULL, out);
+    free(path);
+    return code;
+}
+
+void sub_drop_shown(json_t *s) {
+    static const char *const lists[] = {"impis", "impus"};
+    static const char *const members[] = {"key_check", "registration", "has_aka"};
+    json_object_del(s, "scscf");
+    for (size_t i = 0; i < COUNT_OF(lists); i++) {
+        size_t k;
+        json_t *item;
+        json_array_foreach(json_object_get(s, lists[i]), k, item) {
+            for (size_t m = 0; m < COUNT_OF(members); m++) {
+                json_object_del(item, members[m]);
+            }
+        }
+    }
+}
+
+/* A cursor is text or a number; either goes back as it came. */
+static bool next_cursor(const json_t *page, char *out, size_t cap) {
+    const json_t *next = json_object_get(page, "next");
+    struct buf b = buf_init(out, cap - 1);
+    if (json_is_integer(next)) {
+        buf_u64(&b, (uint64_t)json_integer_value(next));
+    } else if (json_is_string(next)) {
+        web_encode(&b, sub_text(page, "next"));
+    } else {
+        return false;
+    }
+    out[b.n] = '\0';
+    return !b.overflow;
+}
+
+int sub_each(const struct remote *r, void (*each)(void *ctx, json_t *subscription), void *ctx) {
+    char cursor[256] = "";
+    bool more = true;
+    int code = EXIT_CODE_OK;
+    while (more && !code) {
+        char path[400];
+        json_t *page = NULL, *s;
+        size_t i;
+        snprintf(path, sizeof path, "/subscriptions?limit=%d%s%s", PAGE, *cursor ? "&after=" : "",
+                 cursor);
+        code = sub_call(r, "GET", path, NULL, &page);
+        json_array_foreach(json_object_get(page, "subscriptions"), i, s) {
+            each(ctx, s);
+        }
+        more = next_cursor(page, cursor, sizeof cursor);
+        json_decref(page);
+    }
+    return code;
+}
+
+void sub_print_json(const json_t *value) {
+    json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+    putchar('\n');
+}
