@@ -123,6 +123,25 @@ bool runner_add_cards(struct runner *r, const struct flow_step *step, struct spa
     return err == OK;
 }
 
+/* Hands a document to the HSS; a refusal becomes a fault of the file. */
+static enum error provision(struct runner *r, struct settings *s, json_t *document) {
+    const char *path = NULL;
+    json_t *request = subscribers_request(document, &path);
+    char *text = request ? json_dumps(request, JSON_COMPACT) : NULL;
+    enum error err = text ? OK : ERR_NO_MEMORY;
+    if (err == OK &&
+        !runner_provision(r, SPAN("POST"), span_from_cstr(path), span_from_cstr(text))) {
+        err = ERR_TIMEOUT;
+    }
+    if (err == OK && r->web_status / 100 != 2) {
+        subscribers_refused(s, r->web_body);
+        err = ERR_INVALID;
+    }
+    free(text);
+    json_decref(request);
+    return err;
+}
+
 static enum error load_file(struct runner *r, const char *name, char **message) {
     struct settings *s = NULL;
     json_t *json = NULL;
@@ -131,21 +150,11 @@ static enum error load_file(struct runner *r, const char *name, char **message) 
         err = ERR_INVALID;
     }
     err = err ? err : add_cards(r, json);
-    char *text = err ? NULL : json_dumps(json, JSON_COMPACT);
-    if (err == OK && !text) {
-        err = ERR_NO_MEMORY;
-    }
-    if (err == OK &&
-        (!runner_provision(r, SPAN("POST"), SPAN("/subscriptions"), span_from_cstr(text)) ||
-         r->web_status / 100 != 2)) {
-        subscribers_refused(s, r->web_body);
-        err = ERR_INVALID;
-    }
+    err = err ? err : provision(r, s, json);
     if (err && s && settings_faults(s)) {
         struct span faults = settings_fault_text(s);
         *message = strndup(faults.p, faults.n);
     }
-    free(text);
     json_decref(json);
     settings_close(s);
     return err;
