@@ -20,7 +20,6 @@ struct loop;
 enum { BENCH_PROCESSES_MAX = NAMING_ROLES, BENCH_PATH_MAX = 512 };
 
 struct bench_options {
-    const char *name;
     uint64_t users, seconds, warmup_s;
     uint64_t outstanding; /* procedures under way at a time; the bound of an offered rate */
     uint64_t rate;        /* procedures begun in a second; 0: as many as the core takes */
@@ -54,8 +53,9 @@ void bench_subscriber(const struct bench_core *core, uint64_t n, struct bench_su
 MUST_CHECK enum error bench_core_start(const struct bench_options *options, unsigned roles,
                                        struct bench_core *core);
 
-/** Ends the children and removes the folder, if it was made here. */
-void bench_core_stop(struct bench_core *core);
+/** Ends the children and removes the folder, if it was made here. False: a child did not end in
+ * order; stderr has what it said. */
+bool bench_core_stop(struct bench_core *core);
 
 /** User and system time of the children so far. */
 uint64_t bench_core_cpu_us(const struct bench_core *core);
@@ -65,6 +65,22 @@ uint64_t bench_core_rss_bytes(const struct bench_core *core);
 
 /** Has one of the children ended? Says so on stderr. */
 bool bench_core_has_died(const struct bench_core *core);
+
+/** Holds SIGINT and SIGTERM back, so that whoever interrupts a benchmark finds it cleaned up;
+ * bench_interrupted asks for them. */
+void bench_hold_signals(void);
+
+/** Has one of them come? */
+bool bench_interrupted(void);
+
+/** Runs the loop until done(ctx) (NULL: never) or until_us. OK in both cases. ERR_CLOSED:
+ * interrupted, or the core has died. */
+MUST_CHECK enum error bench_run_until(struct loop *loop, const struct bench_core *core,
+                                      bool (*done)(void *ctx), void *ctx, uint64_t until_us);
+
+/** CPU time that this machine takes to send and receive a datagram over loopback, in nanoseconds;
+ * what the core's costs are compared to. 0 if that cannot be measured. */
+uint64_t bench_datagram_cpu_ns(void);
 
 /* What is counted while the window is open. */
 struct bench_window {

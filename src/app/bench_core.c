@@ -88,8 +88,30 @@ static enum error write_configuration(const struct bench_core *core, unsigned ro
     return OK;
 }
 
-/* In the child: becomes `muster run -c path`. */
+static void end_signals(sigset_t *set) {
+    sigemptyset(set);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGTERM);
+}
+
+void bench_hold_signals(void) {
+    sigset_t set;
+    end_signals(&set);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+bool bench_interrupted(void) {
+    sigset_t set;
+    return !sigpending(&set) && (sigismember(&set, SIGINT) == 1 || sigismember(&set, SIGTERM) == 1);
+}
+
+/* In the child: becomes `muster run -c path`. It is in a group of its own, so that an interruption
+ * at the terminal reaches it through us only. */
 static void become_core(const char *path, const char *log, pid_t parent) {
+    sigset_t set;
+    end_signals(&set);
+    setpgid(0, 0);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
     int fd = open(log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (fd < 0 || dup2(fd, STDOUT_FILENO) < 0 || dup2(fd, STDERR_FILENO) < 0 ||
@@ -126,7 +148,7 @@ static void show_logs(const struct bench_core *core) {
         char path[BENCH_PATH_MAX + 32], line[1024];
         snprintf(path, sizeof path, "%s/core-%zu.log", core->folder, i);
         FILE *f = fopen(path, "r");
-        for (size_t lines = 0; f && lines < 20 && fgets(line, sizeof line, f); lines++) {
+        for (size_t lines = 0; f && lines < 40 && fgets(line, sizeof line, f); lines++) {
             fprintf(stderr, "core: %s", line);
         }
         if (f) {
@@ -212,7 +234,7 @@ static enum error call_when_ready(const struct bench_core *core, const char *pat
         if (e && e != ERR_UNREACHABLE) {
             return complain(e, "the HSS took no subscribers", error_text(e));
         }
-        if (bench_core_has_died(core)) {
+        if (bench_interrupted() || bench_core_has_died(core)) {
             return ERR_CLOSED;
         }
         pause_ms(READY_PAUSE_MS);
@@ -274,24 +296,36 @@ static int remove_entry(const char *path, const struct stat *st, int kind, struc
     return remove(path);
 }
 
-void bench_core_stop(struct bench_core *core) {
+/* Waits for a child that was asked to end. Did it, in order? */
+static bool wait_for_end(pid_t pid) {
+    int status = 0;
+    for (size_t tries = 0; waitpid(pid, &status, WNOHANG) == 0; tries++) {
+        if (tries == END_TRIES) {
+            kill(pid, SIGKILL);
+        }
+        pause_ms(READY_PAUSE_MS);
+    }
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+bool bench_core_stop(struct bench_core *core) {
+    bool in_order = true;
     for (size_t i = 0; i < core->n; i++) {
         kill(core->pids[i], SIGTERM);
     }
     for (size_t i = 0; i < core->n; i++) {
-        size_t tries = 0;
-        while (waitpid(core->pids[i], NULL, WNOHANG) == 0) {
-            if (++tries == END_TRIES) {
-                kill(core->pids[i], SIGKILL);
-            }
-            pause_ms(READY_PAUSE_MS);
-        }
+        in_order = wait_for_end(core->pids[i]) && in_order;
+    }
+    if (!in_order) {
+        complain(ERR_CLOSED, "the core did not end in order", "");
+        show_logs(core);
     }
     core->n = 0;
     if (core->remove_folder && nftw(core->folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS)) {
         complain(ERR_IO, "could not remove", core->folder);
     }
     core->remove_folder = false;
+    return in_order;
 }
 
 uint64_t bench_core_cpu_us(const struct bench_core *core) {

@@ -98,11 +98,6 @@ static bool is_connected(void *ctx) {
     return ((struct asker *)ctx)->connected;
 }
 
-static bool never(void *ctx) {
-    (void)ctx;
-    return false;
-}
-
 static enum error connect_to_hss(struct asker *a) {
     static const struct diameter_handler handler = {.request = on_request, .peer = on_peer};
     static const struct diameter_application applications[] = {
@@ -125,11 +120,13 @@ static enum error connect_to_hss(struct asker *a) {
     if (e) {
         return e;
     }
-    if (!loop_run_until(a->loop, is_connected, a, loop_now_us(a->loop) + CONNECT_S * SEC_IN_US)) {
+    e = bench_run_until(a->loop, a->core, is_connected, a,
+                        loop_now_us(a->loop) + CONNECT_S * SEC_IN_US);
+    if (!e && !a->connected) {
         fprintf(stderr, "muster bench: no Diameter connection to the HSS\n");
         return ERR_TIMEOUT;
     }
-    return OK;
+    return e;
 }
 
 static enum error prepare(struct asker *a) {
@@ -152,21 +149,30 @@ static enum error prepare(struct asker *a) {
     return e;
 }
 
+/* Load, warm-up, window. */
+static enum error run(struct asker *a) {
+    a->running = true;
+    for (uint64_t i = 0; i < a->options->outstanding && a->running; i++) {
+        a->questions[i].asker = a;
+        ask(&a->questions[i]);
+    }
+    enum error e = bench_run_until(a->loop, a->core, NULL, NULL,
+                                   loop_now_us(a->loop) + a->options->warmup_s * SEC_IN_US);
+    bench_window_open(a->window, a->core, loop_now_us(a->loop));
+    if (!e) {
+        e = bench_run_until(a->loop, a->core, NULL, NULL,
+                            loop_now_us(a->loop) + a->options->seconds * SEC_IN_US);
+    }
+    bench_window_close(a->window, loop_now_us(a->loop));
+    return e ? e : a->running ? OK : ERR_CLOSED;
+}
+
 enum error bench_cx(const struct bench_options *options, const struct bench_core *core,
                     struct bench_window *out) {
     struct asker a = {.options = options, .core = core, .window = out};
     enum error e = prepare(&a);
     if (!e) {
-        a.running = true;
-        for (uint64_t i = 0; i < options->outstanding && a.running; i++) {
-            a.questions[i].asker = &a;
-            ask(&a.questions[i]);
-        }
-        loop_run_until(a.loop, never, NULL, loop_now_us(a.loop) + options->warmup_s * SEC_IN_US);
-        bench_window_open(out, core, loop_now_us(a.loop));
-        loop_run_until(a.loop, never, NULL, loop_now_us(a.loop) + options->seconds * SEC_IN_US);
-        bench_window_close(out, loop_now_us(a.loop));
-        e = a.running && !bench_core_has_died(core) ? OK : ERR_CLOSED;
+        e = run(&a);
     }
     diameter_free(a.diameter);
     env_close(a.env);

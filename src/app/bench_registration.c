@@ -13,7 +13,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PACE_US = 1000, FIRST_TRY_S = 15, T1_US = 500000, T4_US = 100000 };
+enum {
+    PACE_US = 1000,
+    FIRST_TRY_S = 15,
+    AGAIN_MS = 100,
+    DRAIN_S = 5,
+    T1_US = 500000,
+    T4_US = 100000
+};
 
 struct bench_user {
     struct bench_subscriber subscriber;
@@ -76,7 +83,7 @@ static bool begin(struct load *l, uint64_t due_us) {
 }
 
 static void fill(struct load *l) {
-    while (l->running && l->options->rate == 0 && l->outstanding < l->options->outstanding &&
+    while (l->running && !timer_is_running(&l->pace) && l->outstanding < l->options->outstanding &&
            begin(l, env_now_us(l->env))) {
     }
 }
@@ -180,28 +187,23 @@ static bool nothing_under_way(void *ctx) {
     return ((struct load *)ctx)->outstanding == 0;
 }
 
-static bool never(void *ctx) {
-    (void)ctx;
-    return false;
-}
-
-static void run_for(struct load *l, uint64_t seconds) {
-    loop_run_until(l->loop, never, NULL, loop_now_us(l->loop) + seconds * SEC_IN_US);
-}
-
 /* One registration succeeds: the nodes have found each other. */
 static enum error first_one(struct load *l) {
     uint64_t until_us = loop_now_us(l->loop) + FIRST_TRY_S * SEC_IN_US;
     while (l->registered == 0) {
         begin(l, loop_now_us(l->loop));
-        loop_run_until(l->loop, nothing_under_way, l, until_us);
-        if (loop_now_us(l->loop) >= until_us || bench_core_has_died(l->core)) {
+        enum error e = bench_run_until(l->loop, l->core, nothing_under_way, l, until_us);
+        if (!e && l->registered == 0) {
+            e = bench_run_until(l->loop, l->core, NULL, NULL,
+                                loop_now_us(l->loop) + AGAIN_MS * MS_IN_US);
+        }
+        if (e) {
+            return e;
+        }
+        if (loop_now_us(l->loop) >= until_us) {
             fprintf(stderr, "muster bench: no terminal could register: %s (%u)\n",
                     ue_reason_text(l->last_failure.reason), l->last_failure.status);
             return ERR_TIMEOUT;
-        }
-        if (l->registered == 0) {
-            loop_run_until(l->loop, never, NULL, loop_now_us(l->loop) + 100 * MS_IN_US);
         }
     }
     l->failed = 0;
@@ -213,27 +215,36 @@ static bool all_registered_once(void *ctx) {
     return l->registered + l->failed >= l->options->users;
 }
 
+/* Load, warm-up, window, and what is still under way at its end. */
 static enum error run(struct load *l) {
     enum error e = first_one(l);
+    l->running = true;
+    if (!e && l->again) {
+        fill(l);
+        e = bench_run_until(l->loop, l->core, all_registered_once, l, UINT64_MAX);
+    }
     if (e) {
         return e;
     }
-    l->running = true;
-    fill(l);
-    if (l->again) {
-        loop_run_until(l->loop, all_registered_once, l, UINT64_MAX);
-    }
+    l->paced_from_us = loop_now_us(l->loop);
     if (l->options->rate) {
-        l->paced_from_us = env_now_us(l->env);
         timer_start(l->env, &l->pace, PACE_US);
     }
-    run_for(l, l->options->warmup_s);
+    fill(l);
+    e = bench_run_until(l->loop, l->core, NULL, NULL,
+                        loop_now_us(l->loop) + l->options->warmup_s * SEC_IN_US);
     bench_window_open(l->window, l->core, loop_now_us(l->loop));
-    run_for(l, l->options->seconds);
+    if (!e) {
+        e = bench_run_until(l->loop, l->core, NULL, NULL,
+                            loop_now_us(l->loop) + l->options->seconds * SEC_IN_US);
+    }
     bench_window_close(l->window, loop_now_us(l->loop));
     l->running = false;
-    loop_run_until(l->loop, nothing_under_way, l, loop_now_us(l->loop) + 5 * SEC_IN_US);
-    return bench_core_has_died(l->core) ? ERR_CLOSED : OK;
+    if (!e) {
+        e = bench_run_until(l->loop, l->core, nothing_under_way, l,
+                            loop_now_us(l->loop) + DRAIN_S * SEC_IN_US);
+    }
+    return e;
 }
 
 enum error bench_registration(const struct bench_options *options, const struct bench_core *core,

@@ -9,8 +9,7 @@
 /* What can be measured. */
 struct bench_kind {
     const char *name;
-    const char *unit; /* in core_cpu_us_per_UNIT */
-    const char *summary;
+    const char *unit;     /* in core_cpu_us_per_UNIT */
     unsigned roles;       /* nodes of the core */
     uint64_t outstanding; /* unless said otherwise */
     enum error (*run)(const struct bench_options *options, const struct bench_core *core,
@@ -28,15 +27,12 @@ static enum error run_reregistration(const struct bench_options *options,
     return bench_registration(options, core, true, out);
 }
 
-enum { ALL_ROLES = (1 << NAMING_ROLES) - 1 };
+enum { ALL_ROLES = (1 << NAMING_ROLES) - 1, PACED_OUTSTANDING = 10000 };
 
 static const struct bench_kind kinds[] = {
-    {"registration", "registration", "full registrations with AKA: REGISTER, 401, REGISTER, 200",
-     ALL_ROLES, 64, run_registration, false},
-    {"reregistration", "registration", "the same for terminals that are registered", ALL_ROLES, 64,
-     run_reregistration, false},
-    {"cx", "request", "UAR and UAA over one TCP connection to the HSS", 1 << NAMING_HSS, 64,
-     bench_cx, true},
+    {"registration", "registration", ALL_ROLES, 64, run_registration, false},
+    {"reregistration", "registration", ALL_ROLES, 64, run_reregistration, false},
+    {"cx", "request", 1 << NAMING_HSS, 64, bench_cx, true},
 };
 
 static const struct bench_kind *find_kind(const char *name) {
@@ -82,18 +78,25 @@ static int print_json(const struct bench_kind *kind, const struct bench_options 
 
 static void print_text(const struct bench_kind *kind, const struct bench_options *o,
                        const struct bench_core *core, const struct bench_window *w, size_t nodes) {
+    double datagram_us = (double)bench_datagram_cpu_ns() / 1e3;
     printf("%s: %.0f a second, %llu failed\n", kind->name, per_second(w->done, w),
            (unsigned long long)w->failed);
     printf("  core      %.1f us of CPU for each %s, %.1f MiB resident\n", cpu_each(w), kind->unit,
            (double)w->rss_bytes / 1048576);
+    if (datagram_us > 0) {
+        printf("            as much as %.1f datagrams sent and received here and now (%.2f us)\n",
+               cpu_each(w) / datagram_us, datagram_us);
+    }
     printf("  latency   %.2f ms median, %.2f ms at 99 %%\n", quantile_ms(w, 500),
            quantile_ms(w, 990));
-    printf("  load      %llu users, %llu outstanding, %.0f offered a second, %.0f %% of a CPU to "
-           "make\n",
+    printf("  load      %llu users, %llu outstanding, %.0f offered a second, %.0f %% of a CPU\n",
            (unsigned long long)o->users, (unsigned long long)o->outstanding,
            per_second(w->offered, w), 100.0 * (double)w->own_cpu_us / (double)w->length_us);
-    printf("  set-up    %zu nodes in %zu processes, store %s, commits %s, for %llu s\n", nodes,
-           core->n, core->store, core->commit, (unsigned long long)o->seconds);
+    printf("            each user had %.1f turns in the time that was measured\n",
+           (double)w->done / (double)o->users);
+    printf("  set-up    nodes a process: %zu, store: %s, commits: %s, measured for %llu s\n",
+           nodes / core->n, core->store, core->commit, (unsigned long long)o->seconds);
+    fflush(stdout);
 }
 
 static void report(const struct bench_kind *kind, const struct bench_options *o,
@@ -107,32 +110,59 @@ static void report(const struct bench_kind *kind, const struct bench_options *o,
     }
 }
 
-static int measure(const struct bench_kind *kind, struct bench_options *o, bool json) {
+static int measure(const struct bench_kind *kind, struct bench_options o, bool json) {
     struct bench_core core = {0};
     struct bench_window *window = calloc(1, sizeof *window);
     int code = EXIT_CODE_SYSTEM;
     if (!window) {
         return command_fail(EXIT_CODE_SYSTEM, "out of memory");
     }
-    enum error e = bench_core_start(o, kind->roles, &core);
+    if (o.outstanding == 0) {
+        o.outstanding = o.rate ? PACED_OUTSTANDING : kind->outstanding;
+    }
+    enum error e = bench_core_start(&o, kind->roles, &core);
     for (bool more = true; more && !e;) {
-        e = kind->run(o, &core, window);
+        e = kind->run(&o, &core, window);
         if (!e) {
             code = window->done ? EXIT_CODE_OK : EXIT_CODE_FAILED;
-            report(kind, o, &core, window, json, &code);
+            report(kind, &o, &core, window, json, &code);
         }
-        more = !json && kind->one_by_one && o->outstanding > 1; /* and one after the other */
-        o->outstanding = 1;
+        more = !json && kind->one_by_one && o.outstanding > 1; /* and one after the other */
+        o.outstanding = 1;
     }
-    bench_core_stop(&core);
+    if (!bench_core_stop(&core) && !e) {
+        code = EXIT_CODE_FAILED;
+    }
     free(window);
+    return e ? EXIT_CODE_SYSTEM : code;
+}
+
+/* What is asked for, or everything. */
+static int measure_all(const struct bench_kind *only, const struct bench_options *o, bool json) {
+    int code = EXIT_CODE_OK;
+    bench_hold_signals();
+    for (size_t i = 0; i < COUNT_OF(kinds) && code == EXIT_CODE_OK; i++) {
+        if (!only || only == &kinds[i]) {
+            code = measure(&kinds[i], *o, json);
+        }
+    }
     return code;
+}
+
+static int no_such_kind(const struct command *self, const char *name) {
+    const char *names[COUNT_OF(kinds)];
+    for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+        names[i] = kinds[i].name;
+    }
+    const char *meant = command_suggest(name, names, COUNT_OF(names));
+    return command_usage_error(self, "there is no benchmark \"%s\"%s%s%s", name,
+                               meant ? "; did you mean \"" : "", meant ? meant : "",
+                               meant ? "\"?" : "");
 }
 
 int cmd_bench(const struct command *self, int argc, char **argv) {
     struct bench_options o = {.users = 10000, .seconds = 10, .warmup_s = 1};
     bool json = false;
-    const char *folder = NULL;
     const struct option_def options[] = {
         {.name = "users",
          .value = "N",
@@ -178,15 +208,15 @@ int cmd_bench(const struct command *self, int argc, char **argv) {
          .help = "for store and logs, on the disk that is to be measured, and kept\n"
                  "(a new one in $TMPDIR or /var/tmp, removed at the end)",
          .kind = OPTION_TEXT,
-         .out = &folder},
+         .out = &o.folder},
         {.name = "json", .help = "print one JSON object", .kind = OPTION_FLAG, .out = &json},
         {.name = NULL},
     };
     const struct usage usage = {
-        .arguments = "NAME [--users N] [--seconds S] [--json]",
+        .arguments = "[NAME] [--users N] [--seconds S] [--json]",
         .text = "Measures a core that it starts for the purpose, in processes of its own: rate,\n"
                 "latency, memory, and the CPU time that the core takes for each. The load is made\n"
-                "by this process and not counted. NAME is\n"
+                "by this process and not counted. Without a NAME all are measured:\n"
                 "  registration    full registrations with AKA\n"
                 "  reregistration  the same for terminals that are registered\n"
                 "  cx              UAR and UAA over one TCP connection to the HSS",
@@ -194,7 +224,6 @@ int cmd_bench(const struct command *self, int argc, char **argv) {
         .examples = "muster bench registration --users 100000 --seconds 10 --json\n"
                     "muster bench registration --rate 2000    latency at a given load\n"
                     "muster bench cx --outstanding 1          one request after the other",
-        .min_args = 1,
         .max_args = 1,
     };
     struct args args;
@@ -202,27 +231,18 @@ int cmd_bench(const struct command *self, int argc, char **argv) {
     if (!command_parse(self, &usage, argc, argv, &args, &code)) {
         return code;
     }
-    const struct bench_kind *kind = find_kind(args.v[0]);
-    if (!kind) {
-        const char *names[COUNT_OF(kinds)];
-        for (size_t i = 0; i < COUNT_OF(kinds); i++) {
-            names[i] = kinds[i].name;
-        }
-        const char *meant = command_suggest(args.v[0], names, COUNT_OF(names));
-        return command_usage_error(self, "there is no benchmark \"%s\"%s%s%s", args.v[0],
-                                   meant ? "; did you mean \"" : "", meant ? meant : "",
-                                   meant ? "\"?" : "");
+    const struct bench_kind *kind = args.n ? find_kind(args.v[0]) : NULL;
+    if (args.n && !kind) {
+        return no_such_kind(self, args.v[0]);
     }
     if (o.users == 0 || o.seconds == 0) {
         return command_usage_error(self, "--users and --seconds must be at least 1");
     }
-    if (o.rate && kind->run == bench_cx) {
-        return command_usage_error(self, "--rate is not for cx");
+    if (json && !kind) {
+        return command_usage_error(self, "--json needs a NAME: it prints one object");
     }
-    o.name = kind->name;
-    o.folder = folder;
-    if (o.outstanding == 0) {
-        o.outstanding = o.rate ? 10000 : kind->outstanding;
+    if (o.rate && (!kind || kind->run == bench_cx)) {
+        return command_usage_error(self, "--rate is for registration and reregistration");
     }
-    return measure(kind, &o, json);
+    return measure_all(kind, &o, json);
 }
