@@ -20,7 +20,10 @@ void base64_put(struct buf *out, const void *p, size_t n) {
     uint32_t v = (uint32_t)in[i] << 16 | (n - i == 2 ? (uint32_t)in[i + 1] << 8 : 0);
     group[0] = alphabet[v >> 18];
     group[1] = alphabet[v >> 12 & 63];
-    group[2] = n - i == 2 ? alphabet[v >> 6 & 63] : '=';
+    group[2] = '=';
+    if (n - i == 2) {
+        group[2] = alphabet[v >> 6 & 63];
+    }
     group[3] = '=';
     buf_bytes(out, group, 4);
 }

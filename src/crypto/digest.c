@@ -111,8 +111,10 @@ enum error digest_check(struct digest *d, const struct digest_hex *ha1,
         return ERR_AUTHENTICATION;
     }
     for (size_t i = 0; i < response.n; i++) {
-        char c = response.p[i];
-        lower[i] = c >= 'A' && c <= 'F' ? (char)(c - 'A' + 'a') : c;
+        lower[i] = response.p[i];
+        if (lower[i] >= 'A' && lower[i] <= 'F') {
+            lower[i] |= 0x20;
+        }
     }
     return compare_secret(span_of(lower, response.n), digest_hex_span(&expected))
                ? OK

@@ -13,7 +13,7 @@
 #include <openssl/evp.h>
 #include <string.h>
 
-enum { BLOCK = 16 };
+enum { BLOCK = 16, TWO_BLOCKS = 32 };
 
 enum error milenage_init(struct milenage *m) {
     *m = (struct milenage){.failed = true};
@@ -113,8 +113,8 @@ void milenage_f2345(struct milenage *m, uint8_t res[8], uint8_t ck[16], uint8_t 
     in[15] ^= 1;
     rotate(in + BLOCK, base, 4); /* OUT3: r3 = 32, c3 = 2 */
     in[BLOCK + 15] ^= 2;
-    rotate(in + 2 * BLOCK, base, 8); /* OUT4: r4 = 64, c4 = 4 */
-    in[2 * BLOCK + 15] ^= 4;
+    rotate(in + TWO_BLOCKS, base, 8); /* OUT4: r4 = 64, c4 = 4 */
+    in[TWO_BLOCKS + 15] ^= 4;
     encrypt(m, in, sizeof in, out);
     for (size_t i = 0; i < sizeof out; i += BLOCK) {
         xor_into(out + i, m->opc);
@@ -122,7 +122,7 @@ void milenage_f2345(struct milenage *m, uint8_t res[8], uint8_t ck[16], uint8_t 
     memcpy(ak, out, 6);
     memcpy(res, out + 8, 8);
     memcpy(ck, out + BLOCK, 16);
-    memcpy(ik, out + 2 * BLOCK, 16);
+    memcpy(ik, out + TWO_BLOCKS, 16);
     OPENSSL_cleanse(out, sizeof out);
 }
 

@@ -247,9 +247,7 @@ const char *ue_reason_text(enum ue_reason reason) {
         [UE_REASON_STATUS] = "the network refused",
         [UE_REASON_TIMEOUT] = "no answer came in time",
         [UE_REASON_UNREACHABLE] = "the P-CSCF cannot be reached",
-        [UE_REASON_FORGED] =
-            "the challenge does not come from the home network (MAC is wrong): are "
-            "K and OPc the same on both sides?",
+        [UE_REASON_FORGED] = "the challenge is not from the home network (MAC wrong): same K, OPc?",
         [UE_REASON_SQN] = "challenges stay out of range after resynchronisation",
         [UE_REASON_MALFORMED] = "the 401 holds no challenge that could be answered",
         [UE_REASON_CHALLENGES] = "too many challenges in a row",
