@@ -1,5 +1,6 @@
 /* muster trace: the ladder of what just happened in a running Muster. */
 #include "app/command.h"
+#include "app/describe.h"
 #include "app/remote.h"
 #include "app/terminal.h"
 #include "app/trace_web.h"
@@ -46,6 +47,9 @@ static int fetch(const struct options *o, unsigned wait_s, struct trace *trace, 
 static struct ladder *draw(const struct options *o, const struct trace *trace) {
     struct ladder *l = ladder_new();
     struct ladder_filter filter = {.identity = span_from_cstr(o->identity)};
+    if (l) {
+        ladder_set_describe(l, describe_message, NULL);
+    }
     if (!l || ladder_add_trace(l, trace) || (o->identity && ladder_filter(l, &filter))) {
         ladder_free(l);
         command_fail(EXIT_CODE_SYSTEM, "out of memory, or too many messages for a ladder");

@@ -7,10 +7,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
+enum { CHUNK_BYTES = 65536 };
+
 struct ladder *ladder_new(void) {
     struct ladder *l = calloc(1, sizeof *l);
     if (l) {
-        chunk_pool_init(&l->chunks, 64 * 1024, 0);
+        chunk_pool_init(&l->chunks, CHUNK_BYTES, 0);
         l->arena = arena_init(&l->chunks);
     }
     return l;
@@ -131,7 +133,7 @@ static unsigned rank_of(struct span name) {
     for (unsigned i = 0; i < COUNT_OF(order); i++) {
         struct span prefix = span_from_cstr(order[i]);
         if (span_starts_with_nocase(name, prefix) &&
-            (name.n == prefix.n || memchr(":-.", name.p[prefix.n], 3))) {
+            (name.n == prefix.n || span_find_char(SPAN(":-."), name.p[prefix.n]) < 3)) {
             return i;
         }
     }

@@ -76,7 +76,7 @@ const struct ladder_arrow *ladder_at(const struct ladder *l, size_t i);
 void ladder_summary(const struct ladder *l, struct buf *out);
 
 struct ladder_style {
-    unsigned width; /* of the terminal in columns; 0: 100. Narrower than 60 counts as 60 */
+    unsigned width; /* of the terminal in columns; 0: 120. Narrower than 60 counts as 60 */
     bool ascii;     /* no box drawing characters */
     bool colour;    /* ANSI colours: 31, 32, 33, 36, 90 */
 };

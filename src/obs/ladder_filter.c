@@ -42,7 +42,7 @@ static bool keys_add(struct keys *k, struct span key) {
 
 static bool is_identity_char(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           memchr("-_.+", c, 4) != NULL;
+           span_find_char(SPAN("-_.+"), c) < 4;
 }
 
 /* Does the text stand in the message as a whole word? "alice" is not in "alice.mobile". */

@@ -73,29 +73,26 @@ static size_t sequence(struct span s) {
     return overlong || forbidden ? 0 : n;
 }
 
+/* The entity of a character that is markup, or NULL. */
+static const char *entity(uint8_t c) {
+    return c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '&' ? "&amp;" : c == '"' ? "&quot;" : NULL;
+}
+
 void ladder_put_xml(FILE *out, struct span text, bool lines) {
     for (size_t i = 0; i < text.n; i++) {
         uint8_t c = (uint8_t)text.p[i];
         size_t n = c >= 0x80 ? sequence(span_after(text, i)) : 0;
+        bool printable = (c >= 32 && c < 127) || (lines && (c == '\n' || c == '\t'));
+        bool line_end = lines && c == '\r' && i + 1 < text.n && text.p[i + 1] == '\n';
         if (n) {
             fwrite(text.p + i, 1, n, out);
             i += n - 1;
-        } else if (c == '<') {
-            fputs("&lt;", out);
-        } else if (c == '>') {
-            fputs("&gt;", out);
-        } else if (c == '&') {
-            fputs("&amp;", out);
-        } else if (c == '"') {
-            fputs("&quot;", out);
-        } else if (lines && (c == '\n' || c == '\t')) {
+        } else if (entity(c)) {
+            fputs(entity(c), out);
+        } else if (printable) {
             fputc(c, out);
-        } else if (lines && c == '\r' && i + 1 < text.n && text.p[i + 1] == '\n') {
-            continue;
-        } else if (c < 32 || c >= 127) {
+        } else if (!line_end) {
             fprintf(out, "\\x%02x", (unsigned)c);
-        } else {
-            fputc(c, out);
         }
     }
 }

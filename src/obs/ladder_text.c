@@ -154,7 +154,7 @@ static void draw_arrow(struct canvas *c, const struct ladder *l, const struct la
     bool right = e->to_column > e->from_column;
     size_t left = column_x(c, right ? e->from_column : e->to_column);
     size_t end = column_x(c, right ? e->to_column : e->from_column);
-    size_t room = end > left + 5 ? end - left - 5 : 0; /* lifelines, head, a dash and two spaces */
+    size_t room = end > left + 4 ? end - left - 4 : 0; /* lifelines, head and two spaces */
     struct span text = text_of(e, room, bytes, sizeof bytes);
     enum colour colour = colour_of(e);
     bool fits = ladder_text_width(text) <= room;
@@ -176,8 +176,8 @@ static void draw_arrow(struct canvas *c, const struct ladder *l, const struct la
     if (fits && text.n) {
         size_t width = ladder_text_width(text);
         size_t at = left + 1 + (end - left - 1 - width - 2) / 2;
-        at = right ? (at > left + 1 ? at : left + 2) : (at > left + 2 ? at : left + 3);
-        put(c, at - 0, 0, colour);
+        at += !right && at == left + 1; /* not on the head */
+        put(c, at, 0, colour);
         put(c, put_text(c, at + 1, text, colour), 0, colour);
     }
     end_row(c);
@@ -217,7 +217,7 @@ static void choose_widths(struct canvas *c, const struct ladder *l) {
     size_t wanted = SPACING_MIN;
     for (size_t i = 0; i < l->n; i++) {
         const struct ladder_entry *e = &l->entries[i];
-        size_t text = e->arrow.label.n + (e->arrow.detail.n ? e->arrow.detail.n + 3 : 0) + 5;
+        size_t text = e->arrow.label.n + (e->arrow.detail.n ? e->arrow.detail.n + 3 : 0) + 4;
         size_t d = e->arrow.note.n ? 0 : distance(e);
         if (d && (text + d - 1) / d > wanted) {
             wanted = (text + d - 1) / d;
@@ -265,7 +265,7 @@ void ladder_write_text(const struct ladder *l, const struct ladder_style *style,
     }
     c->out = out;
     c->style = *style;
-    c->width = style->width == 0 ? 100 : style->width < 60 ? 60 : style->width;
+    c->width = style->width == 0 ? 120 : style->width < 60 ? 60 : style->width;
     c->width = c->width > ROW_MAX ? ROW_MAX : c->width;
     if (l->title.n) {
         put_text(c, 0, l->title, PLAIN);

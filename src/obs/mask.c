@@ -23,6 +23,10 @@ static bool is_blank(char c) {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+static bool is_one_of(struct span set, char c) {
+    return span_find_char(set, c) < set.n;
+}
+
 static bool is_secret_name(struct span name) {
     return span_eq_nocase(name, SPAN("ck")) || span_eq_nocase(name, SPAN("ik")) ||
            span_eq_nocase(name, SPAN("password")) || span_eq_nocase(name, SPAN("passwd"));
@@ -43,7 +47,7 @@ static struct span value_at(struct span s, size_t at) {
         }
         return span_slice(s, at, end);
     }
-    while (end < s.n && !is_blank(s.p[end]) && !memchr(",;>\"", s.p[end], 4)) {
+    while (end < s.n && !is_blank(s.p[end]) && !is_one_of(SPAN(",;>\""), s.p[end])) {
         end++;
     }
     return span_slice(s, at, end);
@@ -83,7 +87,7 @@ static void mask_userinfo(char *message, struct span s) {
         }
         struct span user = span_after(rest, colon + 1);
         size_t end = 0;
-        while (end < user.n && !is_blank(user.p[end]) && !memchr("<>\"@", user.p[end], 4)) {
+        while (end < user.n && !is_blank(user.p[end]) && !is_one_of(SPAN("<>\"@"), user.p[end])) {
             end++;
         }
         if (end < user.n && user.p[end] == '@') {

@@ -222,7 +222,7 @@ void flow_read_line(struct flow_parser *p, struct span text) {
     l.to = flow_word(&rest);
     l.message = flow_word(&rest);
     l.text = span_of(l.from.p, l.message.p ? (size_t)(l.message.p + l.message.n - l.from.p) : 0);
-    if (l.message.n == 0) {
+    if (!l.message.p || l.message.n == 0) {
         flow_fault(p, "a line of the ladder needs a sender, a receiver and a message: "
                       "pcscf icscf REGISTER");
         return;

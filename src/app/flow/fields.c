@@ -125,9 +125,7 @@ static void walk_avps(struct walk *w, struct span avps, bool inside, unsigned de
             continue;
         }
         bool named = is_named(def, w->name);
-        if (w->param.n == 0 && named) {
-            tell_avp(w, def, avp.value);
-        } else if (w->param.n && inside && is_named(def, w->param)) {
+        if (w->param.n ? inside && is_named(def, w->param) : named) {
             tell_avp(w, def, avp.value);
         }
         if (def->type == DIAMETER_GROUP && depth < DIAMETER_DEPTH_MAX) {

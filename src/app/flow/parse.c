@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { FAULT_BYTES = 16 * 1024 };
+enum { FAULT_BYTES = 16 * 1024, CHUNK_BYTES = 16384 };
 
 void flow_fault(struct flow_parser *p, const char *format, ...) {
     char text[1024];
@@ -388,7 +388,7 @@ static enum error parser_begin(struct flow_parser *p, const char *name, struct s
     p->flow = f;
     p->file = name;
     p->line = 1;
-    chunk_pool_init(&f->chunks, 16 * 1024, 0);
+    chunk_pool_init(&f->chunks, CHUNK_BYTES, 0);
     f->arena = arena_init(&f->chunks);
     f->file = arena_copy(&f->arena, span_from_cstr(name), &p->no_memory);
     f->source = arena_copy(&f->arena, source, &p->no_memory);

@@ -1,6 +1,8 @@
 /* The runner's heart: step by step, comparing as messages come. */
 #include "app/flow/runner.h"
 
+#include "app/describe.h"
+
 #include "node/icscf/icscf.h"
 #include "node/scscf/scscf.h"
 #include "obs/peek.h"
@@ -212,13 +214,15 @@ static bool run_steps(struct runner *r) {
     return !r->ladder_failed;
 }
 
+enum { CHUNK_BYTES = 16384 };
+
 static enum error prepare(struct runner *r) {
     r->ladder = ladder_new();
     if (!r->ladder || ladder_set_title(r->ladder, r->flow->title) != OK) {
         return ERR_NO_MEMORY;
     }
-    ladder_set_describe(r->ladder, flow_describe, NULL);
-    chunk_pool_init(&r->chunks, 16 * 1024, 0);
+    ladder_set_describe(r->ladder, describe_message, NULL);
+    chunk_pool_init(&r->chunks, CHUNK_BYTES, 0);
     r->arena = arena_init(&r->chunks);
     r->vars.arena = &r->arena;
     r->text = buf_init(r->text_bytes, sizeof r->text_bytes - 64);

@@ -28,7 +28,4 @@ MUST_CHECK enum error flow_run(const struct flow *f, enum flow_mode mode, struct
 /** Frees what flow_run filled in. */
 void flow_report_free(struct flow_report *r);
 
-/** Puts SIP and Diameter into words for a ladder's readers: a ladder_describe_fn. */
-bool flow_describe(void *ctx, enum trace_protocol protocol, struct span bytes, struct buf *out);
-
 #endif

@@ -154,7 +154,7 @@ static bool has_fault(const struct wire *w, enum flow_fault_kind kind) {
 
 static void keep_credentials(struct wire *w, struct span message) {
     struct span value = header_value(message, SPAN("Authorization"));
-    if (answers_challenge(message) && value.n <= sizeof w->credentials) {
+    if (answers_challenge(message) && value.n && value.n <= sizeof w->credentials) {
         memcpy(w->credentials, value.p, value.n);
         w->n_credentials = value.n;
     }

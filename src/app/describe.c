@@ -1,5 +1,5 @@
 /* Diameter messages in words, an AVP a line, for the ladder's readers. Bytes are masked already. */
-#include "app/flow/run.h"
+#include "app/describe.h"
 
 #include "codec/diameter/diameter.h"
 
@@ -83,7 +83,7 @@ static void put_avps(struct buf *out, struct span avps, unsigned depth) {
     }
 }
 
-bool flow_describe(void *ctx, enum trace_protocol protocol, struct span bytes, struct buf *out) {
+bool describe_message(void *ctx, enum trace_protocol protocol, struct span bytes, struct buf *out) {
     struct diameter_msg msg;
     struct diameter_fault fault;
     (void)ctx;
