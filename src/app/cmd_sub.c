@@ -19,7 +19,7 @@ static void print_row(struct listing *l, const json_t *s) {
     json_t *impu;
     char state[48];
     json_array_foreach(impus, i, impu) {
-        registered += span_eq(sub_text(impu, "registration"), SPAN("registered"));
+        registered += span_eq(sub_state(impu), SPAN("registered"));
     }
     if (l->printed++ == 0) {
         printf("%-18s %-11s %s\n", "NAME", "REGISTERED", "PRIVATE IDENTITIES");

@@ -18,7 +18,22 @@ struct options {
     bool follow, ascii;
 };
 
+/* Who speaks SIP and has no name is a terminal. */
+static void name_terminal(struct trace *trace, const struct addr *a, struct span name) {
+    char text[64];
+    struct buf b = buf_init(text, sizeof text);
+    if (!name.n && a->family) {
+        buf_cstr(&b, "ue:");
+        addr_put(&b, a);
+        trace_name_address(trace, a, buf_span(&b));
+    }
+}
+
 static enum error keep(void *ctx, const struct trace_message *m) {
+    if (m->protocol == TRACE_SIP) {
+        name_terminal(ctx, &m->from, m->from_name);
+        name_terminal(ctx, &m->to, m->to_name);
+    }
     trace_record(ctx, m);
     return OK;
 }

@@ -3,6 +3,7 @@
 #include "app/command.h"
 #include "app/config.h"
 #include "app/subscribers.h"
+#include "app/terminal.h"
 #include "rt/loop.h"
 
 #include <signal.h>
@@ -190,6 +191,9 @@ static int open_terminal(struct terminal *t) {
         .isim = &t->card.isim, .expires_s = (uint32_t)t->options->expires_s, .no_retry = true};
     enum error e = loop_new(&t->loop);
     e = e ? e : loop_env_new(t->loop, "ue", &t->env);
+    if (!e) {
+        t->env->log.level = LOG_ERROR; /* what happens is printed */
+    }
     e = e ? e : ue_pool_new(t->env, &pool, &handler, t, &t->pool);
     e = e ? e : ue_new(t->pool, &ue, t, &t->ue);
     e = e ? e : loop_signal_watch(t->loop, SIGINT, on_signal, t, &t->signals[0]);
@@ -216,10 +220,9 @@ static bool run_until(struct terminal *t, bool (*done)(void *ctx), uint64_t time
 
 static void print_row(const char *what, struct span value) {
     if (value.n) {
-        char text[1024];
-        struct buf b = buf_init(text, sizeof text);
-        buf_escaped(&b, span_slice(value, 0, sizeof text / 4));
-        printf("  %-17s %.*s\n", what, SPAN_ARG(buf_span(&b)));
+        printf("  %-17s ", what);
+        terminal_print(value);
+        putchar('\n');
     }
 }
 

@@ -25,6 +25,9 @@ static int address_from_config(struct remote *r, struct addr *out) {
 int remote_open(struct remote *r) {
     struct addr a = addr_v4(127, 0, 0, 1, NAMING_WEB_PORT);
     struct span web = span_from_cstr(r->web);
+    if (span_starts_with_nocase(web, SPAN("http://"))) {
+        web = span_after(web, strlen("http://"));
+    }
     if (r->web && !addr_parse(web, &a) && !addr_parse_host(web, NAMING_WEB_PORT, &a)) {
         return command_fail(
             EXIT_CODE_USAGE,

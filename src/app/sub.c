@@ -12,6 +12,10 @@ struct span sub_text(const json_t *object, const char *name) {
     return span_of(json_string_value(value), json_string_length(value));
 }
 
+struct span sub_state(const json_t *impu) {
+    return sub_text(json_object_get(impu, "registration"), "state");
+}
+
 static int read_answer(const struct web_reply *reply, json_t **out) {
     json_error_t why;
     if (!reply->body_n) {

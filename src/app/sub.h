@@ -10,6 +10,9 @@
 /** A text member of an object; empty if there is none. */
 struct span sub_text(const json_t *object, const char *name);
 
+/** Registration state of a public identity ("registered"). */
+struct span sub_state(const json_t *impu);
+
 /** Asks, and reads a JSON answer into *out (json_decref; NULL for an empty answer). A refusal is
  * printed. An exit code. */
 MUST_CHECK int sub_call(const struct remote *r, const char *method, const char *path,

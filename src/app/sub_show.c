@@ -1,19 +1,11 @@
 /* muster sub show: one subscription for a reader. */
 #include "app/sub.h"
-
-#include "base/buf.h"
-
-static void put(struct span s) {
-    char text[1024];
-    struct buf b = buf_init(text, sizeof text);
-    buf_escaped(&b, span_slice(s, 0, sizeof text / 4));
-    printf("%.*s", SPAN_ARG(buf_span(&b)));
-}
+#include "app/terminal.h"
 
 static void row(const char *what, struct span value) {
     if (value.n) {
         printf("  %-16s ", what);
-        put(value);
+        terminal_print(value);
         putchar('\n');
     }
 }
@@ -28,7 +20,7 @@ static void list_row(const char *what, const json_t *list) {
     json_array_foreach(list, i, item) {
         if (json_is_string(item)) {
             putchar(' ');
-            put(span_of(json_string_value(item), json_string_length(item)));
+            terminal_print(span_of(json_string_value(item), json_string_length(item)));
         } else {
             printf(" %lld", (long long)json_integer_value(item));
         }
@@ -43,8 +35,9 @@ static void show_impis(const json_t *impis) {
     json_array_foreach(impis, i, impi) {
         struct span check = sub_text(impi, "key_check");
         fputs("  ", stdout);
-        put(sub_text(impi, "identity"));
-        printf(check.n ? "   AKA, key check %.*s\n" : "   no credentials%.*s\n", SPAN_ARG(check));
+        terminal_print(sub_text(impi, "identity"));
+        printf(check.n ? "\n    AKA, key check %.*s\n" : "\n    no credentials%.*s\n",
+               SPAN_ARG(check));
     }
 }
 
@@ -56,10 +49,10 @@ static void show_impu(const json_t *impu) {
     struct span owner = sub_text(impu, "impi"), alias = sub_text(impu, "alias_group"),
                 shown = sub_text(impu, "display_name"), profile = sub_text(impu, "profile");
     fputs("    ", stdout);
-    put(sub_text(impu, "identity"));
+    terminal_print(sub_text(impu, "identity"));
     if (shown.n) {
         fputs("  \"", stdout);
-        put(shown);
+        terminal_print(shown);
         putchar('"');
     }
     printf("\n      %s%.*s", owner.n ? "of " : "shared by all", SPAN_ARG(owner));
@@ -90,8 +83,8 @@ static void show_sets(const json_t *impus) {
                 continue;
             }
             if (n++ == 0) {
-                printf("  set %lld: %.*s\n", (long long)set,
-                       SPAN_ARG(sub_text(impu, "registration")));
+                printf("  set %lld: %.*s\n", (long long)set, SPAN_ARG(sub_state(impu)));
+                list_row("  by", json_object_get(json_object_get(impu, "registration"), "by"));
             }
             show_impu(impu);
         }

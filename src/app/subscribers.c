@@ -14,8 +14,12 @@ enum { DEPTH_MAX = 24, ANSWER_MAX_S = 120 };
 
 /* JSON objects, one a line, become the items of a YAML list, in the lines where they stand. */
 static bool is_lines(struct span text) {
-    struct span line = span_trim(span_cut(&text, '\n'));
-    return line.n > 1 && line.p[0] == '{' && line.p[line.n - 1] == '}' && !span_is_empty(text);
+    text = span_trim(text);
+    struct span line = span_cut(&text, '\n');
+    json_t *first = json_loadb(line.p, line.n, 0, NULL);
+    bool one = json_object_get(first, "imsi") || json_object_get(first, "impis");
+    json_decref(first);
+    return one;
 }
 
 static enum error open_lines(const char *path, struct span text, struct settings **out) {

@@ -28,3 +28,9 @@ struct ladder_style terminal_style(bool ascii) {
         .colour = terminal && !(no_colour && *no_colour),
     };
 }
+
+void terminal_print(struct span text) {
+    for (size_t i = 0; i < text.n; i++) {
+        putchar(text.p[i] < ' ' || text.p[i] > '~' ? '?' : text.p[i]);
+    }
+}

@@ -8,4 +8,7 @@
  * terminal or NO_COLOR is set, box drawing unless ascii is asked for or the locale is plain C. */
 struct ladder_style terminal_style(bool ascii);
 
+/** Prints foreign text in one line: what is not printable ASCII becomes a question mark. */
+void terminal_print(struct span text);
+
 #endif

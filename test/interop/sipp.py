@@ -45,8 +45,10 @@ def free_ports(count):
 
 
 def key(rng):
-    """16 random bytes in hexadecimal, without 5b: SIPp takes that byte for the beginning of a keyword."""
-    return bytes(rng.choice([b for b in range(256) if b != 0x5B]) for _ in range(16)).hex()
+    """16 random bytes in hexadecimal. SIPp decodes them before it reads its keyword, and then takes a bracket, a blank
+    or a zero among them for the keyword's: only letters, digits and bytes above 127 are safe."""
+    safe = [b for b in range(256) if b > 127 or chr(b).isalnum()]
+    return bytes(rng.choice(safe) for _ in range(16)).hex()
 
 
 def aes(k, block):
@@ -98,9 +100,11 @@ def write_config(path, ports, directory):
     """A home network on ports of its own."""
     pcscf, icscf, scscf, hss, web = ports
     path.write_text(
-        f"mcc: '001'\nmnc: '001'\nstore:\n  kind: lmdb\n  path: {directory}/store\n"
-        f"pcscf:\n  port: {pcscf}\nicscf:\n  port: {icscf}\nscscf:\n  port: {scscf}\n"
-        f"hss:\n  diameter_port: {hss}\n  web_port: {web}\n")
+        "network: {mcc: '001', mnc: '01'}\nnodes:\n"
+        f"  pcscf: {{listen: '127.0.0.1:{pcscf}'}}\n  icscf: {{listen: '127.0.0.1:{icscf}'}}\n"
+        f"  scscf: {{listen: '127.0.0.1:{scscf}'}}\n  hss: {{listen: '127.0.0.1:{hss}'}}\n"
+        f"store: {{kind: lmdb, path: '{directory}/store'}}\n"
+        f"web: {{listen: '127.0.0.1:{web}'}}\nlog: warning\n")
 
 
 def messages(path):
@@ -123,7 +127,7 @@ def refused_answers(path):
         who = header(text, "Call-ID"), header(text, "CSeq")
         credentials = header(text, "Authorization")
         if not received and text.startswith("REGISTER"):
-            nonce = re.search(r'nonce="([^"]+)"', credentials)
+            nonce = re.search(r'\bnonce="([^"]+)"', credentials)
             if nonce and nonce[1] not in seen:
                 seen.add(nonce[1])
                 impi = re.search(r'username="([^"]+)"', credentials)[1]
