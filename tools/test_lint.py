@@ -1,5 +1,6 @@
 """tools/test_lint.py: every checker finds what it is for, and lets good code pass."""
 
+import io
 import pathlib
 import tempfile
 import unittest
@@ -8,6 +9,7 @@ import lint_banned
 import lint_copies
 import lint_headers
 import lint_layers
+import requirements
 
 
 class Lint(unittest.TestCase):
@@ -89,6 +91,23 @@ class Lint(unittest.TestCase):
         self.assertEqual(0, lint_copies.check(self.folder.name)[0])
         self.write("src/base/b.c", "/* the same */\n" + run)
         self.assertEqual(100, lint_copies.check(self.folder.name)[0])
+
+    def requirement_faults(self):
+        """Number of claims without a test, and what was printed."""
+        out = io.StringIO()
+        root = pathlib.Path(self.folder.name)
+        return requirements.report(*requirements.collect(root), out), out.getvalue()
+
+    def test_requirements(self):
+        self.write("docs/requirements.md", "- A4 This.\n- A5 That.\n")
+        self.write("flows/x.flow", "flow x\ncovers A4 A9  # not A5\n")
+        faults, text = self.requirement_faults()
+        self.assertEqual(1, faults)
+        self.assertIn("A5   That.\n       NOT TESTED", text)
+        self.assertIn("A4   This.\n       flow x\n", text)
+        self.assertIn("A9   in part, not claimed: flow x", text)
+        self.write("test/unit/a.c", "/* covers: A4, A5 */\n")
+        self.assertEqual(0, self.requirement_faults()[0])
 
 
 if __name__ == "__main__":

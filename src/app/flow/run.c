@@ -85,7 +85,7 @@ static uint64_t settle_us(const struct runner *r) {
 /* Waits for the lines that are still missing, and then for what must not come. */
 static bool end_step(struct runner *r, const struct flow_step *s) {
     if (s->action != FLOW_WAIT || s->all) {
-        (void)runner_drive(r, is_seen, r, 20 * settle_us(r));
+        (void)runner_drive(r, is_seen, r, 80 * settle_us(r));
         (void)runner_drive(r, NULL, NULL, settle_us(r));
     }
     bool good = !s->compared || flow_match_is_complete(&r->match);
