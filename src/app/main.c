@@ -16,8 +16,9 @@ static const struct command commands[] = {
 
 int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of a write, not the end */
+    static char version[] = "version";
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {
-        argv[1] = (char[]){"version"};
+        argv[1] = version;
     }
     return command_dispatch("muster",
                             "Muster is the registration and subscriber side of an IP Multimedia "

@@ -73,6 +73,10 @@ int remote_call(const struct remote *r, const char *method, const char *path, st
     if (e == ERR_TIMEOUT) {
         return command_fail(EXIT_CODE_UNREACHABLE, "%s does not answer in time", r->base);
     }
+    if (e == ERR_CLOSED) {
+        return command_fail(EXIT_CODE_UNREACHABLE,
+                            "the Muster at %s ended, or closed the connection", r->base);
+    }
     return e ? command_fail(EXIT_CODE_SYSTEM, "%s: %s", r->base, error_text(e)) : EXIT_CODE_OK;
 }
 

@@ -52,6 +52,11 @@ static enum error error_from_curl(CURLcode code, const struct incoming *in) {
         return ERR_UNREACHABLE;
     case CURLE_OPERATION_TIMEDOUT:
         return ERR_TIMEOUT;
+    case CURLE_GOT_NOTHING:
+    case CURLE_RECV_ERROR:
+    case CURLE_SEND_ERROR:
+    case CURLE_PARTIAL_FILE:
+        return ERR_CLOSED;
     case CURLE_OUT_OF_MEMORY:
         return ERR_NO_MEMORY;
     case CURLE_URL_MALFORMAT:
