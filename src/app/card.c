@@ -80,7 +80,7 @@ enum error card_from_sim(struct span imsi, struct span msisdn, struct span k, st
                          struct span opc, const char *domain, struct card *out) {
     char text[NAMING_URI_MAX];
     struct buf b, t = buf_init(text, sizeof text);
-    struct span home = span_from_cstr(domain), digits = msisdn;
+    struct span home = span_from_cstr(domain);
     enum error e = begin(out, (size_t)4 * NAMING_URI_MAX, &b, domain);
     if (e) {
         return e;
@@ -91,7 +91,7 @@ enum error card_from_sim(struct span imsi, struct span msisdn, struct span k, st
     naming_put_temporary_impu(&t, imsi, home);
     add_impu(out, &b, buf_span(&t));
     if (msisdn.n) {
-        digits = msisdn.p[0] == '+' ? span_after(msisdn, 1) : msisdn;
+        struct span digits = msisdn.p[0] == '+' ? span_after(msisdn, 1) : msisdn;
         t.n = 0;
         naming_put_sip_impu(&t, digits, home);
         add_impu(out, &b, buf_span(&t));
