@@ -55,7 +55,7 @@ def check_clang():
 def check_tidy():
     """clang-tidy over our own sources, by .clang-tidy."""
     files = [str(pathlib.Path(name).resolve()) for name in tracked("src/*.c")]
-    return run("run-clang-tidy", "-quiet", "-p", "build-clang", "-j", str(os.cpu_count()), *files)
+    return run("run-clang-tidy", "-quiet", "-p", "build-clang",  "-j", str(os.cpu_count()), *files)
 
 
 CHECKS = [

@@ -82,10 +82,16 @@ int remote_call(const struct remote *r, const char *method, const char *path, st
 
 int remote_refused(const struct web_reply *reply) {
     json_t *object = json_loadb(reply->body, reply->body_n, 0, NULL);
-    const char *text = json_string_value(json_object_get(object, "detail"));
-    int code = text ? command_fail(EXIT_CODE_FAILED, "%s", text)
-                    : command_fail(EXIT_CODE_FAILED, "refused: %u %s", reply->status,
-                                   web_status_text(reply->status));
+    const char *detail = json_string_value(json_object_get(object, "detail"));
+    const char *pointer = json_string_value(json_object_get(object, "pointer"));
+    if (detail && pointer && *pointer) {
+        command_fail(EXIT_CODE_FAILED, "%s: %s", pointer, detail);
+    } else if (detail) {
+        command_fail(EXIT_CODE_FAILED, "%s", detail);
+    } else {
+        command_fail(EXIT_CODE_FAILED, "refused: %u %s", reply->status,
+                     web_status_text(reply->status));
+    }
     json_decref(object);
-    return code;
+    return EXIT_CODE_FAILED;
 }

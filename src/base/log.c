@@ -54,10 +54,10 @@ void log_event(struct log *log, enum log_level level, const char *event,
             buf_char(&line, '"');
         }
     }
-    const char *end = line.overflow ? cut : "\n";
-    memcpy(text + line.n, end, strlen(end));
+    struct span end = line.overflow ? span_from_cstr(cut) : SPAN("\n");
+    memcpy(text + line.n, end.p, end.n);
     log->written[level]++;
-    log->write(log->ctx, span_of(text, line.n + strlen(end)));
+    log->write(log->ctx, span_of(text, line.n + end.n));
 }
 
 bool log_level_parse(struct span name, enum log_level *out) {

@@ -236,10 +236,8 @@ static void attend(struct pipe_end *e) {
         move(e);
         e->in_call = false;
     }
-    if (e->s.stage == STREAM_OVER) {
+    if (e->s.stage == STREAM_OVER || !e->peer) {
         break_off(e, ERR_CLOSED); /* its peer is active then, and told in this or the next round */
-    } else if (!e->peer) {
-        break_off(e, ERR_CLOSED);
     }
 }
 

@@ -22,9 +22,9 @@ struct web_reply {
 
 enum { WEB_REPLY_MAX = 256 << 20 }; /* the client refuses longer answers */
 
-/** Asks and waits. OK for every HTTP status. ERR_UNREACHABLE: nobody listens there; ERR_TIMEOUT;
- * ERR_CLOSED: the connection ended before the answer; * ERR_TOO_BIG; ERR_INVALID: no such URL;
- * ERR_IO; ERR_NO_MEMORY. After an error *out is empty. */
+/** Asks and waits. OK for every HTTP status. ERR_UNREACHABLE: nobody listens there; ERR_CLOSED: the
+ * connection ended before the answer; ERR_TIMEOUT; ERR_TOO_BIG; ERR_INVALID: no such URL; ERR_IO;
+ * ERR_NO_MEMORY. After an error *out is empty. */
 MUST_CHECK enum error web_client_call(const struct web_call *call, struct web_reply *out);
 
 /** Frees what web_client_call filled in. */
