@@ -104,6 +104,9 @@ int cmd_run(const struct command *self, int argc, char **argv);
 /** muster trace: the ladder of a running process. */
 int cmd_trace(const struct command *self, int argc, char **argv);
 
+/** muster simulate: networks in virtual time, under faults. */
+int cmd_simulate(const struct command *self, int argc, char **argv);
+
 /** muster sub: subscriptions of a running process. */
 int cmd_sub(const struct command *self, int argc, char **argv);
 

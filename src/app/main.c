@@ -11,6 +11,7 @@ static const struct command commands[] = {
     {"sub", "subscriptions of a running Muster: add, list, show, set, rm, import", cmd_sub},
     {"trace", "the ladder of what just happened in a running Muster", cmd_trace},
     {"bench", "what a registration costs, and how fast it is", cmd_bench},
+    {"simulate", "whole networks in virtual time, under faults", cmd_simulate},
     {"version", "which Muster this is", cmd_version},
 };
 

@@ -1,0 +1,55 @@
+/* What a simulation watches in the messages of its network:
+ *
+ * - No sequence number is used for two vectors of one subscriber, whatever crashes (TS 33.102,
+ * annex C): seen in MAAs.
+ * - An assignment that the HSS has acknowledged is in the HSS until a de-registration is asked for,
+ *   whatever crashes: SAAs are noted, and the HSS is asked after each restart. */
+#ifndef MUSTER_APP_SIMULATION_WATCH_H
+#define MUSTER_APP_SIMULATION_WATCH_H
+
+#include "app/card.h"
+#include "obs/trace.h"
+
+/** What an SAA has promised about a terminal's public identity. */
+enum watch_promise {
+    WATCH_NOTHING,    /* nothing, or a change is under way whose answer was not seen */
+    WATCH_REGISTERED, /* the HSS has acknowledged that it is registered */
+};
+
+struct watch_vector {
+    uint64_t sqn;
+    uint8_t rand[AKA_RAND_SIZE];
+};
+
+/** One subscriber. */
+struct watch_subject {
+    struct card card;
+    char imsi[32];
+    enum watch_promise promise;
+    struct watch_vector *vectors; /* that were given out so far */
+    size_t n_vectors, cap_vectors;
+    uint32_t sar_end_to_end; /* of the SAR under way; 0: none */
+    uint32_t sar_type;       /* its Server-Assignment-Type */
+};
+
+struct watch {
+    struct watch_subject *subjects; /* the nth has an IMSI that ends in n, 0 first */
+    size_t n;
+    struct milenage milenage;
+    uint64_t digest, vectors, assignments;
+    char fault[384]; /* the first thing that did not hold; empty: all holds */
+};
+
+/** Makes the n subscribers, with keys that follow from their numbers. ERR_NO_MEMORY. */
+MUST_CHECK enum error watch_init(struct watch *w, size_t n, const char *domain);
+
+/** Frees them; clears the keys. A zeroed one is fine. */
+void watch_free(struct watch *w);
+
+/** Looks at a message (an each function of trace_listen; ctx is the struct watch). */
+void watch_message(void *watch, const struct trace_message *m);
+
+/** Notes a fault, unless there is one already. */
+void watch_fault(struct watch *w, const char *format, ...) PRINTF_LIKE(2, 3);
+
+#endif
