@@ -164,8 +164,8 @@ static int rank(const json_t *impu, struct span impi) {
     return json_is_true(json_object_get(impu, "barred")) ? 2 : owner.n == 0;
 }
 
-static enum error read_card(const json_t *subscription, const json_t *impi, const char *domain,
-                            struct card *out) {
+enum error card_from_json(const json_t *subscription, const json_t *impi, const char *domain,
+                          struct card *out) {
     const json_t *impus = json_object_get(subscription, "impus"), *impu;
     struct span identity = text_of(impi, "identity");
     size_t bytes = identity.n, i;
@@ -217,7 +217,7 @@ enum error card_find(const json_t *document, struct span name, const char *domai
     if (s.found > 1) {
         return ERR_EXISTS;
     }
-    return s.found ? read_card(s.subscription, s.impi, domain, out)
+    return s.found ? card_from_json(s.subscription, s.impi, domain, out)
                    : find_sim(document, name, domain, out);
 }
 

@@ -24,6 +24,11 @@ struct card {
 MUST_CHECK enum error card_find(const json_t *document, struct span name, const char *domain,
                                 struct card *out);
 
+/** Makes the card of one private identity (an item of the subscription's impis) as card_find does.
+ * ERR_INVALID: it has no key, or a broken one; ERR_NO_MEMORY. */
+MUST_CHECK enum error card_from_json(const json_t *subscription, const json_t *impi,
+                                     const char *domain, struct card *out);
+
 /** Makes the card of a SIM without ISIM (TS 23.003 13.2, 13.3, 13.4B): IMPI and temporary IMPU from
  * the IMSI; and, if msisdn is not empty, its tel and SIP IMPU. k and either op or opc in
  * hexadecimal, the other one empty. ERR_INVALID: one of the keys is no 32 hexadecimal digits. */

@@ -2,8 +2,8 @@
 #include "app/command.h"
 #include "app/process.h"
 
+#include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 struct options {
     const char *config, *log, *store;
@@ -25,8 +25,7 @@ static void print_row(const char *name, const struct addr *a, const char *use) {
 }
 
 static void print_network(const struct config *c, const struct process *p) {
-    const char *program = getenv("MUSTER_PROGRAM");
-    program = program ? program : "muster";
+    const char *program = program_invocation_name;
     printf("Muster " MUSTER_VERSION ", home domain %s\n\n", c->domain);
     for (size_t i = 0; i < c->n_nodes; i++) {
         const struct config_node *n = &c->nodes[i];

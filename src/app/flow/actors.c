@@ -31,7 +31,7 @@ static const struct ue_handler handler = {
 
 static struct card *find_card(struct runner *r, struct span impi) {
     for (size_t i = 0; i < r->n_cards; i++) {
-        if (span_eq_nocase(r->cards[i].impi, impi)) {
+        if (span_eq_nocase(r->cards[i].isim.impi, impi)) {
             return &r->cards[i];
         }
     }
@@ -187,7 +187,7 @@ static bool adapt(struct actor *a, const struct flow_step *step) {
         wanted.isim = &a->card->isim;
         if (step->impi.n || !impu_index(&a->card->isim, impu, &wanted.impu)) {
             a->other = a->card->isim;
-            a->other.impi = step->impi.n ? runner_identity(r, step->impi) : a->card->impi;
+            a->other.impi = step->impi.n ? runner_identity(r, step->impi) : a->card->isim.impi;
             a->other_impu = step->impu.n ? impu : a->card->impus[a->config.impu];
             a->other.impus = &a->other_impu;
             a->other.n_impus = 1;

@@ -2,6 +2,7 @@
 #ifndef MUSTER_APP_FLOW_RUNNER_H
 #define MUSTER_APP_FLOW_RUNNER_H
 
+#include "app/card.h"
 #include "app/flow/match.h"
 #include "app/flow/run.h"
 #include "app/flow/wire.h"
@@ -13,21 +14,12 @@ struct loop;
 enum {
     ACTORS_MAX = 32,
     CARDS_MAX = 64,
-    CARD_IMPUS_MAX = 16,
     WAIT_READY_US = 10 * 1000 * 1000,
     SETTLE_SIMULATED_US = 60 * 1000, /* after an action: what is still under way arrives */
     SETTLE_SOCKETS_US = 25 * 1000,
     ACTION_SIMULATED_US = 300 * 1000 * 1000, /* longer than timer F of a terminal */
     ACTION_SOCKETS_US = 8 * 1000 * 1000,
     EXPECT_US = 2 * 1000 * 1000,
-};
-
-/* A SIM, from the subscribers' file. */
-struct card {
-    struct span impi;
-    struct span impus[CARD_IMPUS_MAX];
-    size_t n_impus;
-    struct ue_isim isim;
 };
 
 /* A terminal. */

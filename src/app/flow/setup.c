@@ -4,7 +4,6 @@
 #include "obs/trace.h"
 #include "rt/loop.h"
 
-#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -232,7 +231,9 @@ void runner_end(struct runner *r) {
     if (r->has_config) {
         config_free(&r->config);
     }
-    OPENSSL_cleanse(r->cards, sizeof r->cards);
+    while (r->n_cards) {
+        card_free(&r->cards[--r->n_cards]);
+    }
     sim_free(r->sim);
     loop_free(r->loop);
 }
