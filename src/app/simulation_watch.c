@@ -43,7 +43,10 @@ enum error watch_init(struct watch *w, size_t n, const char *domain) {
         return e;
     }
     w->subjects = calloc(n, sizeof *w->subjects);
-    e = w->subjects ? OK : ERR_NO_MEMORY;
+    if (!w->subjects) {
+        milenage_free(&w->milenage);
+        return ERR_NO_MEMORY;
+    }
     while (!e && w->n < n) {
         e = make_subject(&w->subjects[w->n], w->n, domain);
         w->n += !e;
@@ -55,13 +58,14 @@ enum error watch_init(struct watch *w, size_t n, const char *domain) {
 }
 
 void watch_free(struct watch *w) {
+    if (!w->subjects) {
+        return;
+    }
     for (size_t i = 0; i < w->n; i++) {
         card_free(&w->subjects[i].card);
         free(w->subjects[i].vectors);
     }
-    if (w->subjects) {
-        milenage_free(&w->milenage);
-    }
+    milenage_free(&w->milenage);
     free(w->subjects);
     w->subjects = NULL;
     w->n = 0;
