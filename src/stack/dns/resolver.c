@@ -10,10 +10,10 @@
 
 #include <stdlib.h>
 
-enum { SIP_PORT = 5060, NEGATIVE_TTL_S = 30, CACHED_MAX = 4096, HOST_MAX = 255, ANSWERS_MAX = 16 };
+enum { NEGATIVE_TTL_S = 30, CACHED_MAX = 4096, HOST_MAX = 255, ANSWERS_MAX = 16 };
 
 struct candidate {
-    struct resolver_target target;
+    struct sip_hop target;
     uint16_t priority, weight;
 };
 
@@ -42,7 +42,7 @@ struct lookup {
     struct cached *found;
     uint32_t ttl_s;
     uint16_t priority, weight, port;
-    enum resolver_transport transport;
+    enum sip_transport transport;
 };
 
 enum error resolver_new(struct env *env, const struct resolver_config *config,
@@ -55,6 +55,9 @@ enum error resolver_new(struct env *env, const struct resolver_config *config,
     r->config = *config;
     if (!r->config.negative_ttl_s) {
         r->config.negative_ttl_s = NEGATIVE_TTL_S;
+    }
+    if (!r->config.transports) {
+        r->config.transports = 1U << SIP_UDP;
     }
     if (!r->config.max_cached) {
         r->config.max_cached = CACHED_MAX;
@@ -91,12 +94,12 @@ void resolver_free(struct resolver *r) {
 }
 
 static uint64_t name_hash(const struct resolver_name *name) {
-    uint64_t given = name->transport_given ? 2 + (uint64_t)name->transport : 0;
-    return hash_mix(hash_nocase(name->host), (uint64_t)name->port << 8 | given);
+    uint64_t given = name->transport_given ? 1 + (uint64_t)name->transport : 0;
+    return hash_mix(hash_nocase(name->host), (uint64_t)name->port << 8 | given << 1 | name->sips);
 }
 
 static bool name_eq(const struct resolver_name *a, const struct resolver_name *b) {
-    return a->port == b->port && a->transport_given == b->transport_given &&
+    return a->port == b->port && a->sips == b->sips && a->transport_given == b->transport_given &&
            (!a->transport_given || a->transport == b->transport) &&
            span_eq_nocase(a->host, b->host);
 }
@@ -153,14 +156,32 @@ static void answer_from(struct resolver *r, const struct cached *cached,
     }
 }
 
+static bool speaks(const struct resolver *r, enum sip_transport t) {
+    return r->config.transports & 1U << t;
+}
+
+/* RFC 3263 4.1: what is demanded, or what stands for itself where nobody is asked. */
+static enum sip_transport demanded(const struct resolver_name *name) {
+    return name->sips ? SIP_TLS : name->transport_given ? name->transport : SIP_UDP;
+}
+
+static enum error numeric_target(const struct resolver *r, const struct resolver_name *name,
+                                 const struct addr *host, struct resolver_answer *out) {
+    enum sip_transport t = demanded(name);
+    if (!speaks(r, t)) {
+        return ERR_NOT_FOUND;
+    }
+    out->n = 1;
+    out->targets[0] = (struct sip_hop){*host, t};
+    out->targets[0].addr.port = name->port ? name->port : sip_transport_port(t);
+    return OK;
+}
+
 enum error resolver_cached(struct resolver *r, const struct resolver_name *name,
                            struct resolver_answer *out) {
     struct addr numeric;
-    if (addr_parse_host(name->host, name->port ? name->port : SIP_PORT, &numeric)) {
-        out->n = 1;
-        out->targets[0] = (struct resolver_target){numeric, name->transport_given ? name->transport
-                                                                                  : RESOLVER_UDP};
-        return OK;
+    if (addr_parse_host(name->host, 0, &numeric)) {
+        return numeric_target(r, name, &numeric, out);
     }
     struct cached *c = cache_find(r, name);
     if (!c) {
@@ -317,10 +338,12 @@ static void find_services(struct lookup *l, struct span service) {
     }
 }
 
-static void find_services_of(struct lookup *l, struct span domain, enum resolver_transport t) {
+static void find_services_of(struct lookup *l, struct span domain, enum sip_transport t) {
     char name[HOST_MAX + 16];
     struct buf b = buf_init(name, sizeof name);
-    buf_cstr(&b, t == RESOLVER_TCP ? "_sip._tcp." : "_sip._udp.");
+    static const char *const prefixes[SIP_TRANSPORTS] = {
+        [SIP_UDP] = "_sip._udp.", [SIP_TCP] = "_sip._tcp.", [SIP_TLS] = "_sips._tcp."};
+    buf_cstr(&b, prefixes[t]);
     buf_put(&b, domain);
     l->transport = t;
     find_services(l, buf_span(&b));
@@ -331,45 +354,51 @@ static bool naptr_precedes(const struct dns_record *a, const struct dns_record *
            (a->naptr.order == b->naptr.order && a->naptr.preference < b->naptr.preference);
 }
 
-static bool naptr_is_usable(const struct resolver *r, const struct dns_record *naptr,
-                            enum resolver_transport *out) {
+static bool naptr_is_usable(const struct resolver *r, const struct dns_record *naptr, bool sips,
+                            enum sip_transport *out) {
+    static const char *const services[SIP_TRANSPORTS] = {
+        [SIP_UDP] = "SIP+D2U", [SIP_TCP] = "SIP+D2T", [SIP_TLS] = "SIPS+D2T"};
     if (!span_eq_nocase(naptr->naptr.flags, SPAN("s"))) {
         return false;
     }
-    *out = span_eq_nocase(naptr->naptr.service, SPAN("SIP+D2T")) ? RESOLVER_TCP : RESOLVER_UDP;
-    return *out == RESOLVER_TCP ? r->config.tcp
-                                : span_eq_nocase(naptr->naptr.service, SPAN("SIP+D2U"));
+    for (unsigned t = sips ? SIP_TLS : SIP_UDP; t < SIP_TRANSPORTS; t++) {
+        *out = (enum sip_transport)t;
+        if (speaks(r, *out) && span_eq_nocase(naptr->naptr.service, span_from_cstr(services[t]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* By the domain's NAPTR records; without any, by the SRV records of what is spoken. */
+static void find_by_domain(struct lookup *l, const struct resolver_name *name) {
+    struct collected c;
+    ask(l->r, name->host, DNS_NAPTR, &c);
+    sort(&c, naptr_precedes);
+    for (size_t i = 0; i < c.n && l->found->n == 0; i++) {
+        if (naptr_is_usable(l->r, c.records[i], name->sips, &l->transport)) {
+            heed_ttl(l, c.records[i]);
+            find_services(l, c.records[i]->naptr.replacement);
+        }
+    }
+    unsigned t = name->sips ? SIP_TLS : SIP_UDP;
+    for (; c.n == 0 && l->found->n == 0 && t < SIP_TRANSPORTS; t++) {
+        if (speaks(l->r, (enum sip_transport)t)) {
+            find_services_of(l, name->host, (enum sip_transport)t);
+        }
+    }
 }
 
 static void look_up(struct lookup *l, const struct resolver_name *name) {
-    l->transport = name->transport_given ? name->transport : RESOLVER_UDP;
-    l->port = name->port ? name->port : SIP_PORT;
-    if (name->port) {
-        find_addresses(l, name->host);
-        return;
+    enum sip_transport t = demanded(name);
+    if (!name->port && name->transport_given && speaks(l->r, t)) {
+        find_services_of(l, name->host, t);
+    } else if (!name->port && !name->transport_given) {
+        find_by_domain(l, name);
     }
-    if (name->transport_given) {
-        find_services_of(l, name->host, name->transport);
-    } else {
-        struct collected c;
-        ask(l->r, name->host, DNS_NAPTR, &c);
-        sort(&c, naptr_precedes);
-        for (size_t i = 0; i < c.n && l->found->n == 0; i++) {
-            if (naptr_is_usable(l->r, c.records[i], &l->transport)) {
-                heed_ttl(l, c.records[i]);
-                find_services(l, c.records[i]->naptr.replacement);
-            }
-        }
-        if (c.n == 0) {
-            find_services_of(l, name->host, RESOLVER_UDP);
-            if (l->found->n == 0 && l->r->config.tcp) {
-                find_services_of(l, name->host, RESOLVER_TCP);
-            }
-        }
-    }
-    if (l->found->n == 0) {
-        l->transport = name->transport_given ? name->transport : RESOLVER_UDP;
-        l->port = SIP_PORT;
+    if (l->found->n == 0 && speaks(l->r, t)) {
+        l->transport = t;
+        l->port = name->port ? name->port : sip_transport_port(t);
         find_addresses(l, name->host);
     }
 }

@@ -3,43 +3,40 @@
  * One resolver per node. In front stands a cache that honours TTLs, so that a known name costs a
  * hash hit: try resolver_cached first, and resolver_find when it does not know. Each question and
  * each answer of a miss goes to the trace, in words, between the node and "dns". A numeric host
- * needs no look-up, an explicit port none but A and AAAA.
+ * needs no look-up, an explicit port none but A and AAAA. Targets whose transport the node does not
+ * speak are never given.
  *
  * Order among targets: SRV priority, then RFC 2782's weighted lot, drawn anew for each look-up. */
 #ifndef MUSTER_STACK_DNS_RESOLVER_H
 #define MUSTER_STACK_DNS_RESOLVER_H
 
+#include "codec/sip/transport.h"
 #include "rt/env.h"
 #include "stack/dns/zone.h"
 
 enum { RESOLVER_TARGETS_MAX = 8 };
 
-enum resolver_transport { RESOLVER_UDP, RESOLVER_TCP };
-
 /** What is looked for: host and port of a SIP URI, or a domain. */
 struct resolver_name {
     struct span host; /* a name, an IPv4 address, or an IPv6 address in brackets or without */
     uint16_t port;    /* 0: not given */
+    bool sips;        /* the URI's scheme is sips: nothing but TLS will do */
     /* what the URI's transport parameter or the operator demands; NAPTR is only asked when free */
     bool transport_given;
-    enum resolver_transport transport;
-};
-
-struct resolver_target {
-    struct addr addr;
-    enum resolver_transport transport;
+    enum sip_transport transport;
 };
 
 /** Best first. */
 struct resolver_answer {
-    struct resolver_target targets[RESOLVER_TARGETS_MAX];
+    struct sip_hop targets[RESOLVER_TARGETS_MAX];
     size_t n;
 };
 
 struct resolver_config {
     const struct dns_zone *zone; /* outlives the resolver */
     uint32_t negative_ttl_s;     /* how long "no such name" is believed; 0: 30 s */
-    bool tcp;                    /* TCP is spoken as well as UDP */
+    unsigned transports;         /* those that the node speaks, a bit (1U << SIP_TCP) for each; 0:
+                                  * UDP alone */
     size_t max_cached;           /* names in the cache; 0: 4096 */
 };
 
