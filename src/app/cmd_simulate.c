@@ -1,14 +1,17 @@
 /* muster simulate: whole networks in virtual time, under faults. */
 #include "app/command.h"
-#include "app/simulation.h"
+#include "app/simulation_jobs.h"
 
+#include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
-enum { HOUR_S = 3600 };
+enum { HOUR_S = 3600, HOURS_MAX = 100000 };
 
 struct options {
-    uint64_t seed, seeds, users, hours;
-    const char *faults, *ladder;
+    uint64_t seed, seeds, users, jobs;
+    const char *faults, *ladder, *hours;
+    bool quiet;
 };
 
 static double seconds_now(void) {
@@ -43,11 +46,23 @@ static bool read_faults(const struct command *self, const char *text, unsigned *
     return true;
 }
 
-static void print_passed(const struct simulation_options *s, const struct simulation_report *r) {
+/* "1", "0.5" */
+static bool read_hours(const struct command *self, const char *text, uint32_t *storm_s) {
+    char *end = NULL;
+    double hours = text ? strtod(text, &end) : 1;
+    if (text && (*end || end == text || !(hours > 0 && hours <= HOURS_MAX))) {
+        command_usage_error(self, "--hours takes a number above 0, at most %d: 0.5, 24", HOURS_MAX);
+        return false;
+    }
+    *storm_s = (uint32_t)(hours * HOUR_S);
+    return true;
+}
+
+static void print_passed(uint64_t seed, uint32_t users, const struct simulation_report *r) {
     printf(
         "seed %llu: all %u registered after %.1f h; %llu registrations, %llu crashes, %llu cuts, "
         "%llu partitions, %llu of %llu datagrams lost, %llu vectors, %llu assignments\n",
-        (unsigned long long)s->seed, s->users, (double)r->virtual_us / 1e6 / HOUR_S,
+        (unsigned long long)seed, users, (double)r->virtual_us / 1e6 / HOUR_S,
         (unsigned long long)r->registrations, (unsigned long long)r->crashes,
         (unsigned long long)r->cuts, (unsigned long long)r->partitions, (unsigned long long)r->lost,
         (unsigned long long)r->datagrams, (unsigned long long)r->vectors,
@@ -60,7 +75,13 @@ static int write_ladder(const struct options *o, const struct ladder *l) {
     return e ? command_fail(EXIT_CODE_SYSTEM, "%s: %s", o->ladder, error_text(e)) : EXIT_CODE_OK;
 }
 
-static int run_seed(const struct options *o, const struct simulation_options *s) {
+static void print_failed(uint64_t seed, const struct simulation_report *r) {
+    printf("seed %llu: FAILED %s\n", (unsigned long long)seed, r->fault);
+    fflush(stdout);
+}
+
+/* One seed, in this process, with a ladder of its end. */
+static int run_with_ladder(const struct options *o, const struct simulation_options *s) {
     struct simulation_report report;
     struct ladder *ladder = NULL;
     enum error e = simulation_run(s, &report, &ladder);
@@ -68,12 +89,12 @@ static int run_seed(const struct options *o, const struct simulation_options *s)
     if (e) {
         code = command_fail(EXIT_CODE_SYSTEM, "%s", report.fault);
     } else if (report.passed) {
-        print_passed(s, &report);
+        print_passed(s->seed, s->users, &report);
     } else {
-        printf("seed %llu: FAILED %s\n", (unsigned long long)s->seed, report.fault);
+        print_failed(s->seed, &report);
         code = EXIT_CODE_FAILED;
     }
-    if (!e && o->ladder) {
+    if (!e) {
         int written = write_ladder(o, ladder);
         code = code ? code : written;
     }
@@ -81,30 +102,60 @@ static int run_seed(const struct options *o, const struct simulation_options *s)
     return code;
 }
 
-static int run_seeds(const struct options *o, struct simulation_options s) {
-    double began = seconds_now();
-    uint64_t failed = 0, first = 0;
-    for (uint64_t i = 0; i < o->seeds; i++) {
-        s.seed = o->seed + i;
-        int code = run_seed(o, &s);
-        if (code == EXIT_CODE_FAILED) {
-            first = failed++ ? first : s.seed;
-        } else if (code) {
-            return code;
-        }
+/* What became of all seeds. */
+struct tally {
+    const struct options *o;
+    uint64_t done, failed, first_failed;
+    uint64_t registrations, crashes, cuts, vectors;
+    bool progress;
+};
+
+static bool on_seed(void *ctx, uint64_t seed, const struct simulation_report *r) {
+    struct tally *t = ctx;
+    t->done++;
+    t->registrations += r->registrations;
+    t->crashes += r->crashes;
+    t->cuts += r->cuts;
+    t->vectors += r->vectors;
+    if (!r->passed) {
+        t->first_failed = t->failed++ ? t->first_failed : seed;
+        print_failed(seed, r);
+    } else if (!t->o->quiet) {
+        print_passed(seed, (uint32_t)t->o->users, r);
+    } else if (t->progress && t->done % 10 == 0) {
+        fprintf(stderr, "\r%llu of %llu seeds", (unsigned long long)t->done,
+                (unsigned long long)t->o->seeds);
     }
-    printf("%llu of %llu seeds passed in %.1f s\n", (unsigned long long)(o->seeds - failed),
-           (unsigned long long)o->seeds, seconds_now() - began);
-    if (failed) {
+    return true;
+}
+
+static int run_seeds(const struct options *o, const struct simulation_options *s) {
+    struct tally t = {.o = o, .progress = isatty(STDERR_FILENO)};
+    double began = seconds_now();
+    enum error e = simulation_run_many(s, o->seeds, (unsigned)o->jobs, on_seed, &t);
+    if (e) {
+        return command_fail(EXIT_CODE_SYSTEM, "no processes for the runs: %s", error_text(e));
+    }
+    if (o->quiet && t.progress) {
+        fputc('\r', stderr);
+    }
+    printf("%llu of %llu seeds passed in %.1f s: %llu registrations, %llu crashes, %llu cuts, "
+           "%llu vectors\n",
+           (unsigned long long)(t.done - t.failed), (unsigned long long)o->seeds,
+           seconds_now() - began, (unsigned long long)t.registrations,
+           (unsigned long long)t.crashes, (unsigned long long)t.cuts,
+           (unsigned long long)t.vectors);
+    if (t.failed) {
         printf("Again: muster simulate --seed %llu --ladder failed.html, with the other options as "
                "they are\n",
-               (unsigned long long)first);
+               (unsigned long long)t.first_failed);
     }
-    return failed ? EXIT_CODE_FAILED : EXIT_CODE_OK;
+    return t.failed ? EXIT_CODE_FAILED : EXIT_CODE_OK;
 }
 
 int cmd_simulate(const struct command *self, int argc, char **argv) {
-    struct options o = {.seed = 1, .seeds = 1, .users = 50, .hours = 1};
+    struct options o = {.seed = 1, .seeds = 1, .users = 50};
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     const struct option_def options[] = {
         {.name = "seed",
          .value = "N",
@@ -125,15 +176,26 @@ int cmd_simulate(const struct command *self, int argc, char **argv) {
          .max = 10000},
         {.name = "hours",
          .value = "H",
-         .help = "virtual hours with faults (1)",
-         .kind = OPTION_NUMBER,
-         .out = &o.hours,
-         .max = 100000},
+         .help = "virtual hours with faults, fractions too (1)",
+         .kind = OPTION_TEXT,
+         .out = &o.hours},
         {.name = "faults",
          .value = "LIST",
          .help = "of loss, duplicate, reorder, crash, cut, partition; all (default), none",
          .kind = OPTION_TEXT,
          .out = &o.faults},
+        {.name = "jobs",
+         .letter = 'j',
+         .value = "N",
+         .help = "seeds side by side, each in a process (the number of processors)",
+         .kind = OPTION_NUMBER,
+         .out = &o.jobs,
+         .max = SIMULATION_JOBS_MAX},
+        {.name = "quiet",
+         .letter = 'q',
+         .help = "only failures and the sum",
+         .kind = OPTION_FLAG,
+         .out = &o.quiet},
         {.name = "ladder",
          .letter = 'o',
          .value = "FILE",
@@ -152,6 +214,7 @@ int cmd_simulate(const struct command *self, int argc, char **argv) {
         .options = options,
         .examples = "  muster simulate\n"
                     "  muster simulate --seeds 100\n"
+                    "  muster simulate --seeds 1000 --users 200 --hours 0.5 --quiet\n"
                     "  muster simulate --seed 17 --faults loss,crash --ladder seed17.html",
         .max_args = 1,
     };
@@ -169,11 +232,12 @@ int cmd_simulate(const struct command *self, int argc, char **argv) {
         return command_usage_error(self, o.ladder ? "--ladder is for one seed"
                                                   : "--users and --seeds take at least 1");
     }
-    if (!read_faults(self, o.faults, &s.faults)) {
+    if (!read_faults(self, o.faults, &s.faults) || !read_hours(self, o.hours, &s.storm_s)) {
         return EXIT_CODE_USAGE;
     }
+    s.seed = o.seed;
     s.users = (uint32_t)o.users;
-    s.storm_s = (uint32_t)(o.hours * HOUR_S);
     s.keep_messages = o.ladder != NULL;
-    return run_seeds(&o, s);
+    o.jobs = o.jobs ? o.jobs : cpus > 0 ? (uint64_t)cpus : 1;
+    return o.ladder ? run_with_ladder(&o, &s) : run_seeds(&o, &s);
 }

@@ -3,6 +3,7 @@
 #include "app/network.h"
 #include "base/htab.h"
 #include "node/hss/hss.h"
+#include "node/pcscf/pcscf.h"
 #include "node/scscf/scscf.h"
 #include "rt/sim.h"
 
@@ -16,7 +17,6 @@ enum {
     CALM_MAX_S = 3 * 3600,  /* a terminal waits up to half an hour between tries (RFC 5626) */
     LOOK_EVERY_S = 10,
     MESSAGE_BYTES = 8 << 20, /* of the newest messages, for a ladder */
-    FEW_BYTES = 1 << 16,
 };
 
 const char *const simulation_fault_names[] = {"loss", "duplicate", "reorder", "crash",
@@ -292,11 +292,11 @@ static enum error start(struct run *r, char **message) {
     enum error e = config_load(NULL, &r->config, message);
     e = e ? e : sim_new(o->seed, &r->sim);
     e = e ? e : watch_init(&r->watch, o->users, r->config.domain);
-    e = e ? e : trace_enable(sim_trace(r->sim), o->keep_messages ? MESSAGE_BYTES : FEW_BYTES);
+    e = e || !o->keep_messages ? e : trace_enable(sim_trace(r->sim), MESSAGE_BYTES);
     if (e) {
         return e;
     }
-    trace_listen(sim_trace(r->sim), watch_message, &r->watch);
+    trace_witness(sim_trace(r->sim), watch_message, &r->watch);
     const struct network_options network = {.sim = r->sim};
     e = network_new(&r->config, &network, &r->network, message);
     r->pcscf = r->config.nodes[0].listen;
@@ -312,40 +312,73 @@ static enum error start(struct run *r, char **message) {
 
 /* The end. */
 
-static void count_binding(void *ctx, const struct scscf_binding_view *view) {
-    const struct terminal **searched = ctx;
-    if (*searched && span_eq(view->impi, (*searched)->subject->card.isim.impi)) {
-        *searched = NULL;
+/* What the CSCFs believe of the terminals, gathered anew for each look. */
+struct belief {
+    bool at_scscf, at_pcscf;
+    char contact[128]; /* bound at the S-CSCF */
+};
+
+struct beliefs {
+    struct run *run;
+    struct belief *of; /* by number of the terminal */
+};
+
+static struct belief *belief_of(struct beliefs *b, struct span impi) {
+    struct watch_subject *s = watch_subject_of(&b->run->watch, impi);
+    return s ? &b->of[s - b->run->watch.subjects] : NULL;
+}
+
+static void on_binding(void *ctx, const struct scscf_binding_view *view) {
+    struct belief *b = belief_of(ctx, view->impi);
+    if (b && span_to_cstr(view->contact, b->contact, sizeof b->contact)) {
+        b->at_scscf = true;
     }
 }
 
-static bool is_bound(const struct run *r, const struct terminal *t) {
-    const struct scscf *s = network_scscf(r->network, SPAN_NONE);
-    const struct terminal *searched = t;
-    if (s) {
-        scscf_each_binding(s, count_binding, &searched);
+static void on_pcscf_registration(void *ctx, const struct pcscf_registration_view *view) {
+    struct belief *b = belief_of(ctx, view->impi);
+    if (b && span_eq(view->contact, span_from_cstr(b->contact))) {
+        b->at_pcscf = true;
     }
-    return s && !searched;
 }
 
-static const char *missing(const struct run *r, const struct terminal *t) {
+/* P-CSCF and S-CSCF have the same contact; the HSS is asked by inspect_all. */
+static const char *missing(const struct terminal *t, const struct belief *b) {
     enum ue_state state = ue_state(t->ue);
     if (state != UE_REGISTERED && state != UE_REFRESHING) {
         return "the terminal is not registered";
     }
-    if (!is_bound(r, t)) {
+    if (!b->at_scscf) {
         return "the S-CSCF has no binding";
+    }
+    if (!b->at_pcscf) {
+        return "the P-CSCF does not know the contact that the S-CSCF has";
     }
     return t->subject->promise == WATCH_REGISTERED ? NULL : "the HSS has not acknowledged it";
 }
 
-static const struct terminal *first_missing(const struct run *r) {
-    for (size_t i = 0; i < r->n_terminals; i++) {
-        if (missing(r, &r->terminals[i])) {
-            return &r->terminals[i];
-        }
+/* The first terminal about which not all agree that it is registered, and what is missing. */
+static const struct terminal *first_missing(struct run *r, const char **what) {
+    const struct scscf *s = network_scscf(r->network, SPAN_NONE);
+    const struct pcscf *p = network_pcscf(r->network, SPAN_NONE);
+    struct beliefs all = {r, calloc(r->n_terminals, sizeof *all.of)};
+    const struct terminal *found = NULL;
+    if (!all.of) {
+        watch_fault(&r->watch, "out of memory");
+        return NULL;
     }
-    return NULL;
+    if (s) {
+        scscf_each_binding(s, on_binding, &all);
+    }
+    if (p) {
+        pcscf_each_registration(p, on_pcscf_registration, &all);
+    }
+    for (size_t i = 0; i < r->n_terminals && !found; i++) {
+        *what = missing(&r->terminals[i], &all.of[i]);
+        found = *what ? &r->terminals[i] : NULL;
+    }
+    free(all.of);
+    return found;
 }
 
 static void run_for(struct run *r, uint64_t seconds) {
@@ -359,14 +392,15 @@ static void weather(struct run *r) {
     run_for(r, r->options->storm_s);
     r->stormy = false;
     run_for(r, CALM_MIN_S);
-    const struct terminal *t = first_missing(r);
+    const char *what = NULL;
+    const struct terminal *t = first_missing(r, &what);
     for (uint64_t s = 0; s < CALM_MAX_S && t && !*r->watch.fault; s += LOOK_EVERY_S) {
         run_for(r, LOOK_EVERY_S);
-        t = first_missing(r);
+        t = first_missing(r, &what);
     }
     if (t) {
         watch_fault(&r->watch, "%s is not registered after %u s without faults: %s (%s)",
-                    t->subject->imsi, CALM_MIN_S + CALM_MAX_S, missing(r, t),
+                    t->subject->imsi, CALM_MIN_S + CALM_MAX_S, what,
                     ue_state_name(ue_state(t->ue)));
     }
     inspect_all(r);

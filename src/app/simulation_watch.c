@@ -80,8 +80,7 @@ void watch_fault(struct watch *w, const char *format, ...) {
     }
 }
 
-/* Whose identity is it? They all hold the IMSI. */
-static struct watch_subject *subject_of(struct watch *w, struct span identity) {
+struct watch_subject *watch_subject_of(struct watch *w, struct span identity) {
     struct span user = span_slice(identity, 0, span_find_char(identity, '@'));
     uint64_t number;
     if (user.n < IMSI_DIGITS ||
@@ -136,7 +135,7 @@ static void on_vector(struct watch *w, struct watch_subject *s, struct span item
 }
 
 static void on_maa(struct watch *w, struct span avps) {
-    struct watch_subject *s = subject_of(w, peek_avp(avps, AVP_USER_NAME, 0));
+    struct watch_subject *s = watch_subject_of(w, peek_avp(avps, AVP_USER_NAME, 0));
     struct peek_avp avp;
     while (s && peek_avp_next(&avps, &avp)) {
         if (avp.code == AVP_SIP_AUTH_DATA_ITEM && avp.vendor == VENDOR_3GPP) {
@@ -153,7 +152,8 @@ static bool registers(uint32_t type) {
 
 /* A de-registration takes a promise back as soon as it is asked for. */
 static void on_sar(struct watch *w, const struct peek_diameter *d) {
-    struct watch_subject *s = subject_of(w, peek_avp(d->avps, AVP_PUBLIC_IDENTITY, VENDOR_3GPP));
+    struct watch_subject *s =
+        watch_subject_of(w, peek_avp(d->avps, AVP_PUBLIC_IDENTITY, VENDOR_3GPP));
     uint32_t type;
     if (!s || !peek_u32(peek_avp(d->avps, AVP_SERVER_ASSIGNMENT_TYPE, VENDOR_3GPP), &type)) {
         return;

@@ -46,7 +46,10 @@ MUST_CHECK enum error watch_init(struct watch *w, size_t n, const char *domain);
 /** Frees them; clears the keys. A zeroed one is fine. */
 void watch_free(struct watch *w);
 
-/** Looks at a message (an each function of trace_listen; ctx is the struct watch). */
+/** Whose identity (IMPI, IMPU) or contact is it? They all hold the IMSI. NULL: no subject's. */
+struct watch_subject *watch_subject_of(struct watch *w, struct span identity);
+
+/** Looks at a message (an each function of trace_witness; ctx is the struct watch). */
 void watch_message(void *watch, const struct trace_message *m);
 
 /** Notes a fault, unless there is one already. */

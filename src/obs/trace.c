@@ -30,6 +30,8 @@ struct trace {
     struct htab places;
     void (*listener)(void *ctx, const struct trace_message *m);
     void *listener_ctx;
+    void (*witness)(void *ctx, const struct trace_message *m);
+    void *witness_ctx;
 };
 
 struct trace *trace_new(void) {
@@ -65,7 +67,7 @@ enum error trace_enable(struct trace *t, size_t max_bytes) {
 }
 
 void trace_disable(struct trace *t) {
-    t->tap.on = false;
+    t->tap.on = t->witness != NULL;
     free(t->ring);
     t->ring = NULL;
     t->cap = t->begin = t->end = t->limit = t->count = 0;
@@ -197,16 +199,19 @@ static struct span name_of(const struct trace *t, struct span given, const struc
     return p && p->name ? span_of(p->name, p->n_name) : SPAN_NONE;
 }
 
-static void tell(const struct trace *t, const struct record *r,
+static void tell(const struct trace *t, const struct trace_message *message,
                  void (*each)(void *ctx, const struct trace_message *m), void *ctx) {
-    struct trace_message m = r->m;
+    struct trace_message m = *message;
     m.from_name = name_of(t, m.from_name, &m.from);
     m.to_name = name_of(t, m.to_name, &m.to);
     each(ctx, &m);
 }
 
 void trace_record(struct trace *t, const struct trace_message *m) {
-    if (!t->tap.on) {
+    if (t->witness) {
+        tell(t, m, t->witness, t->witness_ctx);
+    }
+    if (!t->ring) {
         return;
     }
     size_t size = sizeof(struct record) + m->from_name.n + m->to_name.n + m->bytes.n;
@@ -226,7 +231,7 @@ void trace_record(struct trace *t, const struct trace_message *m) {
     r->m.bytes = span_of(b.p + m->from_name.n + m->to_name.n, m->bytes.n);
     mask_secrets(m->protocol, b.p + m->from_name.n + m->to_name.n, m->bytes.n);
     if (t->listener) {
-        tell(t, r, t->listener, t->listener_ctx);
+        tell(t, &r->m, t->listener, t->listener_ctx);
     }
 }
 
@@ -235,7 +240,7 @@ void trace_each(const struct trace *t, void (*each)(void *ctx, const struct trac
     size_t at = t->begin;
     for (size_t left = t->count; left > 0; left--) {
         const struct record *r = record_at(t, at);
-        tell(t, r, each, ctx);
+        tell(t, &r->m, each, ctx);
         at += r->size;
         if (t->wrapped && at == t->limit) {
             at = 0;
@@ -247,4 +252,11 @@ void trace_listen(struct trace *t, void (*each)(void *ctx, const struct trace_me
                   void *ctx) {
     t->listener = each;
     t->listener_ctx = ctx;
+}
+
+void trace_witness(struct trace *t, void (*each)(void *ctx, const struct trace_message *m),
+                   void *ctx) {
+    t->witness = each;
+    t->witness_ctx = ctx;
+    t->tap.on = each || t->ring;
 }

@@ -87,4 +87,10 @@ void trace_each(const struct trace *t, void (*each)(void *ctx, const struct trac
 void trace_listen(struct trace *t, void (*each)(void *ctx, const struct trace_message *m),
                   void *ctx);
 
+/** Like trace_listen, but the messages are as they were on the wire, secrets included, and are told
+ * whether or not they are recorded as well; without trace_enable nothing is copied or masked. For
+ * judges in simulations and tests, never for what leaves the process. */
+void trace_witness(struct trace *t, void (*each)(void *ctx, const struct trace_message *m),
+                   void *ctx);
+
 #endif

@@ -1,7 +1,7 @@
 /* Simulations repeat by their seed, and what they watch is found out.
  *
  * covers: A4 A5 A6 A7 A10 A11 */
-#include "app/simulation.h"
+#include "app/simulation_jobs.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -32,6 +32,34 @@ static void equal_seeds_give_equal_runs(void **state) {
     assert_int_equal(a.events, b.events);
     assert_int_equal(a.vectors, b.vectors);
     assert_int_not_equal(a.digest, c.digest);
+}
+
+struct reports {
+    uint64_t seeds[4], digests[4];
+    size_t n, failed;
+};
+
+static bool take_report(void *ctx, uint64_t seed, const struct simulation_report *report) {
+    struct reports *all = ctx;
+    assert_true(all->n < COUNT_OF(all->seeds));
+    all->failed += !report->passed;
+    all->seeds[all->n] = seed;
+    all->digests[all->n++] = report->digest;
+    return true;
+}
+
+static void seeds_side_by_side_give_what_they_give_alone(void **state) {
+    const struct simulation_options options = {
+        .seed = 5, .faults = SIMULATION_ALL_FAULTS, .users = 10, .storm_s = 900};
+    struct reports all = {0};
+    (void)state;
+    assert_int_equal(simulation_run_many(&options, 4, 3, take_report, &all), OK);
+    assert_int_equal(all.n, 4);
+    assert_int_equal(all.failed, 0);
+    for (size_t i = 0; i < all.n; i++) {
+        assert_int_equal(all.seeds[i], 5 + i);
+        assert_int_equal(all.digests[i], run(5 + i, SIMULATION_ALL_FAULTS).digest);
+    }
 }
 
 static void every_fault_happens_and_is_survived(void **state) {
@@ -170,6 +198,7 @@ static void promises_are_kept_account_of(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equal_seeds_give_equal_runs),
+        cmocka_unit_test(seeds_side_by_side_give_what_they_give_alone),
         cmocka_unit_test(every_fault_happens_and_is_survived),
         cmocka_unit_test(faults_have_names),
         cmocka_unit_test(a_sequence_number_used_twice_is_found),

@@ -154,6 +154,33 @@ static void copy_text(void *ctx, const struct trace_message *m) {
     assert_true(span_to_cstr(m->bytes, ctx, 256));
 }
 
+static void a_witness_sees_messages_as_they_are_recorded_or_not(void **state) {
+    (void)state;
+    static const char message[] =
+        "SIP/2.0 401 Unauthorized\r\n"
+        "WWW-Authenticate: Digest realm=\"a\", ck=\"0123456789abcdef\"\r\n"
+        "\r\n";
+    char text[256] = "", kept[256] = "";
+    struct trace *t = trace_new();
+    assert_non_null(t);
+    assert_false(trace_is_on(t));
+    trace_witness(t, copy_text, text);
+    assert_true(trace_is_on(t));
+    struct trace_message m = {.protocol = TRACE_SIP, .bytes = span_of(message, sizeof message - 1)};
+    trace_record(t, &m);
+    assert_string_equal(text, message);
+    assert_int_equal(trace_enable(t, 4096), OK);
+    trace_record(t, &m);
+    trace_each(t, copy_text, kept);
+    assert_string_equal(text, message);
+    assert_null(strstr(kept, "0123456789abcdef"));
+    trace_disable(t);
+    assert_true(trace_is_on(t));
+    trace_witness(t, NULL, NULL);
+    assert_false(trace_is_on(t));
+    trace_free(t);
+}
+
 static void secrets_are_masked_in_the_copy(void **state) {
     (void)state;
     static const char message[] = "SIP/2.0 401 Unauthorized\r\n"
@@ -181,6 +208,7 @@ int main(void) {
         cmocka_unit_test(names_given_precede_names_of_addresses),
         cmocka_unit_test(local_addresses_are_counted),
         cmocka_unit_test(a_listener_hears_until_it_is_replaced),
+        cmocka_unit_test(a_witness_sees_messages_as_they_are_recorded_or_not),
         cmocka_unit_test(secrets_are_masked_in_the_copy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
