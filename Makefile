@@ -5,7 +5,7 @@
 #   make demo     a home network on loopback registers a terminal, and prints the ladder
 #   make run      the same network, kept running for your own clients
 #   make test     build with sanitizers and run all tests; last line: N passed, N failed, N skipped
-#   make bench    registrations a second, CPU per registration, latency, memory
+#   make bench    registrations a second, CPU per registration, latency, memory; beside Kamailio where it is installed
 #   make lint     format, layers, documentation, static analysis; LINT=quick: without compilers
 #   make requirements   every requirement with the flows and tests that cover it
 
@@ -35,6 +35,7 @@ run: all
 
 bench: all
 	@$(MUSTER) bench
+	@$(PYTHON) bench/kamailio.py $(MUSTER)
 
 test: packages-test build-asan/build.ninja
 	@$(PYTHON) tools/run_tests.py build-asan

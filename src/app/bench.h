@@ -17,7 +17,7 @@
 
 struct loop;
 
-enum { BENCH_PROCESSES_MAX = NAMING_ROLES, BENCH_PATH_MAX = 512 };
+enum { BENCH_PROCESSES_MAX = 64, BENCH_PATH_MAX = 512 };
 
 struct bench_options {
     uint64_t users, seconds, warmup_s;
@@ -26,6 +26,10 @@ struct bench_options {
     const char *folder;   /* where the store and the log are; NULL: a new one, removed at the end */
     bool split;           /* a process for each node */
     bool memory;          /* the store that forgets */
+    /* A core that somebody else has started, whatever it is made of: */
+    const char *pcscf; /* where it takes REGISTERs; NULL: a core is started here */
+    const char *web;   /* of the HSS behind it, which gets the subscribers */
+    const char *pids;  /* the processes whose cost counts: "12,13" */
 };
 
 struct bench_core {
@@ -34,7 +38,7 @@ struct bench_core {
     struct naming names; /* with the addresses that are used */
     struct addr web;     /* of the HSS's process */
     char folder[BENCH_PATH_MAX];
-    bool remove_folder;
+    bool remove_folder, adopted; /* adopted: started by somebody else */
     const char *store, *commit;
 };
 
@@ -53,8 +57,12 @@ void bench_subscriber(const struct bench_core *core, uint64_t n, struct bench_su
 MUST_CHECK enum error bench_core_start(const struct bench_options *options, unsigned roles,
                                        struct bench_core *core);
 
-/** Ends the children and removes the folder, if it was made here. False: a child did not end in
- * order; stderr has what it said. */
+/** The same for a core that runs already, by options->pcscf, web and pids. */
+MUST_CHECK enum error bench_core_adopt(const struct bench_options *options,
+                                       struct bench_core *core);
+
+/** Ends the children (not an adopted core) and removes the folder, if it was made here. False: a
+ * child did not end in order; stderr has what it said. */
 bool bench_core_stop(struct bench_core *core);
 
 /** User and system time of the children so far. */

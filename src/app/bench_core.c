@@ -144,7 +144,7 @@ static enum error start_process(struct bench_core *core, unsigned roles) {
 
 /* What the children wrote, for somebody who wonders why they ended. */
 static void show_logs(const struct bench_core *core) {
-    for (size_t i = 0; i < core->n; i++) {
+    for (size_t i = 0; i < core->n && !core->adopted; i++) {
         char path[BENCH_PATH_MAX + 32], line[1024];
         snprintf(path, sizeof path, "%s/core-%zu.log", core->folder, i);
         FILE *f = fopen(path, "r");
@@ -157,11 +157,17 @@ static void show_logs(const struct bench_core *core) {
     }
 }
 
+static bool has_ended(const struct bench_core *core, pid_t pid) {
+    siginfo_t info = {0};
+    if (core->adopted) {
+        return kill(pid, 0) != 0;
+    }
+    return !waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) && info.si_pid;
+}
+
 bool bench_core_has_died(const struct bench_core *core) {
     for (size_t i = 0; i < core->n; i++) {
-        siginfo_t info = {0};
-        if (!waitid(P_PID, (id_t)core->pids[i], &info, WEXITED | WNOHANG | WNOWAIT) &&
-            info.si_pid) {
+        if (has_ended(core, core->pids[i])) {
             complain(ERR_CLOSED, "the core ended", "");
             show_logs(core);
             return true;
@@ -289,6 +295,36 @@ enum error bench_core_start(const struct bench_options *options, unsigned roles,
     return e ? e : add_subscribers(core, options->users);
 }
 
+static enum error adopt_pids(const char *list, struct bench_core *core) {
+    for (struct span rest = span_from_cstr(list); rest.n;) {
+        uint64_t pid;
+        if (!span_to_u64(span_cut(&rest, ','), INT32_MAX, &pid) || pid == 0 ||
+            core->n == BENCH_PROCESSES_MAX || kill((pid_t)pid, 0) != 0) {
+            return complain(ERR_INVALID, "not a list of running processes", list);
+        }
+        core->pids[core->n++] = (pid_t)pid;
+    }
+    return core->n ? OK : complain(ERR_INVALID, "no process is named", "--pids 12,13");
+}
+
+enum error bench_core_adopt(const struct bench_options *options, struct bench_core *core) {
+    struct naming_plmn plmn;
+    struct addr *pcscf = &core->names.node[NAMING_PCSCF].addr;
+    *core = (struct bench_core){.store = "theirs", .commit = "theirs", .adopted = true};
+    if (naming_plmn_parse(SPAN("001"), SPAN("01"), &plmn, NULL) != OK ||
+        naming_derive(&plmn, &core->names) != OK) {
+        return ERR_INTERNAL;
+    }
+    if (!addr_parse(span_from_cstr(options->pcscf), pcscf) || !pcscf->port) {
+        return complain(ERR_INVALID, "not an address with a port", options->pcscf);
+    }
+    if (!addr_parse(span_from_cstr(options->web), &core->web) || !core->web.port) {
+        return complain(ERR_INVALID, "not an address with a port", options->web);
+    }
+    enum error e = adopt_pids(options->pids, core);
+    return e ? e : add_subscribers(core, options->users);
+}
+
 static int remove_entry(const char *path, const struct stat *st, int kind, struct FTW *ftw) {
     (void)st;
     (void)kind;
@@ -310,6 +346,9 @@ static bool wait_for_end(pid_t pid) {
 
 bool bench_core_stop(struct bench_core *core) {
     bool in_order = true;
+    if (core->adopted) {
+        return true;
+    }
     for (size_t i = 0; i < core->n; i++) {
         kill(core->pids[i], SIGTERM);
     }

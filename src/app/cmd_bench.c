@@ -120,7 +120,7 @@ static int measure(const struct bench_kind *kind, struct bench_options o, bool j
     if (o.outstanding == 0) {
         o.outstanding = o.rate ? PACED_OUTSTANDING : kind->outstanding;
     }
-    enum error e = bench_core_start(&o, kind->roles, &core);
+    enum error e = o.pcscf ? bench_core_adopt(&o, &core) : bench_core_start(&o, kind->roles, &core);
     for (bool more = true; more && !e;) {
         e = kind->run(&o, &core, window);
         if (!e) {
@@ -209,6 +209,21 @@ int cmd_bench(const struct command *self, int argc, char **argv) {
                  "(a new one in $TMPDIR or /var/tmp, removed at the end)",
          .kind = OPTION_TEXT,
          .out = &o.folder},
+        {.name = "pcscf",
+         .value = "ADDRESS",
+         .help = "measure a core that runs already, at this P-CSCF, whoever made it",
+         .kind = OPTION_TEXT,
+         .out = &o.pcscf},
+        {.name = "web",
+         .value = "ADDRESS",
+         .help = "of the Muster HSS behind it: the subscribers are added there",
+         .kind = OPTION_TEXT,
+         .out = &o.web},
+        {.name = "pids",
+         .value = "P,P,...",
+         .help = "the processes that are the core: their CPU time is counted",
+         .kind = OPTION_TEXT,
+         .out = &o.pids},
         {.name = "json", .help = "print one JSON object", .kind = OPTION_FLAG, .out = &json},
         {.name = NULL},
     };
@@ -243,6 +258,11 @@ int cmd_bench(const struct command *self, int argc, char **argv) {
     }
     if (o.rate && (!kind || kind->run == bench_cx)) {
         return command_usage_error(self, "--rate is for registration and reregistration");
+    }
+    if ((o.pcscf || o.web || o.pids) &&
+        (!(o.pcscf && o.web && o.pids) || !kind || kind->run == bench_cx)) {
+        return command_usage_error(self, "--pcscf, --web and --pids go together, with registration "
+                                         "or reregistration");
     }
     return measure_all(kind, &o, json);
 }

@@ -84,6 +84,30 @@ class Bench(unittest.TestCase):
         found = self.numbers("registration", "registration", "--rate", "50")
         self.assertAlmostEqual(50, found["offered_per_s"], delta=10)
 
+    def test_a_core_that_somebody_else_started_is_measured(self):
+        at = {name: f"127.0.41.1:{port}" for name, port in (("pcscf", 5060), ("web", 8080))}
+        config = os.path.join(self.folder.name, "home.yaml")
+        with open(config, "w", encoding="utf-8") as f:
+            f.write(
+                "network: {mcc: '001', mnc: '01'}\nstore: {kind: memory}\nnodes:\n"
+                f"  pcscf: {{listen: '{at['pcscf']}'}}\n  icscf: {{listen: '127.0.41.1:4060'}}\n"
+                "  scscf: {listen: '127.0.41.1:6060'}\n  hss: {listen: '127.0.41.1:3868'}\n"
+                f"web: {{listen: '{at['web']}'}}\n"
+            )
+        with subprocess.Popen([MUSTER, "run", "-c", config], stdout=subprocess.DEVNULL) as core:
+            done = subprocess.run(
+                [MUSTER, "bench", "registration", *SHORT, "--json", "--pcscf", at["pcscf"],
+                 "--web", at["web"], "--pids", str(core.pid)],
+                stdout=subprocess.PIPE, text=True, timeout=60, check=False,
+            )  # fmt: skip
+            self.assertIsNone(core.poll())
+            core.terminate()
+        os.remove(config)
+        found = json.loads(done.stdout)
+        self.assertGreater(found["done_per_s"], 0)
+        self.assertGreater(found["core_cpu_us_per_registration"], 0)
+        self.assertEqual("theirs", found["store"])
+
     def test_text_is_for_people(self):
         text = self.bench("cx", *SHORT).stdout
         self.assertEqual(2, text.count("us of CPU for each request"), text)
@@ -105,6 +129,7 @@ class Bench(unittest.TestCase):
             (["--json"], "--json needs a NAME"),
             (["cx", "--rate", "5"], "--rate is for"),
             (["cx", "--users", "0"], "at least 1"),
+            (["registration", "--pcscf", "127.0.0.1:5060"], "go together"),
         ):
             self.assertIn(text, self.bench(*arguments, code=USAGE).stderr)
 
