@@ -78,8 +78,12 @@ static int sub_list(const struct command *self, int argc, char **argv) {
 
 struct addition {
     struct remote remote;
-    const char *imsi, *msisdn, *k, *op, *opc, *amf, *name, *profile, *display_name;
+    const char *imsi, *user, *msisdn, *k, *op, *opc, *amf, *name, *profile, *display_name;
+    const char *password;
+    bool password_stdin;
 };
+
+enum { PASSWORD_MAX = 258 };
 
 static void set_text(json_t *object, const char *name, const char *value) {
     if (value) {
@@ -87,29 +91,51 @@ static void set_text(json_t *object, const char *name, const char *value) {
     }
 }
 
-static json_t *make_sim(const struct addition *a) {
-    json_t *sim = json_object();
-    set_text(sim, "imsi", a->imsi);
-    set_text(sim, "msisdn", a->msisdn);
-    set_text(sim, "k", a->k ? a->k : getenv("MUSTER_K"));
-    set_text(sim, "op", a->op);
-    set_text(sim, "opc", a->opc);
-    set_text(sim, "amf", a->amf);
-    set_text(sim, "name", a->name);
-    set_text(sim, "profile", a->profile);
-    set_text(sim, "display_name", a->display_name);
-    return sim;
+static json_t *make_request(const struct addition *a) {
+    json_t *request = json_object();
+    if (a->imsi) {
+        set_text(request, "imsi", a->imsi);
+        set_text(request, "k", a->k ? a->k : getenv("MUSTER_K"));
+        set_text(request, "op", a->op);
+        set_text(request, "opc", a->opc);
+        set_text(request, "amf", a->amf);
+    }
+    set_text(request, "user", a->user);
+    set_text(request, "password", a->password);
+    set_text(request, "msisdn", a->msisdn);
+    set_text(request, "name", a->name);
+    set_text(request, "profile", a->profile);
+    set_text(request, "display_name", a->display_name);
+    return request;
 }
 
-static int add_sim(const struct addition *a) {
-    json_t *sim = make_sim(a), *answer = NULL;
-    int code = sub_call(&a->remote, "POST", "/subscriptions/sim", sim, &answer);
+static int add(const struct addition *a) {
+    json_t *request = make_request(a), *answer = NULL;
+    const char *who = a->imsi ? a->imsi : a->user;
+    int code = sub_call(&a->remote, "POST", "/subscriptions/sim", request, &answer);
     if (!code) {
-        printf("added %s; \"muster sub show %s\" shows it\n", a->imsi, a->name ? a->name : a->imsi);
+        printf("added %s; \"muster sub show %s\" shows it\n", who, a->name ? a->name : who);
     }
-    json_decref(sim);
+    json_decref(request);
     json_decref(answer);
     return code;
+}
+
+/* What is wrong with the options, or NULL. */
+static const char *find_fault(const struct addition *a) {
+    bool key = a->k || getenv("MUSTER_K");
+    if ((a->imsi != NULL) == (a->user != NULL)) {
+        return "give either --imsi with keys, or --user with a password";
+    }
+    if (a->imsi && (!key || (a->op != NULL) == (a->opc != NULL))) {
+        return "--imsi needs --k and one of --op and --opc";
+    }
+    if (a->password && a->password_stdin) {
+        return "give --password or --password-stdin, not both";
+    }
+    return a->user && !a->password && !a->password_stdin
+               ? "--user needs --password or --password-stdin"
+               : NULL;
 }
 
 #define TEXT_OPTION(name_, value_, help_, out_)                                                    \
@@ -119,38 +145,58 @@ static int sub_add(const struct command *self, int argc, char **argv) {
     struct addition a = {0};
     const struct option_def options[] = {
         TEXT_OPTION("imsi", "IMSI", "of the SIM", &a.imsi),
+        TEXT_OPTION("user", "NAME", "of a client without SIM: the identity is NAME@DOMAIN",
+                    &a.user),
+        TEXT_OPTION("password", "TEXT", "for SIP Digest; seen by others of this machine",
+                    &a.password),
+        {.name = "password-stdin",
+         .help = "read the password from standard input, one line",
+         .kind = OPTION_FLAG,
+         .out = &a.password_stdin},
         TEXT_OPTION("msisdn", "NUMBER", "its telephone number, as in +447700900101", &a.msisdn),
         TEXT_OPTION("k", "HEX", "its key, 32 digits; or in the environment, as MUSTER_K", &a.k),
         TEXT_OPTION("opc", "HEX", "OPc, the operator's code for this key", &a.opc),
         TEXT_OPTION("op", "HEX", "OP, the operator's code; instead of OPc", &a.op),
         TEXT_OPTION("amf", "HEX", "authentication management field (8000)", &a.amf),
-        TEXT_OPTION("name", "NAME", "of the subscription (the IMSI)", &a.name),
+        TEXT_OPTION("name", "NAME", "of the subscription (the IMSI, or the user)", &a.name),
         TEXT_OPTION("profile", "NAME", "service profile (default)", &a.profile),
         TEXT_OPTION("display-name", "TEXT", "shown to those who are called", &a.display_name),
         REMOTE_OPTIONS(&a.remote),
         {0},
     };
     const struct usage usage = {
-        .arguments = "--imsi IMSI [--msisdn NUMBER] --k HEX --opc HEX | --op HEX",
+        .arguments = "--imsi IMSI --k HEX --opc HEX | --user NAME --password-stdin",
         .text =
             "Adds a SIM as a subscription: a private identity, and in one implicit registration\n"
             "set the IMSI-derived public identity (barred), the telephone number and its SIP\n"
-            "form. The keys are proved by a challenge and its answer first.",
+            "form. The keys are proved by a challenge and its answer first. Or a user with a\n"
+            "password (SIP Digest), of which only hashes are kept; a SIM may have one, too.",
         .options = options,
         .examples = "  muster sub add --imsi 001010000000001 --msisdn +447700900001 \\\n"
                     "      --k 465b5ce8b199b49faa5f0a2ee238a6bc \\\n"
-                    "      --opc cd63cb71954a9f4e48a5994e37a02baf",
+                    "      --opc cd63cb71954a9f4e48a5994e37a02baf\n"
+                    "  muster sub add --user alice --password-stdin < password.txt",
     };
     struct args rest;
+    char password[PASSWORD_MAX];
     int code;
     if (!command_parse(self, &usage, argc, argv, &rest, &code)) {
         return code;
     }
-    if (!a.imsi || !(a.k || getenv("MUSTER_K")) || (a.op != NULL) == (a.opc != NULL)) {
-        return command_usage_error(self, "--imsi, --k and one of --op and --opc are needed");
+    const char *fault = find_fault(&a);
+    if (fault) {
+        return command_usage_error(self, "%s", fault);
     }
-    code = remote_open(&a.remote);
-    code = code ? code : add_sim(&a);
+    if (a.password_stdin) {
+        code = command_read_password(self, password, sizeof password);
+        a.password = password;
+    }
+    code = code ? code : remote_open(&a.remote);
+    code = code ? code : add(&a);
+    OPENSSL_cleanse(password, sizeof password);
+    if (!a.password_stdin) {
+        command_hide(a.password);
+    }
     command_hide(a.k);
     command_hide(a.op);
     command_hide(a.opc);
@@ -202,7 +248,7 @@ static int sub_rm(const struct command *self, int argc, char **argv) {
 
 int cmd_sub(const struct command *self, int argc, char **argv) {
     static const struct command commands[] = {
-        {"sub add", "adds a SIM", sub_add},
+        {"sub add", "adds a SIM, or a user with a password", sub_add},
         {"sub list", "lists all subscriptions", sub_list},
         {"sub show", "shows one, with its registration state", sub_show},
         {"sub set", "changes members of one", sub_set},

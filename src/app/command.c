@@ -38,6 +38,22 @@ void command_hide(const char *secret) {
     }
 }
 
+int command_read_password(const struct command *command, char *out, size_t cap) {
+    size_t n = 0;
+    int c;
+    while ((c = getchar()) != EOF && c != '\n' && n < cap) {
+        out[n++] = (char)c;
+    }
+    n -= n && out[n - 1] == '\r';
+    if (n == 0 || n == cap) {
+        OPENSSL_cleanse(out, cap);
+        return command_usage_error(command, n ? "the password on standard input is too long"
+                                              : "there is no password on standard input");
+    }
+    out[n] = '\0';
+    return EXIT_CODE_OK;
+}
+
 enum { WORD_MAX = 32, SUGGEST_DISTANCE = 2 };
 
 /* Levenshtein's distance of two words; anything that is too long is far away. */

@@ -83,6 +83,10 @@ int command_fail(enum exit_code code, const char *format, ...) PRINTF_LIKE(2, 3)
 /** Overwrites a secret that came as an argument, where `ps` would show it. NULL is allowed. */
 void command_hide(const char *secret);
 
+/** Reads a password from standard input: its first line, without the line's end. Empty or too long
+ * ones are refused with a message; an exit code. The caller clears out with OPENSSL_cleanse. */
+MUST_CHECK int command_read_password(const struct command *command, char *out, size_t cap);
+
 /** The candidate that `word` was probably meant to be, or NULL: at most two letters away. */
 const char *command_suggest(const char *word, const char *const *candidates, size_t n);
 

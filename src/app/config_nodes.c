@@ -6,6 +6,8 @@
 static const char *const roles[] = {"pcscf", "icscf", "scscf", "hss", NULL};
 static const char *const ipsecs[] = {"off", NULL};
 static const char *const integrities[] = {"accept", "refuse", NULL};
+static const char *const unknown_users[] = {"refuse", "challenge", NULL};
+static const char *const qops[] = {"auth", "auth-int", "both", NULL};
 
 enum { MESSAGE_MIN = 1300, MESSAGE_MAX = 65507, SECONDS_MAX = 0x7fffffff / 1000 };
 
@@ -134,6 +136,8 @@ static const struct setting hss_settings[] = {
     SETTING_GROUP("charging", read_charging),
     NUMBER("auth-pending-s", auth_pending_s, 1, 86400),
     NUMBER("vectors-max", vectors_max, 1, 32),
+    CHOICE("unknown-users", unknown_users, unknown_users),
+    CHOICE("digest-qop", digest_qop, qops),
     NUMBER("cached-max", cached_max, 1, CONFIG_NUMBER_MAX),
     PENDING,
     TIMEOUT,

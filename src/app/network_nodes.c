@@ -240,6 +240,12 @@ static enum error find_peers(struct network *n, const struct config_node *self,
     return OK;
 }
 
+enum { UNKNOWN_USERS_CHALLENGE = 1 }; /* index into the choices of unknown-users */
+
+/* By the index into the choices of digest-qop. */
+static const struct span qops[] = {SPAN_INIT("auth"), SPAN_INIT("auth-int"),
+                                   SPAN_INIT("auth,auth-int")};
+
 static enum error configure_hss(struct network *n, struct network_node *node) {
     const struct config_node *c = node->config;
     node->settings.hss = (struct hss_config){
@@ -258,6 +264,8 @@ static enum error configure_hss(struct network *n, struct network_node *node) {
         .auth_pending_s = c->auth_pending_s,
         .cached_max = c->cached_max,
         .vectors_max = c->vectors_max,
+        .challenge_unknown = c->unknown_users == UNKNOWN_USERS_CHALLENGE,
+        .digest_qop = qops[c->digest_qop],
         .pending_max = c->pending_max,
         .diameter_timeout_ms = c->diameter_timeout_ms,
     };

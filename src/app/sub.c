@@ -80,7 +80,7 @@ int sub_fetch(const struct remote *r, const char *id, json_t **out) {
 
 void sub_drop_shown(json_t *s) {
     static const char *const lists[] = {"impis", "impus"};
-    static const char *const members[] = {"key_check", "registration", "has_aka"};
+    static const char *const members[] = {"key_check", "registration", "has_aka", "digest"};
     json_object_del(s, "scscf");
     for (size_t i = 0; i < COUNT_OF(lists); i++) {
         size_t k;

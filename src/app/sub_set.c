@@ -21,7 +21,8 @@ static json_t *find_target(json_t *s, const char *id) {
 
 /* Numbers, true, false, lists and objects as JSON; everything else is text. */
 static json_t *read_value(const char *name, const char *text) {
-    static const char *const texts[] = {"k", "op", "opc", "amf", "identity", "name"};
+    static const char *const texts[] = {"k",    "op",       "opc",     "amf",       "identity",
+                                        "name", "password", "ha1_md5", "ha1_sha256"};
     for (size_t i = 0; i < COUNT_OF(texts); i++) {
         if (strcmp(name, texts[i]) == 0) {
             return json_string(text);

@@ -28,16 +28,36 @@ static void list_row(const char *what, const json_t *list) {
     putchar('\n');
 }
 
+/* "AKA, key check 0a1b2c" and "SIP Digest with SHA-256 and MD5 at home.net", as there are. */
+static void show_credentials(const json_t *impi) {
+    struct span check = sub_text(impi, "key_check"), realm = sub_text(impi, "digest_realm");
+    const json_t *digest = json_object_get(impi, "digest");
+    size_t i;
+    json_t *algorithm;
+    if (check.n) {
+        printf("    AKA, key check %.*s\n", SPAN_ARG(check));
+    }
+    json_array_foreach(digest, i, algorithm) {
+        printf("%s%s", i ? " and " : "    SIP Digest with ", json_string_value(algorithm));
+    }
+    if (json_array_size(digest)) {
+        fputs(", realm ", stdout);
+        terminal_print(realm);
+        putchar('\n');
+    } else if (!check.n) {
+        puts("    no credentials");
+    }
+}
+
 static void show_impis(const json_t *impis) {
     size_t i;
     json_t *impi;
     puts("\nPrivate identities");
     json_array_foreach(impis, i, impi) {
-        struct span check = sub_text(impi, "key_check");
         fputs("  ", stdout);
         terminal_print(sub_text(impi, "identity"));
-        printf(check.n ? "\n    AKA, key check %.*s\n" : "\n    no credentials%.*s\n",
-               SPAN_ARG(check));
+        putchar('\n');
+        show_credentials(impi);
     }
 }
 

@@ -77,8 +77,9 @@ enum error subscribers_open(const char *folder, const char *name, struct setting
 
 /* Members that are text even if all their characters are digits. */
 static bool is_text(struct span name) {
-    static const char *const texts[] = {"imsi", "msisdn",  "k",        "op",   "opc", "amf",
-                                        "name", "profile", "identity", "impi", "impu"};
+    static const char *const texts[] = {
+        "imsi",     "msisdn", "k",    "op",       "opc",     "amf",        "name",        "profile",
+        "identity", "impi",   "impu", "password", "ha1_md5", "ha1_sha256", "digest_realm"};
     for (size_t i = 0; i < COUNT_OF(texts); i++) {
         if (span_eq(name, span_from_cstr(texts[i]))) {
             return true;

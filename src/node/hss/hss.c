@@ -53,22 +53,33 @@ void hss_refuse(struct job *job, enum cx_result result, struct span impi, struct
     job_end(job);
 }
 
+const struct cx_server_capabilities *hss_default_capabilities(struct hss *h, struct arena *arena) {
+    const struct hss_config *c = &h->config;
+    struct cx_server_capabilities *out = c->n_mandatory_capabilities + c->n_optional_capabilities
+                                             ? ARENA_NEW(arena, struct cx_server_capabilities)
+                                             : NULL;
+
+    if (out) {
+        out->mandatory_capability = c->mandatory_capabilities;
+        out->n_mandatory_capability = (unsigned)c->n_mandatory_capabilities;
+        out->optional_capability = c->optional_capabilities;
+        out->n_optional_capability = (unsigned)c->n_optional_capabilities;
+    }
+    return out;
+}
+
 const struct cx_server_capabilities *hss_capabilities(struct hss *h, struct rec_subscription s,
                                                       struct arena *arena) {
     size_t n_mandatory = rec_subscription_n_mandatory_capabilities(s);
     size_t n_optional = rec_subscription_n_optional_capabilities(s);
     size_t n_names = rec_subscription_n_server_names(s);
-    struct cx_server_capabilities *out = ARENA_NEW(arena, struct cx_server_capabilities);
 
+    if (n_mandatory + n_optional + n_names == 0) {
+        return hss_default_capabilities(h, arena);
+    }
+    struct cx_server_capabilities *out = ARENA_NEW(arena, struct cx_server_capabilities);
     if (!out) {
         return NULL;
-    }
-    if (n_mandatory + n_optional + n_names == 0) {
-        out->mandatory_capability = h->config.mandatory_capabilities;
-        out->n_mandatory_capability = (unsigned)h->config.n_mandatory_capabilities;
-        out->optional_capability = h->config.optional_capabilities;
-        out->n_optional_capability = (unsigned)h->config.n_optional_capabilities;
-        return out->n_mandatory_capability + out->n_optional_capability ? out : NULL;
     }
     uint32_t *numbers = arena_alloc(arena, (n_mandatory + n_optional + 1) * sizeof *numbers);
     struct span *names = arena_alloc(arena, (n_names + 1) * sizeof *names);
@@ -121,6 +132,7 @@ static void on_request(void *ctx, struct diameter_request *rq, const struct diam
 static const struct diameter_handler handler = {.request = on_request};
 
 static void set_defaults(struct hss_config *c) {
+    c->digest_qop = c->digest_qop.n ? c->digest_qop : SPAN("auth");
     c->auth_pending_s = c->auth_pending_s ? c->auth_pending_s : 300;
     c->cached_max = c->cached_max ? c->cached_max : 65536;
     c->vectors_max = c->vectors_max ? c->vectors_max : 5;
@@ -177,6 +189,9 @@ enum error hss_new(struct env *env, const struct hss_config *config, struct stor
     list_init(&h->web);
     enum error e = milenage_init(&h->milenage);
     if (!e) {
+        e = digest_init(&h->digest);
+    }
+    if (!e) {
         e = start_diameter(h);
     }
     if (e) {
@@ -198,6 +213,7 @@ void hss_free(struct hss *h) {
     profiles_free(h);
     sqn_free(h);
     milenage_free(&h->milenage);
+    digest_free(&h->digest);
     free(h->peers);
     free(h);
 }

@@ -43,6 +43,10 @@ struct hss_config {
     size_t n_mandatory_capabilities;
     const uint32_t *optional_capabilities;
     size_t n_optional_capabilities;
+    struct span digest_qop; /* for SIP Digest: "auth", "auth-int" or "auth,auth-int"; empty: "auth"
+                             */
+    bool challenge_unknown; /* unknown identities are authorised and challenged with SIP Digest like
+                             * known ones, instead of 5001: nobody learns who is a subscriber */
     uint32_t auth_pending_s; /* how long a MAR's note lasts without a SAR; 0: 300 */
     uint32_t cached_max;     /* subscriptions kept ready in memory; 0: 65,536 */
     uint32_t vectors_max;    /* authentication vectors for one MAR; 0: 5 */
@@ -80,6 +84,7 @@ void hss_web_handle(void *hss, const struct web_request *request, web_answer_fn 
 struct hss_counters {
     uint64_t uar, mar, sar, lir; /* requests taken */
     uint64_t vectors;            /* authentication vectors made */
+    uint64_t decoys;             /* credentials made up for unknown identities */
     uint64_t resyncs;            /* AUTS that were right */
     uint64_t forged_auts;        /* AUTS that were not: nothing was changed */
     uint64_t assigned;           /* sets that became registered */

@@ -5,6 +5,7 @@
 #include "base/htab.h"
 #include "base/list.h"
 #include "crypto/aka.h"
+#include "crypto/digest.h"
 #include "model/aka/sqn.h"
 #include "model/cx/server_assignment.h"
 #include "model/subscription/subscription.h"
@@ -109,6 +110,7 @@ struct job {
             struct cx_mar request;
             struct sqn_entry *sqn;
             unsigned impi_slot;
+            unsigned schemes; /* enum multimedia_auth_scheme */
             bool resynchronised;
             uint64_t reserving;
             unsigned wanted, made;
@@ -125,6 +127,7 @@ struct hss {
     struct diameter_peer_config *peers;
     struct addr listen, address;
     struct milenage milenage;
+    struct digest digest;
     struct hss_counters counters;
 
     struct htab profiles, names, sqns, by_id, identities;
@@ -243,6 +246,9 @@ void hss_note_refusal(struct hss *h, const char *what, enum cx_result result, st
  * there are none. */
 const struct cx_server_capabilities *hss_capabilities(struct hss *h, struct rec_subscription s,
                                                       struct arena *arena);
+
+/** The HSS's own Server-Capabilities; NULL if there are none. */
+const struct cx_server_capabilities *hss_default_capabilities(struct hss *h, struct arena *arena);
 
 /** Called whenever a job or a web request has ended, for the end of the HSS. */
 void hss_maybe_stopped(struct hss *h);

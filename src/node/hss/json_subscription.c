@@ -9,51 +9,16 @@ static const char *const subscription_members[] = {"name",  "capabilities", "cha
 static const char *const capability_members[] = {"mandatory", "optional", "servers", NULL};
 static const char *const charging_members[] = {"primary_ecf", "secondary_ecf", "primary_ccf",
                                                "secondary_ccf", NULL};
-static const char *const impi_members[] = {"identity", "k", "op", "opc", "amf", "key_check", NULL};
+static const char *const impi_members[] = {"identity",  "k",        "op",           "opc",
+                                           "amf",       "password", "ha1_md5",      "ha1_sha256",
+                                           "key_check", "digest",   "digest_realm", NULL};
 static const char *const impu_members[] = {
     "identity",     "impi",        "set",          "default",          "barred", "profile",
     "display_name", "alias_group", "registration", "visited_networks", NULL};
-static const char *const sim_members[] = {"imsi", "msisdn", "k",       "op",           "opc",
-                                          "amf",  "name",   "profile", "display_name", NULL};
-
-/* Credentials: k and one of op and opc, amf. */
-
-static bool key_from_json(struct json_reader *r, const json_t *json, const char *name,
-                          const char *path, size_t index, uint8_t key[16]) {
-    struct span hex = json_text(r, json, name, path, index);
-
-    if (hex.n && !span_to_bytes(hex, key, 16)) {
-        json_fault(r, "key-form", path, index, "k, op and opc are 32 hexadecimal digits");
-    }
-    return hex.n > 0;
-}
-
-static void credentials_from_json(struct json_reader *r, const json_t *json, const char *path,
-                                  size_t index, struct rec_impi_data *out) {
-    uint8_t op[16];
-    bool has_k = key_from_json(r, json, "k", path, index, out->k);
-    bool has_opc = key_from_json(r, json, "opc", path, index, out->opc);
-    bool has_op = key_from_json(r, json, "op", path, index, op);
-    struct span amf = json_text(r, json, "amf", path, index);
-
-    if (has_op == has_opc ? has_k || has_op : !has_k) {
-        json_fault(r, "op-or-opc", path, index, "a key needs k and one of op and opc");
-    }
-    if (amf.n && !span_to_bytes(amf, out->amf, sizeof out->amf)) {
-        json_fault(r, "amf-form", path, index, "amf is 4 hexadecimal digits");
-    }
-    if (!has_k || r->failed) {
-        return;
-    }
-    if (!amf.n && !out->has_aka) {
-        out->amf[0] = 0x80; /* TS 33.102 annex H: the separation bit is set */
-    }
-    out->has_aka = true;
-    if (has_op && milenage_opc(&r->hss->milenage, out->k, op, out->opc) != OK) {
-        json_fault(r, "memory", path, index, "the cipher failed");
-    }
-    OPENSSL_cleanse(op, sizeof op);
-}
+static const char *const sim_members[] = {
+    "imsi", "msisdn", "k", "op", "opc", "amf", "name", "profile", "display_name", "password", NULL};
+static const char *const client_members[] = {
+    "user", "msisdn", "name", "profile", "display_name", "password", "ha1_md5", "ha1_sha256", NULL};
 
 static void impi_from_json(struct json_reader *r, const json_t *json, size_t i,
                            const struct rec_subscription *old, struct rec_impi_data *out) {
@@ -70,6 +35,11 @@ static void impi_from_json(struct json_reader *r, const json_t *json, size_t i,
         memcpy(out->k, rec_impi_k(before), sizeof out->k);
         memcpy(out->opc, rec_impi_opc(before), sizeof out->opc);
         memcpy(out->amf, rec_impi_amf(before), sizeof out->amf);
+        out->has_digest_md5 = rec_impi_has_digest_md5(before);
+        out->has_digest_sha256 = rec_impi_has_digest_sha256(before);
+        memcpy(out->ha1_md5, rec_impi_ha1_md5(before), sizeof out->ha1_md5);
+        memcpy(out->ha1_sha256, rec_impi_ha1_sha256(before), sizeof out->ha1_sha256);
+        out->digest_realm = rec_impi_digest_realm(before);
     }
     credentials_from_json(r, json, "/impis/#", i, out);
 }
@@ -227,49 +197,37 @@ static void put_tel(struct buf *b, struct span digits, struct span domain) {
     naming_put_tel_impu(b, digits);
 }
 
-static bool is_numbered(struct json_reader *r, const json_t *json, struct span *imsi,
-                        struct span *digits) {
+/* A telephone number, if there is one. */
+static struct span read_number(struct json_reader *r, const json_t *json) {
     char text[160];
     struct buf why = buf_init(text, sizeof text - 1);
-    struct span msisdn = json_text(r, json, "msisdn", "", 0);
+    struct span msisdn = json_text(r, json, "msisdn", "", 0), digits = SPAN_NONE;
 
-    *imsi = json_text(r, json, "imsi", "", 0);
-    *digits = SPAN_NONE;
-    if (naming_imsi_check(*imsi, NULL, &why) != OK) {
-        text[why.n] = '\0';
-        json_fault(r, "imsi", "/imsi", 0, text);
-    } else if (msisdn.n && naming_msisdn_check(msisdn, digits, &why) != OK) {
+    if (!r->failed && msisdn.n && naming_msisdn_check(msisdn, &digits, &why) != OK) {
         text[why.n] = '\0';
         json_fault(r, "msisdn", "/msisdn", 0, text);
     }
-    return !r->failed;
+    return digits;
 }
 
-void sim_from_json(struct json_reader *r, const json_t *json, struct rec_subscription_data *out) {
-    struct span imsi, digits;
+static struct span read_imsi(struct json_reader *r, const json_t *json) {
+    char text[160];
+    struct buf why = buf_init(text, sizeof text - 1);
+    struct span imsi = json_text(r, json, "imsi", "", 0);
 
-    *out = (struct rec_subscription_data){0};
-    json_known(r, json, "", 0, sim_members);
-    if (r->failed || !is_numbered(r, json, &imsi, &digits)) {
-        return;
+    if (!r->failed && naming_imsi_check(imsi, NULL, &why) != OK) {
+        text[why.n] = '\0';
+        json_fault(r, "imsi", "/imsi", 0, text);
     }
-    struct rec_impi_data *impi = json_take(r, 1, sizeof *impi);
-    struct rec_impu_data *impus = json_take(r, 3, sizeof *impus);
-    if (r->failed) {
-        return;
-    }
-    credentials_from_json(r, json, "", 0, impi);
-    if (!impi->has_aka) {
-        json_fault(r, "op-or-opc", "", 0, "a SIM needs k and one of op and opc");
-    }
-    impi->identity = put_name(r, naming_put_impi, imsi);
-    if (digits.n) {
-        impus[out->n_impus++].identity = put_name(r, naming_put_sip_impu, digits);
-        impus[out->n_impus++].identity = put_name(r, put_tel, digits);
-    }
-    impus[out->n_impus].barred = digits.n > 0; /* TS 23.003 13.4B, where others are open */
-    impus[out->n_impus++].identity = put_name(r, naming_put_temporary_impu, imsi);
+    return imsi;
+}
+
+/* One private identity, and one set of public ones. */
+static void finish(struct json_reader *r, const json_t *json, struct span name,
+                   const struct rec_impi_data *impi, struct rec_impu_data *impus,
+                   struct rec_subscription_data *out) {
     struct span profile = json_text(r, json, "profile", "", 0);
+
     for (size_t i = 0; i < out->n_impus; i++) {
         impus[i].is_default = i == 0;
         impus[i].roams_anywhere = true;
@@ -277,12 +235,71 @@ void sim_from_json(struct json_reader *r, const json_t *json, struct rec_subscri
         impus[i].display_name = json_text(r, json, "display_name", "", 0);
     }
     out->name = json_text(r, json, "name", "", 0);
-    if (!out->name.n) {
-        out->name = imsi;
-    }
+    out->name = out->name.n ? out->name : name;
     out->impis = impi;
     out->n_impis = 1;
     out->impus = impus;
+}
+
+static void put_client_impi(struct buf *b, struct span user, struct span domain) {
+    buf_put(b, user);
+    buf_char(b, '@');
+    buf_put(b, domain);
+}
+
+static void put_client_impu(struct buf *b, struct span user, struct span domain) {
+    buf_cstr(b, "sip:");
+    put_client_impi(b, user, domain);
+}
+
+/* A client without a card: the private identity is what TS 24.229 5.4.1.1 derives from the public
+ * one. */
+static void client_from_json(struct json_reader *r, const json_t *json,
+                             struct rec_subscription_data *out) {
+    json_known(r, json, "", 0, client_members);
+    struct span user = json_text(r, json, "user", "", 0), digits = read_number(r, json);
+    struct rec_impi_data *impi = json_take(r, 1, sizeof *impi);
+    struct rec_impu_data *impus = json_take(r, 2, sizeof *impus);
+    if (r->failed) {
+        return;
+    }
+    impi->identity = put_name(r, put_client_impi, user);
+    credentials_from_json(r, json, "", 0, impi);
+    if (!r->failed && !impi->has_digest_md5 && !impi->has_digest_sha256) {
+        json_fault(r, "member-missing", "/password", 0, "a user needs a password");
+    }
+    impus[out->n_impus++].identity = put_name(r, put_client_impu, user);
+    if (digits.n) {
+        impus[out->n_impus++].identity = put_name(r, put_tel, digits);
+    }
+    finish(r, json, user, impi, impus, out);
+}
+
+void sim_from_json(struct json_reader *r, const json_t *json, struct rec_subscription_data *out) {
+    *out = (struct rec_subscription_data){0};
+    if (json_object_get(json, "user")) {
+        client_from_json(r, json, out);
+        return;
+    }
+    json_known(r, json, "", 0, sim_members);
+    struct span imsi = read_imsi(r, json), digits = read_number(r, json);
+    struct rec_impi_data *impi = json_take(r, 1, sizeof *impi);
+    struct rec_impu_data *impus = json_take(r, 3, sizeof *impus);
+    if (r->failed) {
+        return;
+    }
+    impi->identity = put_name(r, naming_put_impi, imsi);
+    credentials_from_json(r, json, "", 0, impi);
+    if (!impi->has_aka) {
+        json_fault(r, "op-or-opc", "", 0, "a SIM needs k and one of op and opc");
+    }
+    if (digits.n) {
+        impus[out->n_impus++].identity = put_name(r, naming_put_sip_impu, digits);
+        impus[out->n_impus++].identity = put_name(r, put_tel, digits);
+    }
+    impus[out->n_impus].barred = digits.n > 0; /* TS 23.003 13.4B, where others are open */
+    impus[out->n_impus++].identity = put_name(r, naming_put_temporary_impu, imsi);
+    finish(r, json, imsi, impi, impus, out);
     if (!r->failed) {
         self_test(r, impi);
     }
@@ -290,41 +307,13 @@ void sim_from_json(struct json_reader *r, const json_t *json, struct rec_subscri
 
 /* Showing. */
 
-static json_t *text_json(struct span s) {
-    return json_stringn(s.p ? s.p : "", s.n);
-}
-
-static void set_text(json_t *object, const char *name, struct span s) {
-    if (s.n) {
-        json_object_set_new(object, name, text_json(s));
-    }
-}
-
-/* 24 bits of E_K(OPc) xor OPc: enough to see whether both are the expected ones, of no use to find
- * them. */
-static json_t *key_check(struct hss *h, struct rec_impi impi) {
-    uint8_t check[16];
-    char text[7] = "";
-    struct buf b = buf_init(text, sizeof text);
-
-    if (milenage_opc(&h->milenage, rec_impi_k(impi), rec_impi_opc(impi), check) != OK) {
-        return json_null();
-    }
-    buf_hex(&b, check, 3);
-    OPENSSL_cleanse(check, sizeof check);
-    return text_json(buf_span(&b));
-}
-
-static json_t *impi_to_json(struct hss *h, struct rec_impi impi) {
+static json_t *impi_to_json(struct hss *h, struct rec_impi impi, bool credentials) {
     json_t *json = json_object();
-    char amf[4];
-    struct buf b = buf_init(amf, sizeof amf);
 
-    set_text(json, "identity", rec_impi_identity(impi));
-    if (rec_impi_has_aka(impi)) {
-        buf_hex(&b, rec_impi_amf(impi), 2);
-        set_text(json, "amf", buf_span(&b));
-        json_object_set_new(json, "key_check", key_check(h, impi));
+    json_set_text(json, "identity", rec_impi_identity(impi));
+    credentials_to_json(h, impi, json);
+    if (credentials) {
+        credentials_export(impi, json);
     }
     return json;
 }
@@ -338,7 +327,7 @@ static json_t *registration_to_json(const struct subscription *s, unsigned set) 
         struct rec_impi impi = rec_subscription_impis(s->data, i);
 
         if (s->state.registered_by[set] >> rec_impi_slot(impi) & 1) {
-            json_array_append_new(by, text_json(rec_impi_identity(impi)));
+            json_array_append_new(by, json_of_text(rec_impi_identity(impi)));
         }
     }
     json_object_set_new(json, "by", by);
@@ -349,22 +338,22 @@ static json_t *impu_to_json(const struct subscription *s, struct rec_impu impu) 
     json_t *json = json_object();
     struct rec_impi owner;
 
-    set_text(json, "identity", rec_impu_identity(impu));
+    json_set_text(json, "identity", rec_impu_identity(impu));
     if (rec_impu_impi(impu) != SUBSCRIPTION_IMPI_ALL &&
         subscription_impi_of_slot(s->data, rec_impu_impi(impu), &owner)) {
-        set_text(json, "impi", rec_impi_identity(owner));
+        json_set_text(json, "impi", rec_impi_identity(owner));
     }
     json_object_set_new(json, "set", json_integer(rec_impu_set(impu) + 1));
     json_object_set_new(json, "default", json_boolean(rec_impu_is_default(impu)));
     json_object_set_new(json, "barred", json_boolean(rec_impu_barred(impu)));
-    set_text(json, "profile", rec_impu_profile(impu));
-    set_text(json, "display_name", rec_impu_display_name(impu));
-    set_text(json, "alias_group", rec_impu_alias_group(impu));
+    json_set_text(json, "profile", rec_impu_profile(impu));
+    json_set_text(json, "display_name", rec_impu_display_name(impu));
+    json_set_text(json, "alias_group", rec_impu_alias_group(impu));
     if (!rec_impu_roams_anywhere(impu)) {
         json_t *networks = json_array();
 
         for (size_t i = 0, n = rec_impu_n_visited_networks(impu); i < n; i++) {
-            json_array_append_new(networks, text_json(rec_impu_visited_networks(impu, i)));
+            json_array_append_new(networks, json_of_text(rec_impu_visited_networks(impu, i)));
         }
         json_object_set_new(json, "visited_networks", networks);
     }
@@ -384,7 +373,7 @@ static void capabilities_to_json(struct rec_subscription d, json_t *json) {
         json_array_append_new(optional, json_integer(rec_subscription_optional_capabilities(d, i)));
     }
     for (size_t i = 0, n = rec_subscription_n_server_names(d); i < n; i++) {
-        json_array_append_new(servers, text_json(rec_subscription_server_names(d, i)));
+        json_array_append_new(servers, json_of_text(rec_subscription_server_names(d, i)));
     }
     json_object_set_new(all, "mandatory", mandatory);
     json_object_set_new(all, "optional", optional);
@@ -392,22 +381,23 @@ static void capabilities_to_json(struct rec_subscription d, json_t *json) {
     json_object_set_new(json, "capabilities", all);
 }
 
-json_t *subscription_to_json(struct hss *h, const struct subscription *s, uint64_t version) {
+json_t *subscription_to_json(struct hss *h, const struct subscription *s, uint64_t version,
+                             bool credentials) {
     struct rec_subscription d = s->data;
     json_t *json = json_object(), *charging = json_object(), *impis = json_array(),
            *impus = json_array();
 
-    set_text(json, "name", rec_subscription_name(d));
+    json_set_text(json, "name", rec_subscription_name(d));
     json_object_set_new(json, "version", json_integer((json_int_t)version));
-    set_text(json, "scscf", s->state.scscf_name);
+    json_set_text(json, "scscf", s->state.scscf_name);
     capabilities_to_json(d, json);
-    set_text(charging, "primary_ecf", rec_subscription_primary_ecf(d));
-    set_text(charging, "secondary_ecf", rec_subscription_secondary_ecf(d));
-    set_text(charging, "primary_ccf", rec_subscription_primary_ccf(d));
-    set_text(charging, "secondary_ccf", rec_subscription_secondary_ccf(d));
+    json_set_text(charging, "primary_ecf", rec_subscription_primary_ecf(d));
+    json_set_text(charging, "secondary_ecf", rec_subscription_secondary_ecf(d));
+    json_set_text(charging, "primary_ccf", rec_subscription_primary_ccf(d));
+    json_set_text(charging, "secondary_ccf", rec_subscription_secondary_ccf(d));
     json_object_set_new(json, "charging", charging);
     for (size_t i = 0, n = rec_subscription_n_impis(d); i < n; i++) {
-        json_array_append_new(impis, impi_to_json(h, rec_subscription_impis(d, i)));
+        json_array_append_new(impis, impi_to_json(h, rec_subscription_impis(d, i), credentials));
     }
     for (size_t i = 0, n = rec_subscription_n_impus(d); i < n; i++) {
         json_array_append_new(impus, impu_to_json(s, rec_subscription_impus(d, i)));

@@ -1,4 +1,4 @@
-/* MAR, MAA: TS 29.228 6.3, TS 29.229 6.1.7, TS 33.102 6.3. The decision is
+/* MAR, MAA: TS 29.228 6.3, TS 29.229 6.1.7, TS 33.102 6.3, TS 33.203 annex N. The decision is
  * model/cx/multimedia_auth.c, sequence numbers are model/aka/sqn.h's.
  *
  * A number is used only after the block that it is from has been reserved durably. An AUTS that
@@ -17,40 +17,121 @@ static void refuse(struct job *job, enum cx_result result) {
     hss_refuse(job, result, job->mar.request.user_name, job->mar.request.public_identity);
 }
 
-static void answer(struct job *job) {
+/* An SIP-Auth-Data-Item for SIP Digest (TS 29.229 6.3.13, 6.3.36) and the text in it: secrets. */
+struct digest_item {
+    struct cx_sip_digest_authenticate authenticate;
+    char md5[32], sha256[64];
+};
+
+static struct span put_hex(char *room, size_t size, const uint8_t *bytes) {
+    struct buf b = buf_init(room, size);
+
+    buf_hex(&b, bytes, size / 2);
+    return buf_span(&b);
+}
+
+/* MD5 stands first where there are both, since an S-CSCF of before RFC 8760 looks nowhere else. */
+static void make_digest(const struct hss *h, struct span realm, const uint8_t *md5,
+                        const uint8_t *sha256, struct digest_item *out) {
+    out->authenticate = (struct cx_sip_digest_authenticate){
+        .digest_realm = realm,
+        .digest_qop = h->config.digest_qop,
+        .digest_algorithm = md5 ? SPAN("MD5") : SPAN("SHA-256"),
+        .digest_ha1 = md5 ? put_hex(out->md5, sizeof out->md5, md5)
+                          : put_hex(out->sha256, sizeof out->sha256, sha256)};
+    if (md5 && sha256) {
+        out->authenticate.alternate_digest_algorithm = SPAN("SHA-256");
+        out->authenticate.alternate_digest_ha1 = put_hex(out->sha256, sizeof out->sha256, sha256);
+    }
+}
+
+static bool find_digest(const struct job *job, struct digest_item *out) {
+    struct rec_impi impi;
+
+    if (!(job->mar.schemes & MULTIMEDIA_AUTH_DIGEST) ||
+        !subscription_impi_of_slot(job->subscriber->s.data, job->mar.impi_slot, &impi)) {
+        return false;
+    }
+    make_digest(job->hss, rec_impi_digest_realm(impi),
+                rec_impi_has_digest_md5(impi) ? rec_impi_ha1_md5(impi) : NULL,
+                rec_impi_has_digest_sha256(impi) ? rec_impi_ha1_sha256(impi) : NULL, out);
+    return true;
+}
+
+static void send_items(struct job *job, struct cx_sip_auth_data_item *items, uint32_t n) {
     const struct cx_mar *mar = &job->mar.request;
-    struct cx_sip_auth_data_item items[VECTORS_MAX];
-    uint8_t authenticate[VECTORS_MAX][AKA_RAND_SIZE + AKA_AUTN_SIZE];
 
-    for (unsigned i = 0; i < job->mar.made; i++) {
-        const struct aka_vector *v = &job->mar.vectors[i];
-
-        memcpy(authenticate[i], v->rand, AKA_RAND_SIZE);
-        memcpy(authenticate[i] + AKA_RAND_SIZE, v->autn, AKA_AUTN_SIZE);
-        items[i] = (struct cx_sip_auth_data_item){
-            .has_sip_item_number = true,
-            .sip_item_number = i + 1,
-            .sip_authentication_scheme = multimedia_auth_scheme(),
-            .sip_authenticate = span_of(authenticate[i], sizeof authenticate[i]),
-            .sip_authorization = span_of(v->xres, v->xres_n),
-            .confidentiality_key = span_of(v->ck, sizeof v->ck),
-            .integrity_key = span_of(v->ik, sizeof v->ik),
-        };
+    for (uint32_t i = 0; i < n; i++) {
+        items[i].has_sip_item_number = true;
+        items[i].sip_item_number = i + 1;
     }
     struct cx_maa maa = {
         .result = hss_result(CX_SUCCESS),
         .user_name = mar->user_name,
         .public_identity = mar->public_identity,
         .has_sip_number_auth_items = true,
-        .sip_number_auth_items = job->mar.made,
+        .sip_number_auth_items = n,
         .sip_auth_data_item = items,
-        .n_sip_auth_data_item = job->mar.made,
+        .n_sip_auth_data_item = n,
     };
     cx_maa_encode(diameter_answer_begin(job->rq), &maa);
     diameter_answer_send(job->rq);
+}
+
+static void answer(struct job *job) {
+    struct cx_sip_auth_data_item items[VECTORS_MAX + 1];
+    uint8_t authenticate[VECTORS_MAX][AKA_RAND_SIZE + AKA_AUTN_SIZE];
+    struct digest_item digest;
+    uint32_t n = 0;
+
+    if (find_digest(job, &digest)) {
+        items[n++] = (struct cx_sip_auth_data_item){
+            .sip_authentication_scheme = multimedia_auth_scheme_name(MULTIMEDIA_AUTH_DIGEST),
+            .sip_digest_authenticate = &digest.authenticate,
+        };
+    }
+    for (unsigned i = 0; i < job->mar.made; i++) {
+        const struct aka_vector *v = &job->mar.vectors[i];
+
+        memcpy(authenticate[i], v->rand, AKA_RAND_SIZE);
+        memcpy(authenticate[i] + AKA_RAND_SIZE, v->autn, AKA_AUTN_SIZE);
+        items[n++] = (struct cx_sip_auth_data_item){
+            .sip_authentication_scheme = multimedia_auth_scheme_name(MULTIMEDIA_AUTH_AKA),
+            .sip_authenticate = span_of(authenticate[i], sizeof authenticate[i]),
+            .sip_authorization = span_of(v->xres, v->xres_n),
+            .confidentiality_key = span_of(v->ck, sizeof v->ck),
+            .integrity_key = span_of(v->ik, sizeof v->ik),
+        };
+    }
+    send_items(job, items, n);
+    OPENSSL_cleanse(&digest, sizeof digest);
     job->hss->counters.vectors += job->mar.made;
     OPENSSL_cleanse(job->mar.vectors, sizeof job->mar.vectors[0] * job->mar.made);
     job_end(job);
+}
+
+/* Nobody has such an identity, and nobody shall find that out (hardening HA6): a Digest credential
+ * that no password fits. What an S-CSCF makes of it looks like that of any subscriber. */
+static void answer_decoy(struct job *job) {
+    uint8_t ha1[48];
+    struct digest_item digest;
+
+    env_random(job->hss->env, ha1, sizeof ha1);
+    make_digest(job->hss, job->hss->config.home_domain, ha1, ha1 + 16, &digest);
+    struct cx_sip_auth_data_item item = {
+        .sip_authentication_scheme = multimedia_auth_scheme_name(MULTIMEDIA_AUTH_DIGEST),
+        .sip_digest_authenticate = &digest.authenticate,
+    };
+    job->hss->counters.decoys++;
+    send_items(job, &item, 1);
+    job_end(job);
+}
+
+static bool wants_decoy(const struct job *job, const struct multimedia_auth_request *request,
+                        enum cx_result result) {
+    return job->hss->config.challenge_unknown &&
+           (result == CX_USER_UNKNOWN || result == CX_IDENTITIES_DONT_MATCH) &&
+           (multimedia_auth_schemes_of(request->scheme) & MULTIMEDIA_AUTH_DIGEST) != 0;
 }
 
 static bool find_key(const struct job *job, struct rec_impi *impi, struct aka_key *key) {
@@ -231,11 +312,24 @@ static void run(struct job *job) {
     request.impi_elsewhere = job->impi_elsewhere;
     struct multimedia_auth a =
         multimedia_authenticate(job->subscriber ? &job->subscriber->s : NULL, &request);
+    if (wants_decoy(job, &request, a.result)) {
+        answer_decoy(job);
+        return;
+    }
     if (!job->subscriber || a.result != CX_SUCCESS) {
         refuse(job, a.result);
         return;
     }
     job->mar.impi_slot = a.impi_slot;
+    job->mar.schemes = a.schemes;
+    if (!(a.schemes & MULTIMEDIA_AUTH_AKA)) {
+        if (note(job, &a)) {
+            answer(job);
+        } else {
+            refuse(job, CX_UNABLE_TO_COMPLY);
+        }
+        return;
+    }
     job->mar.wanted = wanted(job);
     job->mar.sqn = sqn_entry(job->hss, job->subscriber->id, a.impi_slot);
     if (!job->mar.sqn || !note(job, &a)) {

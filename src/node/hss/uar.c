@@ -23,6 +23,24 @@ static void answer(struct job *job, const struct user_authorization *a) {
     job_end(job);
 }
 
+/* Nobody has such an identity, and nobody shall find that out: it goes the way of all first
+ * registrations, and fails at its authentication (see mar.c). */
+static void answer_decoy(struct job *job) {
+    struct cx_uaa uaa = {.result = hss_result(CX_FIRST_REGISTRATION)};
+
+    uaa.server_capabilities = hss_default_capabilities(job->hss, diameter_request_arena(job->rq));
+    cx_uaa_encode(diameter_answer_begin(job->rq), &uaa);
+    diameter_answer_send(job->rq);
+    job_end(job);
+}
+
+static bool wants_decoy(const struct job *job, const struct user_authorization_request *request,
+                        enum cx_result result) {
+    return job->hss->config.challenge_unknown &&
+           (result == CX_USER_UNKNOWN || result == CX_IDENTITIES_DONT_MATCH) &&
+           request->type == CX_USER_AUTHORIZATION_TYPE_REGISTRATION && !request->emergency;
+}
+
 static void run(struct job *job) {
     const struct cx_uar *uar = &job->uar;
     struct user_authorization_request request = {
@@ -47,6 +65,8 @@ static void run(struct job *job) {
                                                  &request, job->hss->config.home_domain);
     if (job->subscriber && cx_result_is_success(a.result)) {
         answer(job, &a);
+    } else if (wants_decoy(job, &request, a.result)) {
+        answer_decoy(job);
     } else {
         hss_refuse(job, a.result, request.impi, request.impu);
     }

@@ -184,6 +184,14 @@ static bool read_number(struct span query, const char *name, uint64_t max, uint6
     return !web_query(query, span_from_cstr(name), &b) || span_to_u64(buf_span(&b), max, out);
 }
 
+/* ?credentials=digest: HA1s belong to the answer. */
+static bool wants_credentials(struct span query) {
+    char room[16];
+    struct buf b = buf_init(room, sizeof room);
+
+    return web_query(query, SPAN("credentials"), &b) && span_eq(buf_span(&b), SPAN("digest"));
+}
+
 static void list_or_find(struct web_job *w, struct span query) {
     struct buf b = buf_init(w->name, sizeof w->name);
     uint64_t limit = LIMIT_DEFAULT;
@@ -220,6 +228,7 @@ static enum method method_of(struct span name) {
 }
 
 static void serve_all(struct web_job *w, const struct web_request *request, bool profiles) {
+    w->credentials = wants_credentials(request->query);
     switch (method_of(request->method)) {
     case GET:
         if (profiles) {
@@ -241,6 +250,7 @@ static void serve_all(struct web_job *w, const struct web_request *request, bool
 }
 
 static void serve_one(struct web_job *w, const struct web_request *request, bool profiles) {
+    w->credentials = wants_credentials(request->query);
     switch (method_of(request->method)) {
     case GET:
         (profiles ? web_profile_get : web_get)(w);

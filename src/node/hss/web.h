@@ -29,6 +29,7 @@ struct web_job {
     enum error error;
     json_t *reply; /* the page */
 
+    bool credentials;      /* HA1s are asked for */
     struct span record;    /* of the subscription or profile on its way; wiped at the end */
     struct profile *going; /* to be deleted */
     bool creates;
@@ -114,11 +115,34 @@ void *json_take(struct json_reader *r, size_t n, size_t size);
 void subscription_from_json(struct json_reader *r, const json_t *json, struct span name,
                             const struct rec_subscription *old, struct rec_subscription_data *out);
 
-/** Reads a SIM and makes a subscription of it. */
+/** Reads a SIM, or a user with a password (member "user"), and makes a subscription of it. */
 void sim_from_json(struct json_reader *r, const json_t *json, struct rec_subscription_data *out);
 
-/** What people see of a subscription. NULL when memory is out. */
-json_t *subscription_to_json(struct hss *h, const struct subscription *s, uint64_t version);
+/** What people see of a subscription; with its HA1s, which are secrets, if `credentials` are asked
+ * for. NULL when memory is out. */
+json_t *subscription_to_json(struct hss *h, const struct subscription *s, uint64_t version,
+                             bool credentials);
+
+/* json_credentials.c */
+
+/** Reads the credentials of a private identity (TS 33.203 6.1 and annex N): k, op or opc, amf; and
+ * password or ha1_md5, ha1_sha256, with digest_realm. out->identity stands already; what out holds
+ * stays where nothing new is said; an empty password takes the Digest credential away. */
+void credentials_from_json(struct json_reader *r, const json_t *json, const char *path,
+                           size_t index, struct rec_impi_data *out);
+
+/** Shows which credentials there are, and nothing that would help to use them. */
+void credentials_to_json(struct hss *h, struct rec_impi impi, json_t *json);
+
+/** Adds the HA1s, for an export that asks for credentials: a secret then. Keys of cards never
+ * leave. */
+void credentials_export(struct rec_impi impi, json_t *json);
+
+/** A text as JSON; a NULL span is the empty text. */
+json_t *json_of_text(struct span s);
+
+/** Sets a member, unless the text is empty. */
+void json_set_text(json_t *object, const char *name, struct span s);
 
 /* json_profile.c */
 

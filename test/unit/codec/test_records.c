@@ -240,6 +240,56 @@ static void an_older_schema_is_converted(void **state) {
     arena_release(&arena);
 }
 
+/* A structure as it was in schema 1: the fields that came later are left out. */
+static struct record_struct first_edition(const struct record_struct *s) {
+    struct record_struct old = *s;
+    old.n_fields = 0;
+    while (old.n_fields < s->n_fields && s->fields[old.n_fields].since == 1) {
+        old.n_fields++;
+    }
+    return old;
+}
+
+/* Subscribers of before SIP Digest keep all they had, and have no Digest credential. */
+static void a_subscription_of_the_first_schema_is_converted(void **state) {
+    char memory[2048], converted[2048], again[2048];
+    size_t n = build_sample(memory, sizeof memory);
+    struct arena arena = arena_init(&pool);
+    struct rec_subscription_data data;
+    const struct record_struct *now = rec_subscription_type.root;
+    struct record_struct root = first_edition(now), impi;
+    struct record_field fields[32];
+    struct record_type old = {"subscription", rec_subscription_type.number, 1, &root};
+    struct buf first = buf_init(converted, sizeof converted), out = buf_init(again, sizeof again);
+    struct rec_subscription view;
+
+    (void)state;
+    assert_true(root.n_fields <= COUNT_OF(fields));
+    memcpy(fields, now->fields, root.n_fields * sizeof *fields);
+    for (size_t i = 0; i < root.n_fields; i++) {
+        if (strcmp(fields[i].name, "impis") == 0) {
+            impi = first_edition(fields[i].element);
+            fields[i].element = &impi;
+        }
+    }
+    root.fields = fields;
+    assert_int_equal(
+        record_decode(&rec_subscription_type, span_of(memory, n), &arena, (void *)&data), OK);
+    assert_int_equal(record_encode(&old, &data, &first), OK);
+    assert_true(first.n < n);
+    assert_int_equal(record_check(&rec_subscription_type, buf_span(&first)), ERR_UNSUPPORTED);
+    assert_int_equal(record_convert(&rec_subscription_type, buf_span(&first), &arena, &out), OK);
+    assert_int_equal(rec_subscription_open(buf_span(&out), &view), OK);
+    struct rec_impi alice = rec_subscription_impis(view, 0);
+    assert_true(rec_impi_has_aka(alice));
+    assert_int_equal(rec_impi_k(alice)[0], 0x11);
+    assert_span(rec_impi_identity(rec_subscription_impis(view, 1)), "bob@home");
+    assert_false(rec_impi_has_digest_md5(alice) || rec_impi_has_digest_sha256(alice));
+    assert_span(rec_impi_digest_realm(alice), "");
+    assert_span(rec_impu_identity(rec_subscription_impus(view, 1)), "sip:bob@home");
+    arena_release(&arena);
+}
+
 static void checksum_is_castagnolis(void **state) {
     char zeros[32] = {0}, text[1000];
 
@@ -262,6 +312,7 @@ int main(void) {
         cmocka_unit_test(offsets_outside_are_seen_even_with_a_right_checksum),
         cmocka_unit_test(what_does_not_fit_is_refused),
         cmocka_unit_test(an_older_schema_is_converted),
+        cmocka_unit_test(a_subscription_of_the_first_schema_is_converted),
         cmocka_unit_test(checksum_is_castagnolis),
     };
 

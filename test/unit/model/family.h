@@ -33,7 +33,12 @@ static inline struct rec_subscription_data family_data(void) {
     static const struct rec_impi_data impis[] = {
         {.slot = ALICE, .has_aka = true, .identity = SPAN_INIT("alice.smith@" HOME)},
         {.slot = BOB, .has_aka = true, .identity = SPAN_INIT("bob.smith@" HOME)},
-        {.slot = CEDRIC, .has_aka = true, .identity = SPAN_INIT("cedric.smith@" HOME)},
+        {.slot = CEDRIC,
+         .has_aka = true,
+         .has_digest_md5 = true,
+         .has_digest_sha256 = true,
+         .digest_realm = SPAN_INIT(HOME),
+         .identity = SPAN_INIT("cedric.smith@" HOME)},
         {.slot = LANDLINE, .identity = SPAN_INIT("smith.family.landline@" HOME)},
     };
     static const struct span abroad[] = {SPAN_INIT("abroad.example")};

@@ -202,6 +202,31 @@ static void mar_refuses_schemes_and_strangers(void **state) {
     assert_int_equal(multimedia_authenticate(&s, &r).result, CX_AUTH_SCHEME_NOT_SUPPORTED);
 }
 
+static void mar_gives_every_credential_that_the_scheme_allows(void **state) {
+    static const struct {
+        const char *scheme;
+        unsigned alice, cedric; /* AKA; AKA and Digest */
+    } rows[] = {
+        {"Digest-AKAv1-MD5", MULTIMEDIA_AUTH_AKA, MULTIMEDIA_AUTH_AKA},
+        {"digest-akav2-sha-256", MULTIMEDIA_AUTH_AKA, MULTIMEDIA_AUTH_AKA},
+        {"SIP Digest", 0, MULTIMEDIA_AUTH_DIGEST},
+        {"Unknown", MULTIMEDIA_AUTH_AKA, MULTIMEDIA_AUTH_AKA | MULTIMEDIA_AUTH_DIGEST},
+        {"", MULTIMEDIA_AUTH_AKA, MULTIMEDIA_AUTH_AKA | MULTIMEDIA_AUTH_DIGEST},
+        {"Early-IMS-Security", 0, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct span scheme = span_from_cstr(rows[i].scheme);
+        struct multimedia_auth a = mar(ALICE_IMPI, ALICE_SIP, SCSCF_1, scheme);
+        assert_int_equal(a.schemes, rows[i].alice);
+        assert_int_equal(a.result, rows[i].alice ? CX_SUCCESS : CX_AUTH_SCHEME_NOT_SUPPORTED);
+        a = mar(CEDRIC_IMPI, CEDRIC_SIP, SCSCF_1, scheme);
+        assert_int_equal(a.schemes, rows[i].cedric);
+        assert_int_equal(a.result, rows[i].cedric ? CX_SUCCESS : CX_AUTH_SCHEME_NOT_SUPPORTED);
+    }
+}
+
 /* LIR. */
 
 static void lir_answers_by_state(void **state) {
@@ -545,6 +570,7 @@ int main(void) {
         cmocka_unit_test_setup(uar_answers_by_state_and_type, fresh),
         cmocka_unit_test_setup(mar_takes_aka_and_notes_who_asks, fresh),
         cmocka_unit_test_setup(mar_refuses_schemes_and_strangers, fresh),
+        cmocka_unit_test_setup(mar_gives_every_credential_that_the_scheme_allows, fresh),
         cmocka_unit_test_setup(lir_answers_by_state, fresh),
         cmocka_unit_test_setup(sar_does_what_the_standard_says_for_each_type_in_each_state, fresh),
         cmocka_unit_test_setup(sar_moves_a_whole_implicit_registration_set, fresh),
