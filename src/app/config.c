@@ -11,6 +11,9 @@ static const char *const store_kinds[] = {"lmdb", "memory", NULL};
 
 #define AT(member) offsetof(struct config, member)
 
+enum { DNS_PORT = 53 };
+#define DAYS_S(n) ((n)*86400)
+
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
 
@@ -38,6 +41,46 @@ static void read_web(struct settings *s, setting_value value, void *object) {
     static const struct setting table[] = {
         SETTING("listen", SETTING_ADDR, AT(web.listen), .min = NAMING_WEB_PORT),
         SETTING("body-max", SETTING_SIZE, AT(web.body_max), .min = 4096, .max = 4 * GIB),
+        {0},
+    };
+    settings_read(s, value, table, object);
+}
+
+static void read_dns_server(struct settings *s, setting_value value, void *object) {
+    struct config *c = object;
+    const char *text = settings_text(s, value, "a DNS server");
+    struct addr *server = &c->dns.servers[c->dns.n_servers];
+    if (!text) {
+        return;
+    }
+    if (c->dns.n_servers == DNS_SERVERS_MAX) {
+        settings_fault(s, settings_line(value), "more than %d DNS servers", DNS_SERVERS_MAX);
+    } else if (addr_parse(span_from_cstr(text), server) ||
+               addr_parse_host(span_from_cstr(text), DNS_PORT, server)) {
+        c->dns.n_servers++;
+    } else {
+        settings_fault(s, settings_line(value),
+                       "\"%.60s\" is no DNS server; it takes an IP address, with a port if it is "
+                       "not 53, as in \"127.0.0.50:5353\"",
+                       text);
+    }
+}
+
+static void read_dns_servers(struct settings *s, setting_value value, void *object) {
+    struct config *c = object;
+    c->dns.n_servers = 0; /* a further layer replaces the list */
+    settings_each_item(s, value, "servers", read_dns_server, c);
+}
+
+static void read_dns(struct settings *s, setting_value value, void *object) {
+    static const struct setting table[] = {
+        SETTING_GROUP("servers", read_dns_servers),
+        SETTING("timeout-ms", SETTING_NUMBER, AT(dns.timeout_ms), .min = 100, .max = 30000),
+        SETTING("attempts", SETTING_NUMBER, AT(dns.attempts), .min = 1, .max = 10),
+        SETTING("ttl-s", SETTING_NUMBER, AT(dns.ttl_s), .min = 1, .max = DAYS_S(7)),
+        SETTING("ttl-min-s", SETTING_NUMBER, AT(dns.ttl_min_s), .min = 1, .max = 3600),
+        SETTING("ttl-max-s", SETTING_NUMBER, AT(dns.ttl_max_s), .min = 60, .max = DAYS_S(7)),
+        SETTING("stale-s", SETTING_NUMBER, AT(dns.stale_s), .min = 1, .max = DAYS_S(7)),
         {0},
     };
     settings_read(s, value, table, object);
@@ -72,6 +115,7 @@ static void read_all(struct settings *s, struct config *c) {
         SETTING_GROUP("network", read_network, .required = true),
         SETTING_GROUP("nodes", config_read_nodes, .required = true),
         SETTING_GROUP("store", read_store),
+        SETTING_GROUP("dns", read_dns),
         SETTING_GROUP("subscribers", read_subscribers),
         SETTING_GROUP("web", read_web),
         SETTING("log", SETTING_CHOICE, AT(log_level), .choices = log_levels),

@@ -10,6 +10,7 @@
 #include "app/settings.h"
 #include "base/log.h"
 #include "model/naming/naming.h"
+#include "stack/dns/client.h"
 
 enum { CONFIG_NODES_MAX = 64, CONFIG_NUMBER_MAX = 0x7fffffff };
 
@@ -36,6 +37,7 @@ struct config_node {
     struct addr listen; /* SIP; of an HSS Diameter */
     uint32_t message_max, pending_max, diameter_timeout_ms;
     uint32_t reg_await_auth_s;
+    uint32_t srv_priority, srv_weight; /* of its SRV records; both 0: 10 and 10 */
 
     /* P-CSCF */
     const char *visited_network, *ioi;
@@ -89,6 +91,13 @@ struct config {
         struct addr listen;
         uint64_t body_max;
     } web;
+    struct {
+        struct addr servers[DNS_SERVERS_MAX]; /* none: the generated zone answers */
+        size_t n_servers;
+        uint32_t timeout_ms, attempts;
+        uint32_t ttl_s; /* of the generated zone; 0: its default */
+        uint32_t ttl_min_s, ttl_max_s, stale_s;
+    } dns;
     const char **subscribers; /* files; their paths are relative to the configuration's folder */
     size_t n_subscribers;
     int log_level;        /* enum log_level */

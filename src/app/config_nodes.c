@@ -28,6 +28,9 @@ enum { MESSAGE_MIN = 1300, MESSAGE_MAX = 65507, SECONDS_MAX = 0x7fffffff / 1000 
         .name = "listen", .kind = SETTING_ADDR, .at = AT(listen), .min = (port)                    \
     }
 
+/* Of nodes that are found by the SRV records of a domain. */
+#define SRV                                                                                        \
+    NUMBER("srv-priority", srv_priority, 0, 65535), NUMBER("srv-weight", srv_weight, 0, 65535)
 #define MESSAGE NUMBER("message-max", message_max, MESSAGE_MIN, MESSAGE_MAX)
 #define PENDING NUMBER("pending-max", pending_max, 1, CONFIG_NUMBER_MAX)
 #define TIMEOUT NUMBER("diameter-timeout-ms", diameter_timeout_ms, 100, 60000)
@@ -95,6 +98,7 @@ static void read_peers(struct settings *s, setting_value value, void *object) {
 
 static const struct setting pcscf_settings[] = {
     COMMON(5060),
+    SRV,
     TEXT("visited-network", visited_network),
     TEXT("ioi", ioi),
     CHOICE("ipsec", ipsec, ipsecs),
@@ -106,7 +110,7 @@ static const struct setting pcscf_settings[] = {
 };
 
 static const struct setting icscf_settings[] = {
-    COMMON(4060), TIMEOUT, PENDING, MESSAGE, {0},
+    COMMON(4060), SRV, TIMEOUT, PENDING, MESSAGE, {0},
 };
 
 static const struct setting scscf_settings[] = {

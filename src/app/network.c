@@ -146,8 +146,35 @@ static enum error start_nodes(struct network *n, char *message) {
     return OK;
 }
 
+/* Names: from the DNS servers that are configured, else from the generated zone. */
+static enum error open_dns(struct network *n, char *message) {
+    const struct config *c = n->config;
+    const struct dns_client_config client = {
+        .servers = c->dns.servers,
+        .n_servers = c->dns.n_servers,
+        .timeout_ms = c->dns.timeout_ms,
+        .attempts = c->dns.attempts,
+    };
+    enum error e = OK;
+    n->resolver = (struct resolver_config){.source = &n->zone_source.source,
+                                           .ttl_min_s = c->dns.ttl_min_s,
+                                           .ttl_max_s = c->dns.ttl_max_s,
+                                           .stale_s = c->dns.stale_s};
+    if (n->options.loop && c->dns.n_servers) {
+        e = network_env_new(n, "dns-client", &n->dns_env);
+        e = e ? e : dns_client_new(n->options.loop, n->dns_env, &client, &n->dns_client);
+        if (e) {
+            snprintf(message, MESSAGE_BYTES, "the DNS client cannot start: %s", error_text(e));
+        } else {
+            n->resolver.source = dns_client_source(n->dns_client);
+        }
+    }
+    return e;
+}
+
 static enum error start_all(struct network *n, char *message) {
-    enum error e = configure_nodes(n);
+    enum error e = open_dns(n, message);
+    e = e ? e : configure_nodes(n);
     if (!e && has_hss(n)) {
         e = open_store(n, message);
     }
@@ -173,6 +200,7 @@ enum error network_new(const struct config *config, const struct network_options
     chunk_pool_init(&n->pool, CHUNK_BYTES, 0);
     n->arena = arena_init(&n->pool);
     dns_zone_init(&n->zone);
+    dns_zone_source_init(&n->zone_source, &n->zone);
     timer_init(&n->stop_timer, stop_fire);
     enum error e = start_all(n, why);
     if (e) {
@@ -198,6 +226,8 @@ void network_free(struct network *n) {
     }
     store_free(n->store);
     env_close(n->store_env);
+    dns_client_free(n->dns_client);
+    env_close(n->dns_env);
     dns_zone_free(&n->zone);
     arena_release(&n->arena);
     chunk_pool_free(&n->pool);
@@ -359,6 +389,10 @@ struct store *network_store(const struct network *n) {
 
 const struct dns_zone *network_zone(const struct network *n) {
     return &n->zone;
+}
+
+void network_set_dns_faults(struct network *n, const struct dns_faults *faults) {
+    n->zone_source.faults = *faults;
 }
 
 const struct config *network_config(const struct network *n) {

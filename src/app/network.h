@@ -9,7 +9,7 @@
 
 #include "app/config.h"
 #include "rt/sim.h"
-#include "stack/dns/zone.h"
+#include "stack/dns/zone_source.h"
 #include "stack/http/web.h"
 #include "store/store.h"
 
@@ -81,6 +81,9 @@ struct store *network_store(const struct network *n);
 
 /** Names and addresses of all nodes, remote ones too. */
 const struct dns_zone *network_zone(const struct network *n);
+
+/** How the zone answers from now on, where no DNS server is configured. */
+void network_set_dns_faults(struct network *n, const struct dns_faults *faults);
 
 /** The configuration that it was made from. */
 const struct config *network_config(const struct network *n);

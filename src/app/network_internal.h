@@ -8,6 +8,8 @@
 #include "node/icscf/icscf.h"
 #include "node/pcscf/pcscf.h"
 #include "node/scscf/scscf.h"
+#include "stack/dns/client.h"
+#include "stack/dns/zone_source.h"
 
 struct network_node {
     struct network *network;
@@ -29,6 +31,10 @@ struct network {
     struct chunk_pool pool;
     struct arena arena; /* of what the nodes' configurations point to */
     struct dns_zone zone;
+    struct dns_zone_source zone_source; /* answers when no DNS server is configured */
+    struct env *dns_env;                /* of the client of DNS servers */
+    struct dns_client *dns_client;
+    struct resolver_config resolver; /* of all nodes */
     struct selection_scscf *scscfs; /* of the whole network */
     size_t n_scscfs;
     struct diameter_peer_config *hsses; /* as peers of the CSCFs */

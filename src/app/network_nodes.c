@@ -1,4 +1,5 @@
 /* The roles: what each node's configuration is made of, and how it starts and ends. */
+#include "app/names.h"
 #include "app/network_internal.h"
 
 #include "obs/trace.h"
@@ -8,18 +9,6 @@ static struct span text(const char *s) {
 }
 
 /* What all nodes share. */
-
-static enum error add_to_zone(struct network *n, const struct config_node *c) {
-    struct span host = text(c->host), domain = text(n->config->domain);
-    if (c->role == NAMING_HSS) {
-        return dns_zone_add_host(&n->zone, host, &c->listen);
-    }
-    enum error e = dns_zone_add_sip(&n->zone, host, host, &c->listen, 1, 1);
-    if (!e && c->role == NAMING_ICSCF) { /* whoever looks for the domain comes to an I-CSCF */
-        e = dns_zone_add_sip(&n->zone, domain, host, &c->listen, 1, 1);
-    }
-    return e;
-}
 
 static void add_scscf(struct network *n, const struct config_node *c) {
     n->scscfs[n->n_scscfs++] = (struct selection_scscf){
@@ -43,10 +32,9 @@ enum error network_prepare(struct network *n) {
     const struct config *config = n->config;
     n->scscfs = arena_alloc(&n->arena, config->n_nodes * sizeof *n->scscfs);
     n->hsses = arena_alloc(&n->arena, config->n_nodes * sizeof *n->hsses);
-    enum error e = n->scscfs && n->hsses ? OK : ERR_NO_MEMORY;
+    enum error e = n->scscfs && n->hsses ? names_zone(config, &n->zone) : ERR_NO_MEMORY;
     for (size_t i = 0; i < config->n_nodes && !e; i++) {
         const struct config_node *c = &config->nodes[i];
-        e = add_to_zone(n, c);
         if (c->role == NAMING_SCSCF) {
             add_scscf(n, c);
         } else if (c->role == NAMING_HSS) {
@@ -104,7 +92,7 @@ static enum error configure_pcscf(struct network *n, struct network_node *node) 
         .listen = c->listen,
         .visited_network = text(c->visited_network),
         .ioi = text(c->ioi),
-        .zone = &n->zone,
+        .dns = n->resolver,
         .message_max = c->message_max,
         .registrations_max = c->registrations_max,
         .registering_max = c->registering_max,
@@ -143,7 +131,7 @@ static enum error configure_icscf(struct network *n, struct network_node *node) 
         .hss_realm = text(n->config->domain),
         .scscf = n->scscfs,
         .n_scscf = n->n_scscfs,
-        .zone = &n->zone,
+        .dns = n->resolver,
         .message_max = c->message_max,
         .pending_max = c->pending_max,
     };

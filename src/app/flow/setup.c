@@ -31,7 +31,7 @@ static void put_line(struct config_text *t, const char *indent, struct span key,
 
 static bool is_section(struct span name) {
     return span_eq(name, SPAN("network")) || span_eq(name, SPAN("store")) ||
-           span_eq(name, SPAN("web"));
+           span_eq(name, SPAN("dns")) || span_eq(name, SPAN("web"));
 }
 
 /* Name and settings of a node or section, once for all lines that name it. */

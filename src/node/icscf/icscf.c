@@ -108,7 +108,9 @@ static enum error open_links(struct icscf *i) {
     sip.limits.message_max = i->config.message_max;
     enum error e = sip_stack_new(i->env, &sip, &stack_handler, i, &i->stack);
     if (e == OK) {
-        e = resolver_new(i->env, &(struct resolver_config){.zone = i->config.zone}, &i->resolver);
+        i->config.dns.no_ipv4 = i->config.listen.family == 6;
+        i->config.dns.no_ipv6 = i->config.listen.family == 4;
+        e = resolver_new(i->env, &i->config.dns, &i->resolver);
     }
     i->config.diameter.applications = &application;
     i->config.diameter.n_applications = 1;
@@ -123,7 +125,7 @@ static void set_default(uint32_t *value, uint32_t otherwise) {
 }
 
 enum error icscf_new(struct env *env, const struct icscf_config *config, struct icscf **out) {
-    if (!config->host.n || config->host.n > 255 || !config->zone ||
+    if (!config->host.n || config->host.n > 255 || !config->dns.source ||
         config->n_scscf > SELECTION_SCSCF_MAX) {
         return ERR_INVALID;
     }

@@ -20,7 +20,8 @@ struct icscf_config {
     struct span hss_realm;               /* Destination-Realm */
     const struct selection_scscf *scscf; /* those that may be chosen */
     size_t n_scscf;
-    const struct dns_zone *zone;
+    struct resolver_config dns; /* where names resolve: a source at least. Transports and address
+                                 * families are set by the node */
     /** Hosts of the trust domain (ports do not matter); requests from others get 403. Empty: all
      * are trusted, as behind a firewall. */
     const struct addr *trusted;

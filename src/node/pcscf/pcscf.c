@@ -101,9 +101,9 @@ static enum error open_links(struct pcscf *p) {
                                    .proxy_supported = proxy_supported};
     sip.limits.message_max = p->config.message_max;
     enum error e = sip_stack_new(p->env, &sip, &stack_handler, p, &p->stack);
-    return e != OK ? e
-                   : resolver_new(p->env, &(struct resolver_config){.zone = p->config.zone},
-                                  &p->resolver);
+    p->config.dns.no_ipv4 = p->config.listen.family == 6;
+    p->config.dns.no_ipv6 = p->config.listen.family == 4;
+    return e != OK ? e : resolver_new(p->env, &p->config.dns, &p->resolver);
 }
 
 static void set_default(uint32_t *value, uint32_t otherwise) {
@@ -114,7 +114,7 @@ static void set_default(uint32_t *value, uint32_t otherwise) {
 
 enum error pcscf_new(struct env *env, const struct pcscf_config *config, struct pcscf **out) {
     if (!config->host.n || config->host.n > 255 || !config->visited_network.n ||
-        config->visited_network.n > 255 || config->ioi.n > 255 || !config->zone) {
+        config->visited_network.n > 255 || config->ioi.n > 255 || !config->dns.source) {
         return ERR_INVALID;
     }
     struct pcscf *p = (struct pcscf *)calloc(1, sizeof *p);

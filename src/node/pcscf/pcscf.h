@@ -15,7 +15,8 @@ struct pcscf_config {
     struct addr listen;          /* for terminals and for the core */
     struct span visited_network; /* value of P-Visited-Network-ID: the domain of this network */
     struct span ioi;             /* type 1 orig-ioi of P-Charging-Vector; empty: none is sent */
-    const struct dns_zone *zone; /* where names resolve */
+    struct resolver_config dns;  /* where names resolve: a source at least. Transports and address
+                                  * families are set by the node */
     /** Hosts from which requests are of the core and not of terminals (ports do not matter). */
     const struct addr *core;
     size_t n_core;

@@ -1,49 +1,35 @@
-/* RFC 3263 section 4, RFC 2782, RFC 3403.
+/* The cache of a resolver: RFC 2181 5.2 (TTLs), RFC 2308 (negative answers), RFC 8767 (stale ones),
+ * RFC 9520 (failures).
  *
- * Choices that the standards leave open: of NAPTR records only those with flag "s" and a service
- * that this process speaks count; an empty NAPTR answer leads to the SRV records of each transport
- * that is spoken, UDP first; a TTL is honoured as the least of all records that led to a target; a
- * look-up that led nowhere is believed for negative_ttl_s. */
+ * Choices that the standards leave open: a name that is in use is asked for again in the last
+ * quarter of its time (at least 2 s before its end), so that those who use it never wait. When its
+ * time is over and nobody has answered, the first to ask waits 1.8 s (RFC 8767 5) for a new answer
+ * before he gets the old one; after a failure the old one is given at once, and the DNS is asked
+ * again every 30 s. A name that ceases to exist while its records are still good keeps them until
+ * their end: a DNS that has lost its zone does not take the network with it. */
 #include "stack/dns/resolver.h"
 
-#include "obs/trace.h"
+#include "stack/dns/internal.h"
 
 #include <stdlib.h>
 
-enum { NEGATIVE_TTL_S = 30, CACHED_MAX = 4096, HOST_MAX = 255, ANSWERS_MAX = 16 };
-
-struct candidate {
-    struct sip_hop target;
-    uint16_t priority, weight;
+enum {
+    TTL_MIN_S = 5,
+    TTL_MAX_S = 86400,
+    NEGATIVE_TTL_S = 30,
+    NEGATIVE_MAX_S = 300,
+    FAILURE_TTL_S = 5, /* how long a failure is answered without asking again */
+    RECHECK_S = 30,    /* between attempts to refresh what failed (RFC 8767: at least 30 s) */
+    STALE_S = 86400,
+    PATIENCE_STALE_MS = 1800,
+    PATIENCE_MS = 10000,
+    REFRESH_AHEAD_MS = 2000,
+    CACHED_MAX = 4096
 };
 
-/* What is known of a name. n == 0: that there is nothing. */
-struct cached {
-    struct htab_node node;
-    struct list age; /* least recently used first */
-    uint64_t until_us;
-    struct resolver_name name; /* host points behind this structure */
-    size_t n;
-    struct candidate candidates[RESOLVER_TARGETS_MAX];
-};
-
-struct resolver {
-    struct env *env;
-    struct resolver_config config;
-    struct htab names;
-    struct list age;
-    struct list waiting;
-    struct resolver_counters counters;
-};
-
-/* One look-up on its way through the records. */
-struct lookup {
-    struct resolver *r;
-    struct cached *found;
-    uint32_t ttl_s;
-    uint16_t priority, weight, port;
-    enum sip_transport transport;
-};
+static uint32_t or_default(uint32_t value, uint32_t otherwise) {
+    return value ? value : otherwise;
+}
 
 enum error resolver_new(struct env *env, const struct resolver_config *config,
                         struct resolver **out) {
@@ -53,18 +39,17 @@ enum error resolver_new(struct env *env, const struct resolver_config *config,
     }
     r->env = env;
     r->config = *config;
-    if (!r->config.negative_ttl_s) {
-        r->config.negative_ttl_s = NEGATIVE_TTL_S;
-    }
-    if (!r->config.transports) {
-        r->config.transports = 1U << SIP_UDP;
-    }
-    if (!r->config.max_cached) {
-        r->config.max_cached = CACHED_MAX;
-    }
+    r->config.transports = config->transports ? config->transports : 1U << SIP_UDP;
+    r->config.ttl_min_s = or_default(config->ttl_min_s, TTL_MIN_S);
+    r->config.ttl_max_s = or_default(config->ttl_max_s, TTL_MAX_S);
+    r->config.negative_ttl_s = or_default(config->negative_ttl_s, NEGATIVE_TTL_S);
+    r->config.stale_s = or_default(config->stale_s, STALE_S);
+    r->config.max_cached = config->max_cached ? config->max_cached : CACHED_MAX;
     htab_init(&r->names);
+    htab_init(&r->lookups);
     list_init(&r->age);
-    list_init(&r->waiting);
+    list_init(&r->under_way);
+    list_init(&r->answered);
     *out = r;
     return OK;
 }
@@ -85,15 +70,24 @@ void resolver_free(struct resolver *r) {
     if (!r) {
         return;
     }
-    LIST_EACH(&r->waiting, q, struct resolver_query, wait) {
+    LIST_EACH(&r->under_way, l, struct resolver_lookup, listed) {
+        LIST_EACH(&l->waiters, q, struct resolver_query, wait) {
+            resolver_cancel(q);
+        }
+        lookup_free(l);
+    }
+    LIST_EACH(&r->answered, q, struct resolver_query, wait) {
         resolver_cancel(q);
     }
     resolver_flush(r);
     htab_free(&r->names);
+    htab_free(&r->lookups);
     free(r);
 }
 
-static uint64_t name_hash(const struct resolver_name *name) {
+/* Names. */
+
+uint64_t resolver_name_hash(const struct resolver_name *name) {
     uint64_t given = name->transport_given ? 1 + (uint64_t)name->transport : 0;
     return hash_mix(hash_nocase(name->host), (uint64_t)name->port << 8 | given << 1 | name->sips);
 }
@@ -105,7 +99,7 @@ static bool name_eq(const struct resolver_name *a, const struct resolver_name *b
 }
 
 static struct cached *cache_find(struct resolver *r, const struct resolver_name *name) {
-    for (struct htab_node *node = htab_first(&r->names, name_hash(name)); node;
+    for (struct htab_node *node = htab_first(&r->names, resolver_name_hash(name)); node;
          node = htab_next(node)) {
         struct cached *c = CONTAINER_OF(node, struct cached, node);
         if (name_eq(&c->name, name)) {
@@ -115,60 +109,138 @@ static struct cached *cache_find(struct resolver *r, const struct resolver_name 
     return NULL;
 }
 
-/* RFC 2782: among the candidates of one priority, one after the other by weighted lot. */
-static size_t draw(struct resolver *r, const struct candidate *c, size_t n) {
-    uint32_t sum = 0;
-    for (size_t i = 0; i < n; i++) {
-        sum += c[i].weight;
-    }
-    uint32_t lot;
-    env_random(r->env, &lot, sizeof lot);
-    uint32_t at = (uint32_t)(((uint64_t)lot * (sum + 1)) >> 32), running = 0;
-    for (size_t i = 0; i < n; i++) {
-        running += c[i].weight;
-        if (running >= at) {
-            return i;
+static struct resolver_lookup *lookup_find(struct resolver *r, const struct resolver_name *name) {
+    for (struct htab_node *node = htab_first(&r->lookups, resolver_name_hash(name)); node;
+         node = htab_next(node)) {
+        struct resolver_lookup *l = CONTAINER_OF(node, struct resolver_lookup, node);
+        if (name_eq(&l->name, name)) {
+            return l;
         }
     }
-    return n - 1;
+    return NULL;
 }
 
-/* Candidates stand in order of priority. */
-static void answer_from(struct resolver *r, const struct cached *cached,
-                        struct resolver_answer *out) {
-    out->n = cached->n;
-    if (cached->n == 1) {
-        out->targets[0] = cached->candidates[0].target;
-        return;
+static bool is_stale_good(const struct resolver *r, const struct cached *c, uint64_t now_us) {
+    return c->n > 0 && now_us < c->until_us + r->config.stale_s * SEC_IN_US;
+}
+
+/* Replaces what is known of a name; candidates NULL: that there are none. NULL: no memory. */
+static struct cached *cache_put(struct resolver *r, const struct resolver_name *name,
+                                const struct candidate *candidates, size_t n, uint32_t ttl_s) {
+    struct cached *old = cache_find(r, name);
+    struct cached *c = calloc(1, sizeof *c + n * sizeof *candidates + name->host.n);
+    if (!c || htab_insert(&r->names, &c->node, resolver_name_hash(name)) != OK) {
+        free(c);
+        return NULL;
     }
-    struct candidate c[RESOLVER_TARGETS_MAX];
-    memcpy(c, cached->candidates, sizeof c);
-    for (size_t i = 0; i < cached->n; i++) {
-        size_t same = 1;
-        while (i + same < cached->n && c[i + same].priority == c[i].priority) {
-            same++;
+    char *host = (char *)(c->candidates + n);
+    memcpy(host, name->host.p, name->host.n);
+    if (n) {
+        memcpy(c->candidates, candidates, n * sizeof *candidates);
+    }
+    c->n = n;
+    c->name = *name;
+    c->name.host = span_of(host, name->host.n);
+    uint64_t ttl_us = ttl_s * SEC_IN_US, ahead_us = ttl_us / 4;
+    ahead_us = ahead_us > REFRESH_AHEAD_MS * MS_IN_US ? ahead_us : REFRESH_AHEAD_MS * MS_IN_US;
+    c->until_us = env_now_us(r->env) + ttl_us;
+    c->refresh_us = n && ttl_us > ahead_us ? c->until_us - ahead_us : c->until_us;
+    list_insert(&r->age, &c->age);
+    if (old) {
+        forget(r, old);
+    } else if (r->names.count > r->config.max_cached) {
+        forget(r, CONTAINER_OF(r->age.next, struct cached, age));
+    }
+    return c;
+}
+
+/* Targets that failed. */
+
+static struct failed_hop *failed_find(struct resolver *r, const struct sip_hop *hop) {
+    for (size_t i = 0; i < r->n_failed; i++) {
+        if (sip_hop_eq(&r->failed[i].hop, hop)) {
+            return &r->failed[i];
         }
-        size_t chosen = same > 1 ? i + draw(r, c + i, same) : i;
-        struct candidate winner = c[chosen];
-        memmove(c + i + 1, c + i, (chosen - i) * sizeof *c);
-        c[i] = winner;
-        out->targets[i] = winner.target;
+    }
+    return NULL;
+}
+
+void resolver_worked(struct resolver *r, const struct sip_hop *hop) {
+    struct failed_hop *f = r->n_failed ? failed_find(r, hop) : NULL;
+    if (f) {
+        *f = r->failed[--r->n_failed];
     }
 }
 
-static bool speaks(const struct resolver *r, enum sip_transport t) {
-    return r->config.transports & 1U << t;
+void resolver_failed(struct resolver *r, const struct sip_hop *hop) {
+    struct failed_hop *f = failed_find(r, hop), *oldest = r->failed;
+    for (size_t i = 1; !f && i < r->n_failed; i++) {
+        oldest = r->failed[i].until_us < oldest->until_us ? &r->failed[i] : oldest;
+    }
+    if (!f) {
+        f = r->n_failed < FAILED_MAX ? &r->failed[r->n_failed++] : oldest;
+    }
+    *f = (struct failed_hop){*hop, env_now_us(r->env) + RESOLVER_FAILED_S * SEC_IN_US};
 }
 
-/* RFC 3263 4.1: what is demanded, or what stands for itself where nobody is asked. */
-static enum sip_transport demanded(const struct resolver_name *name) {
-    return name->sips ? SIP_TLS : name->transport_given ? name->transport : SIP_UDP;
+static bool has_failed(struct resolver *r, const struct sip_hop *hop) {
+    struct failed_hop *f = failed_find(r, hop);
+    if (f && env_now_us(r->env) >= f->until_us) {
+        *f = r->failed[--r->n_failed];
+        f = NULL;
+    }
+    return f != NULL;
+}
+
+/* Those that failed go behind the others; both keep their order. */
+static void failed_last(struct resolver *r, struct resolver_answer *a) {
+    struct sip_hop bad[RESOLVER_TARGETS_MAX];
+    size_t good = 0, n_bad = 0;
+    for (size_t i = 0; i < a->n; i++) {
+        if (has_failed(r, &a->targets[i])) {
+            bad[n_bad++] = a->targets[i];
+        } else {
+            a->targets[good++] = a->targets[i];
+        }
+    }
+    memcpy(a->targets + good, bad, n_bad * sizeof *bad);
+}
+
+/* Answers. */
+
+static enum error answer_from(struct resolver *r, struct cached *c, struct resolver_answer *out) {
+    list_remove(&c->age);
+    list_insert(&r->age, &c->age);
+    if (c->n == 0) {
+        return c->error;
+    }
+    candidates_draw(r->env, c->candidates, c->n, out);
+    if (r->n_failed) {
+        failed_last(r, out);
+    }
+    return OK;
+}
+
+static void refresh(struct resolver *r, struct cached *c, uint64_t now_us) {
+    struct resolver_lookup *l;
+    c->refresh_us = now_us + RECHECK_S * SEC_IN_US;
+    if (!lookup_find(r, &c->name) && lookup_begin(r, &c->name, &l) == OK) {
+        r->counters.refreshes++;
+    }
+}
+
+/* Has somebody waited long enough for what is being asked for? */
+static bool patience_is_over(struct resolver *r, const struct resolver_name *name,
+                             uint64_t now_us) {
+    const struct resolver_lookup *l = lookup_find(r, name);
+    return l && now_us >= l->begun_us + PATIENCE_STALE_MS * MS_IN_US;
 }
 
 static enum error numeric_target(const struct resolver *r, const struct resolver_name *name,
                                  const struct addr *host, struct resolver_answer *out) {
-    enum sip_transport t = demanded(name);
-    if (!speaks(r, t)) {
+    enum sip_transport t = resolver_demanded(name);
+    if (!resolver_speaks(r, t) || (host->family == 4 && r->config.no_ipv4) ||
+        (host->family == 6 && r->config.no_ipv6)) {
         return ERR_NOT_FOUND;
     }
     out->n = 1;
@@ -184,272 +256,160 @@ enum error resolver_cached(struct resolver *r, const struct resolver_name *name,
         return numeric_target(r, name, &numeric, out);
     }
     struct cached *c = cache_find(r, name);
+    uint64_t now_us = env_now_us(r->env);
     if (!c) {
         return ERR_INCOMPLETE;
     }
-    if (env_now_us(r->env) >= c->until_us) {
-        forget(r, c);
+    bool fresh = now_us < c->until_us;
+    if (!fresh &&
+        !(is_stale_good(r, c, now_us) && (c->failing || patience_is_over(r, name, now_us)))) {
         return ERR_INCOMPLETE;
     }
     r->counters.hits++;
-    list_remove(&c->age);
-    list_insert(&r->age, &c->age);
-    if (c->n == 0) {
-        return ERR_NOT_FOUND;
+    r->counters.stale += !fresh;
+    if (now_us >= c->refresh_us) {
+        refresh(r, c, now_us);
     }
-    answer_from(r, c, out);
-    return OK;
+    return answer_from(r, c, out);
 }
 
-static struct cached *cache_add(struct resolver *r, const struct resolver_name *name) {
-    struct cached *c = cache_find(r, name);
-    if (c) {
-        forget(r, c);
-    }
-    if (r->names.count >= r->config.max_cached) {
-        forget(r, CONTAINER_OF(r->age.next, struct cached, age));
-    }
-    c = (struct cached *)calloc(1, sizeof *c + name->host.n);
-    if (!c) {
-        return NULL;
-    }
-    memcpy(c + 1, name->host.p, name->host.n);
-    c->name = *name;
-    c->name.host = span_of(c + 1, name->host.n);
-    if (htab_insert(&r->names, &c->node, name_hash(name)) != OK) {
-        free(c);
-        return NULL;
-    }
-    list_insert(&r->age, &c->age);
-    return c;
-}
+/* Queries. */
 
-/* The trace: questions and answers in words, between the node and "dns". */
-
-static void trace_words(struct resolver *r, bool question, struct span words) {
-    struct span self = span_from_cstr(r->env->name), dns = SPAN("dns");
-    trace_record(r->env->trace, &(struct trace_message){.at_us = env_now_us(r->env),
-                                                        .wall_us = env_wall_us(r->env),
-                                                        .protocol = TRACE_DNS,
-                                                        .from_name = question ? self : dns,
-                                                        .to_name = question ? dns : self,
-                                                        .bytes = words});
-}
-
-struct collected {
-    const struct dns_record *records[ANSWERS_MAX];
-    size_t n;
-};
-
-static void collect(void *ctx, const struct dns_record *record) {
-    struct collected *c = (struct collected *)ctx;
-    if (c->n < ANSWERS_MAX) {
-        c->records[c->n++] = record;
-    }
-}
-
-static void trace_answer(struct resolver *r, struct span name, enum dns_type type,
-                         const struct collected *c) {
-    char words[2048];
-    struct buf b = buf_init(words, sizeof words);
-    buf_printf(&b, "query %s %.*s", dns_type_name(type), SPAN_ARG(name));
-    trace_words(r, true, buf_span(&b));
-    b = buf_init(words, sizeof words);
-    if (c->n == 0) {
-        bool exists = dns_zone_has_name(r->config.zone, name);
-        buf_printf(&b, "%s %s %.*s", exists ? "no records:" : "no such name:", dns_type_name(type),
-                   SPAN_ARG(name));
-    }
-    for (size_t i = 0; i < c->n; i++) {
-        struct buf whole = b;
-        dns_record_print(&b, c->records[i]);
-        if (b.overflow) {
-            b = whole;
-            break;
-        }
-    }
-    struct span all = buf_span(&b);
-    trace_words(r, false, span_trim(all));
-}
-
-/* Asks the zone; this is what a client of a DNS server replaces. */
-static void ask(struct resolver *r, struct span name, enum dns_type type, struct collected *out) {
-    out->n = 0;
-    dns_zone_find(r->config.zone, name, type, collect, out);
-    if (trace_is_on(r->env->trace)) {
-        trace_answer(r, name, type, out);
-    }
-}
-
-static void heed_ttl(struct lookup *l, const struct dns_record *record) {
-    if (record->ttl_s < l->ttl_s) {
-        l->ttl_s = record->ttl_s;
-    }
-}
-
-static void find_addresses(struct lookup *l, struct span host) {
-    for (enum dns_type type = DNS_A; type <= DNS_AAAA; type++) {
-        struct collected c;
-        ask(l->r, host, type, &c);
-        for (size_t i = 0; i < c.n && l->found->n < RESOLVER_TARGETS_MAX; i++) {
-            heed_ttl(l, c.records[i]);
-            struct candidate *add = &l->found->candidates[l->found->n++];
-            *add =
-                (struct candidate){{c.records[i]->address, l->transport}, l->priority, l->weight};
-            add->target.addr.port = l->port;
-        }
-        if (c.n) {
-            return;
-        }
-    }
-}
-
-/* At most ANSWERS_MAX records: by insertion, equals in the order of the answer. */
-static void sort(struct collected *c,
-                 bool (*precedes)(const struct dns_record *a, const struct dns_record *b)) {
-    for (size_t i = 1; i < c->n; i++) {
-        const struct dns_record *r = c->records[i];
-        size_t at = i;
-        for (; at > 0 && precedes(r, c->records[at - 1]); at--) {
-            c->records[at] = c->records[at - 1];
-        }
-        c->records[at] = r;
-    }
-}
-
-static bool srv_precedes(const struct dns_record *a, const struct dns_record *b) {
-    return a->srv.priority < b->srv.priority;
-}
-
-static void find_services(struct lookup *l, struct span service) {
-    struct collected c;
-    ask(l->r, service, DNS_SRV, &c);
-    sort(&c, srv_precedes);
-    for (size_t i = 0; i < c.n; i++) {
-        const struct dns_record *srv = c.records[i];
-        if (span_eq(srv->srv.target, SPAN("."))) {
-            continue; /* RFC 2782: the service is decidedly not there */
-        }
-        heed_ttl(l, srv);
-        l->priority = srv->srv.priority;
-        l->weight = srv->srv.weight;
-        l->port = srv->srv.port;
-        find_addresses(l, srv->srv.target);
-    }
-}
-
-static void find_services_of(struct lookup *l, struct span domain, enum sip_transport t) {
-    char name[HOST_MAX + 16];
-    struct buf b = buf_init(name, sizeof name);
-    static const char *const prefixes[SIP_TRANSPORTS] = {
-        [SIP_UDP] = "_sip._udp.", [SIP_TCP] = "_sip._tcp.", [SIP_TLS] = "_sips._tcp."};
-    buf_cstr(&b, prefixes[t]);
-    buf_put(&b, domain);
-    l->transport = t;
-    find_services(l, buf_span(&b));
-}
-
-static bool naptr_precedes(const struct dns_record *a, const struct dns_record *b) {
-    return a->naptr.order < b->naptr.order ||
-           (a->naptr.order == b->naptr.order && a->naptr.preference < b->naptr.preference);
-}
-
-static bool naptr_is_usable(const struct resolver *r, const struct dns_record *naptr, bool sips,
-                            enum sip_transport *out) {
-    static const char *const services[SIP_TRANSPORTS] = {
-        [SIP_UDP] = "SIP+D2U", [SIP_TCP] = "SIP+D2T", [SIP_TLS] = "SIPS+D2T"};
-    if (!span_eq_nocase(naptr->naptr.flags, SPAN("s"))) {
-        return false;
-    }
-    for (unsigned t = sips ? SIP_TLS : SIP_UDP; t < SIP_TRANSPORTS; t++) {
-        *out = (enum sip_transport)t;
-        if (speaks(r, *out) && span_eq_nocase(naptr->naptr.service, span_from_cstr(services[t]))) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* By the domain's NAPTR records; without any, by the SRV records of what is spoken. */
-static void find_by_domain(struct lookup *l, const struct resolver_name *name) {
-    struct collected c;
-    ask(l->r, name->host, DNS_NAPTR, &c);
-    sort(&c, naptr_precedes);
-    for (size_t i = 0; i < c.n && l->found->n == 0; i++) {
-        if (naptr_is_usable(l->r, c.records[i], name->sips, &l->transport)) {
-            heed_ttl(l, c.records[i]);
-            find_services(l, c.records[i]->naptr.replacement);
-        }
-    }
-    unsigned t = name->sips ? SIP_TLS : SIP_UDP;
-    for (; c.n == 0 && l->found->n == 0 && t < SIP_TRANSPORTS; t++) {
-        if (speaks(l->r, (enum sip_transport)t)) {
-            find_services_of(l, name->host, (enum sip_transport)t);
-        }
-    }
-}
-
-static void look_up(struct lookup *l, const struct resolver_name *name) {
-    enum sip_transport t = demanded(name);
-    if (!name->port && name->transport_given && speaks(l->r, t)) {
-        find_services_of(l, name->host, t);
-    } else if (!name->port && !name->transport_given) {
-        find_by_domain(l, name);
-    }
-    if (l->found->n == 0 && speaks(l->r, t)) {
-        l->transport = t;
-        l->port = name->port ? name->port : sip_transport_port(t);
-        find_addresses(l, name->host);
-    }
-}
-
-static void query_fire(struct timer *t) {
-    struct resolver_query *q = CONTAINER_OF(t, struct resolver_query, timer);
-    struct resolver *r = q->resolver;
+static void end_query(struct resolver_query *q) {
+    timer_stop(&q->timer);
+    post_cancel(&q->post);
     list_remove(&q->wait);
     q->resolver = NULL;
+}
+
+/* With what is known, fresh or stale; else with the error that there is. */
+static void answer_query(struct resolver_query *q) {
+    struct resolver *r = q->resolver;
     struct resolver_answer answer;
-    enum error e = resolver_cached(r, &q->name, &answer);
-    if (e == ERR_INCOMPLETE) {
-        struct lookup l = {.r = r, .found = cache_add(r, &q->name), .ttl_s = UINT32_MAX};
-        if (!l.found) {
-            q->done(q, ERR_NO_MEMORY, NULL);
-            return;
-        }
-        look_up(&l, &q->name);
-        r->counters.misses++;
-        r->counters.not_found += l.found->n == 0;
-        uint32_t ttl_s = l.found->n ? l.ttl_s : r->config.negative_ttl_s;
-        l.found->until_us = env_now_us(r->env) + ttl_s * SEC_IN_US;
-        e = l.found->n ? OK : ERR_NOT_FOUND;
-        if (e == OK) {
-            answer_from(r, l.found, &answer);
-        }
+    uint64_t now_us = env_now_us(r->env);
+    struct cached *c = cache_find(r, &q->name);
+    enum error e = q->error ? q->error : ERR_BUSY; /* found, and crowded out of the cache since */
+    bool fresh = c && now_us < c->until_us;
+    if (fresh || (c && is_stale_good(r, c, now_us))) {
+        r->counters.stale += !fresh;
+        e = answer_from(r, c, &answer);
     }
+    end_query(q);
     q->done(q, e, e == OK ? &answer : NULL);
+}
+
+static void query_posted(struct post *p) {
+    answer_query(CONTAINER_OF(p, struct resolver_query, post));
+}
+
+static void query_impatient(struct timer *t) {
+    struct resolver_query *q = CONTAINER_OF(t, struct resolver_query, timer);
+    q->error = ERR_TIMEOUT;
+    answer_query(q);
+}
+
+/* The answer is known: it is given from the loop. */
+static void settle_query(struct resolver_query *q, enum error e) {
+    q->error = e;
+    list_remove(&q->wait);
+    list_insert(&q->resolver->answered, &q->wait);
+    env_post(q->resolver->env, &q->post);
 }
 
 enum error resolver_find(struct resolver *r, const struct resolver_name *name,
                          struct resolver_query *query, resolver_done_fn *done) {
-    if (name->host.n == 0 || name->host.n > HOST_MAX) {
+    if (name->host.n == 0 || name->host.n > DNS_NAME_MAX) {
         return ERR_INVALID;
     }
     *query = (struct resolver_query){.done = done, .resolver = r, .name = *name};
     memcpy(query->host, name->host.p, name->host.n);
     query->name.host = span_of(query->host, name->host.n);
     list_init(&query->wait);
-    list_insert(&r->waiting, &query->wait);
-    timer_init(&query->timer, query_fire);
-    timer_start(r->env, &query->timer, 0);
+    timer_init(&query->timer, query_impatient);
+    post_init(&query->post, query_posted);
+    const struct cached *c = cache_find(r, name);
+    uint64_t now_us = env_now_us(r->env);
+    struct resolver_lookup *l = lookup_find(r, name);
+    enum error e = OK;
+    if (c && now_us < c->until_us) {
+        settle_query(query, OK);
+        return OK;
+    }
+    if (!l) {
+        e = lookup_begin(r, name, &l);
+        r->counters.misses++;
+    }
+    if (e != OK) {
+        settle_query(query, e);
+        return OK;
+    }
+    list_insert(&l->waiters, &query->wait);
+    uint64_t patience_us =
+        (c && is_stale_good(r, c, now_us) ? PATIENCE_STALE_MS : PATIENCE_MS) * MS_IN_US;
+    timer_start(r->env, &query->timer, patience_us);
     return OK;
 }
 
 void resolver_cancel(struct resolver_query *query) {
     if (query->resolver) {
-        timer_stop(&query->timer);
-        list_remove(&query->wait);
-        query->resolver = NULL;
+        end_query(query);
     }
+}
+
+/* The end of a look-up. */
+
+static uint32_t within(uint32_t value, uint32_t min, uint32_t max) {
+    return value < min ? min : value > max ? max : value;
+}
+
+static void keep_found(struct resolver *r, struct resolver_lookup *l) {
+    size_t n = candidates_sort(l->found, l->n);
+    uint32_t min_s = r->config.ttl_min_s, max_s = r->config.ttl_max_s;
+    uint32_t ttl_s = l->trouble ? min_s : within(l->ttl_s, min_s, max_s);
+    (void)!cache_put(r, &l->name, l->found, n, ttl_s);
+}
+
+static void keep_nothing(struct resolver *r, const struct resolver_lookup *l, enum error e) {
+    struct cached *old = cache_find(r, &l->name);
+    uint64_t now_us = env_now_us(r->env);
+    uint32_t ttl_s = FAILURE_TTL_S;
+    if (e == ERR_NOT_FOUND) {
+        r->counters.not_found++;
+        ttl_s = l->negative_ttl_s == UINT32_MAX ? r->config.negative_ttl_s
+                                                : within(l->negative_ttl_s, 1, NEGATIVE_MAX_S);
+        if (old && old->n && now_us < old->until_us) {
+            uint64_t again_us = now_us + RECHECK_S * SEC_IN_US;
+            old->refresh_us = again_us < old->until_us ? again_us : old->until_us;
+            return;
+        }
+    } else {
+        r->counters.failed++;
+        if (old && is_stale_good(r, old, now_us)) {
+            old->failing = true;
+            old->refresh_us = now_us + RECHECK_S * SEC_IN_US;
+            return;
+        }
+    }
+    struct cached *c = cache_put(r, &l->name, NULL, 0, ttl_s);
+    if (c) {
+        c->error = e;
+    }
+}
+
+void resolver_finish(struct resolver_lookup *l) {
+    struct resolver *r = l->resolver;
+    enum error e = l->n ? OK : l->trouble ? l->trouble : ERR_NOT_FOUND;
+    if (e == OK) {
+        keep_found(r, l);
+    } else {
+        keep_nothing(r, l, e);
+        LOG(&r->env->log, e == ERR_NOT_FOUND ? LOG_INFO : LOG_WARNING, "name not resolved",
+            LOG_SPAN("name", l->name.host), LOG_CSTR("error", error_text(e)));
+    }
+    LIST_EACH(&l->waiters, q, struct resolver_query, wait) {
+        settle_query(q, e);
+    }
+    lookup_free(l);
 }
 
 const struct resolver_counters *resolver_counters(const struct resolver *r) {

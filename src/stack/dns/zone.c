@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-enum { NAME_MAX_BYTES = 255, TTL_S = 3600 };
+enum { TTL_S = 3600 };
 
 /* A record with the bytes of its names behind it, in one block. */
 struct entry {
@@ -11,15 +11,10 @@ struct entry {
     struct dns_record record;
 };
 
-const char *dns_type_name(enum dns_type type) {
-    static const char *const names[DNS_TYPES] = {
-        [DNS_A] = "A", [DNS_AAAA] = "AAAA", [DNS_SRV] = "SRV", [DNS_NAPTR] = "NAPTR"};
-    return names[type];
-}
-
 void dns_zone_init(struct dns_zone *zone) {
     htab_init(&zone->names);
     list_init(&zone->records);
+    zone->ttl_s = TTL_S;
 }
 
 void dns_zone_free(struct dns_zone *zone) {
@@ -40,7 +35,7 @@ static struct span keep(char **at, struct span s) {
 }
 
 static bool name_is_good(struct span name) {
-    return name.n > 0 && name.n <= NAME_MAX_BYTES;
+    return name.n > 0 && name.n <= DNS_NAME_MAX;
 }
 
 enum error dns_zone_add(struct dns_zone *zone, const struct dns_record *record) {
@@ -140,66 +135,43 @@ static enum error add_once(struct dns_zone *zone, const struct dns_record *recor
 enum error dns_zone_add_host(struct dns_zone *zone, struct span host, const struct addr *address) {
     struct dns_record r = {.name = host,
                            .type = address->family == 6 ? DNS_AAAA : DNS_A,
-                           .ttl_s = TTL_S,
+                           .ttl_s = zone->ttl_s,
                            .address = *address};
     r.address.port = 0;
     return add_once(zone, &r);
 }
 
 enum error dns_zone_add_sip(struct dns_zone *zone, struct span domain, struct span host,
-                            const struct addr *address, uint16_t priority, uint16_t weight) {
-    char name[NAME_MAX_BYTES + 1];
+                            const struct sip_hop *hop, uint16_t priority, uint16_t weight) {
+    static const struct {
+        struct span prefix, service;
+        uint16_t preference;
+    } services[SIP_TRANSPORTS] = {
+        [SIP_UDP] = {SPAN_INIT("_sip._udp."), SPAN_INIT("SIP+D2U"), 50},
+        [SIP_TCP] = {SPAN_INIT("_sip._tcp."), SPAN_INIT("SIP+D2T"), 60},
+        [SIP_TLS] = {SPAN_INIT("_sips._tcp."), SPAN_INIT("SIPS+D2T"), 70},
+    };
+    char name[DNS_NAME_MAX];
     struct buf b = buf_init(name, sizeof name);
-    buf_cstr(&b, "_sip._udp.");
+    buf_put(&b, services[hop->transport].prefix);
     buf_put(&b, domain);
     if (b.overflow) {
         return ERR_INVALID;
     }
-    struct span service = buf_span(&b);
-    struct dns_record naptr = {
-        .name = domain,
-        .type = DNS_NAPTR,
-        .ttl_s = TTL_S,
-        .naptr = {50, 50, SPAN_INIT("s"), SPAN_INIT("SIP+D2U"), {service.p, service.n}}};
-    struct dns_record srv = {.name = service,
-                             .type = DNS_SRV,
-                             .ttl_s = TTL_S,
-                             .srv = {priority, weight, address->port, {host.p, host.n}}};
+    struct dns_record naptr = {.name = domain, .type = DNS_NAPTR, .ttl_s = zone->ttl_s};
+    naptr.naptr.order = 50;
+    naptr.naptr.preference = services[hop->transport].preference;
+    naptr.naptr.flags = SPAN("s");
+    naptr.naptr.service = services[hop->transport].service;
+    naptr.naptr.replacement = buf_span(&b);
+    struct dns_record srv = {.name = buf_span(&b), .type = DNS_SRV, .ttl_s = zone->ttl_s};
+    srv.srv.priority = priority;
+    srv.srv.weight = weight;
+    srv.srv.port = hop->addr.port;
+    srv.srv.target = host;
     enum error e = add_once(zone, &naptr);
     if (e == OK) {
         e = add_once(zone, &srv);
     }
-    return e == OK ? dns_zone_add_host(zone, host, address) : e;
-}
-
-/* An address without the brackets that SIP puts around IPv6. */
-static void put_address(struct buf *b, const struct addr *a) {
-    char text[64];
-    struct buf host = buf_init(text, sizeof text);
-    addr_put_host(&host, a);
-    struct span s = buf_span(&host);
-    buf_put(b, s.n > 2 && s.p[0] == '[' ? span_slice(s, 1, s.n - 1) : s);
-}
-
-void dns_record_print(struct buf *b, const struct dns_record *r) {
-    buf_put(b, r->name);
-    buf_cstr(b, ". ");
-    buf_u64(b, r->ttl_s);
-    buf_cstr(b, " IN ");
-    buf_cstr(b, dns_type_name(r->type));
-    buf_char(b, ' ');
-    switch (r->type) {
-    case DNS_SRV:
-        buf_printf(b, "%u %u %u %.*s.", r->srv.priority, r->srv.weight, r->srv.port,
-                   SPAN_ARG(r->srv.target));
-        break;
-    case DNS_NAPTR:
-        buf_printf(b, "%u %u \"%.*s\" \"%.*s\" \"\" %.*s.", r->naptr.order, r->naptr.preference,
-                   SPAN_ARG(r->naptr.flags), SPAN_ARG(r->naptr.service),
-                   SPAN_ARG(r->naptr.replacement));
-        break;
-    default:
-        put_address(b, &r->address);
-    }
-    buf_char(b, '\n');
+    return e == OK ? dns_zone_add_host(zone, host, &hop->addr) : e;
 }

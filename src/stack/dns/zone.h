@@ -6,40 +6,18 @@
 #ifndef MUSTER_STACK_DNS_ZONE_H
 #define MUSTER_STACK_DNS_ZONE_H
 
-#include "base/error.h"
 #include "base/htab.h"
 #include "base/list.h"
-#include "rt/addr.h"
-
-enum dns_type { DNS_A, DNS_AAAA, DNS_SRV, DNS_NAPTR, DNS_TYPES };
-
-/** "A", "AAAA", "SRV", "NAPTR". */
-const char *dns_type_name(enum dns_type type);
-
-/** One resource record. Names are absolute and without the final dot. */
-struct dns_record {
-    struct span name;
-    enum dns_type type;
-    uint32_t ttl_s;
-    union {
-        struct addr address; /* A, AAAA; the port means nothing */
-        struct {
-            uint16_t priority, weight, port;
-            struct span target;
-        } srv; /* RFC 2782 */
-        struct {
-            uint16_t order, preference;
-            struct span flags, service, replacement; /* "s", "SIP+D2U", "_sip._udp.DOMAIN" */
-        } naptr;                                     /* RFC 3403, without regular expressions */
-    };
-};
+#include "codec/dns/dns.h"
+#include "codec/sip/transport.h"
 
 struct dns_zone {
     struct htab names;   /* every record by its name */
     struct list records; /* in the order in which they were added */
+    uint32_t ttl_s;      /* of records added from now on by dns_zone_add_sip and its likes */
 };
 
-/** Makes an empty zone. */
+/** Makes an empty zone; ttl_s is an hour. */
 void dns_zone_init(struct dns_zone *zone);
 
 /** Frees the records. */
@@ -49,11 +27,12 @@ void dns_zone_free(struct dns_zone *zone);
  */
 MUST_CHECK enum error dns_zone_add(struct dns_zone *zone, const struct dns_record *record);
 
-/** Adds the records by which a SIP service of a domain is found over UDP (RFC 3263): a NAPTR of the
- * domain to _sip._udp.DOMAIN, its SRV to host and the address's port, and the host's A or AAAA.
- * Records that stand already are not repeated, so several hosts can serve one domain. */
+/** Adds the records by which a SIP service of a domain is found over one transport (RFC 3263): a
+ * NAPTR of the domain to _sip._udp.DOMAIN (_sip._tcp, _sips._tcp), its SRV to host and the hop's
+ * port, and the host's A or AAAA. UDP is preferred to TCP, and TCP to TLS. Records that stand
+ * already are not repeated, so several hosts can serve one domain. */
 MUST_CHECK enum error dns_zone_add_sip(struct dns_zone *zone, struct span domain, struct span host,
-                                       const struct addr *address, uint16_t priority,
+                                       const struct sip_hop *hop, uint16_t priority,
                                        uint16_t weight);
 
 /** Adds a host's A or AAAA record, unless it stands already. */
@@ -71,8 +50,5 @@ bool dns_zone_has_name(const struct dns_zone *zone, struct span name);
 /** Calls each for every record, in the order of addition. */
 void dns_zone_each(const struct dns_zone *zone,
                    void (*each)(void *ctx, const struct dns_record *record), void *ctx);
-
-/** Appends one record as a line of a master file, its newline included. */
-void dns_record_print(struct buf *b, const struct dns_record *record);
 
 #endif

@@ -12,7 +12,7 @@
 #include "spec/cx.h"
 #include "spec/diameter_base.h"
 #include "stack/diameter/diameter_node.h"
-#include "stack/dns/zone.h"
+#include "stack/dns/zone_source.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

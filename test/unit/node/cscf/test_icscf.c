@@ -16,6 +16,7 @@ struct world {
     struct sim *sim;
     struct env *env;
     struct dns_zone zone;
+    struct dns_zone_source dns;
     struct icscf *icscf;
     struct script_hss hss;
     struct peer pcscf, scscf[2];
@@ -30,6 +31,7 @@ static int set_up(void **state) {
     assert_int_equal(sim_new(1, &w->sim), OK);
     assert_int_equal(sim_env_new(w->sim, "icscf", &w->env), OK);
     dns_zone_init(&w->zone);
+    dns_zone_source_init(&w->dns, &w->zone);
     assert_int_equal(dns_zone_add_host(&w->zone, SPAN("scscf." HOME), &scscf_at[0]), OK);
     assert_int_equal(dns_zone_add_host(&w->zone, SPAN("scscf-2." HOME), &scscf_at[1]), OK);
     script_hss_open(&w->hss, w->sim, SPAN("icscf." HOME));
@@ -39,7 +41,7 @@ static int set_up(void **state) {
                                   .hss_realm = SPAN(HOME),
                                   .scscf = scscfs,
                                   .n_scscf = COUNT_OF(scscfs),
-                                  .zone = &w->zone,
+                                  .dns = {.source = &w->dns.source},
                                   .trusted = &pcscf_at,
                                   .n_trusted = 1};
     assert_int_equal(icscf_new(w->env, &config, &w->icscf), OK);

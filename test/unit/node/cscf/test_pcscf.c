@@ -11,6 +11,7 @@ struct world {
     struct sim *sim;
     struct env *env;
     struct dns_zone zone;
+    struct dns_zone_source dns;
     struct pcscf *pcscf;
     struct peer ue, icscf, second;
     bool stopped;
@@ -25,16 +26,19 @@ static int set_up(void **state) {
     assert_int_equal(sim_env_new(w->sim, "pcscf", &w->env), OK);
     w->env->log.level = LOG_ERROR;
     dns_zone_init(&w->zone);
-    assert_int_equal(dns_zone_add_sip(&w->zone, SPAN(HOME), SPAN("icscf." HOME), &icscf_at, 10, 1),
+    dns_zone_source_init(&w->dns, &w->zone);
+    assert_int_equal(dns_zone_add_sip(&w->zone, SPAN(HOME), SPAN("icscf." HOME),
+                                      &(struct sip_hop){icscf_at, SIP_UDP}, 10, 1),
                      OK);
-    assert_int_equal(
-        dns_zone_add_sip(&w->zone, SPAN(HOME), SPAN("icscf-2." HOME), &second_at, 20, 1), OK);
+    assert_int_equal(dns_zone_add_sip(&w->zone, SPAN(HOME), SPAN("icscf-2." HOME),
+                                      &(struct sip_hop){second_at, SIP_UDP}, 20, 1),
+                     OK);
     assert_int_equal(dns_zone_add_host(&w->zone, SPAN("pcscf." HOME), &pcscf_at), OK);
     struct pcscf_config config = {.host = SPAN("pcscf." HOME),
                                   .listen = pcscf_at,
                                   .visited_network = SPAN(HOME),
                                   .ioi = SPAN("visited"),
-                                  .zone = &w->zone,
+                                  .dns = {.source = &w->dns.source},
                                   .core = &icscf_at,
                                   .n_core = 1};
     assert_int_equal(pcscf_new(w->env, &config, &w->pcscf), OK);
@@ -491,7 +495,7 @@ static void a_full_pcscf_takes_no_more(void **state) {
     struct pcscf_config config = {.host = SPAN("pcscf." HOME),
                                   .listen = pcscf_at,
                                   .visited_network = SPAN(HOME),
-                                  .zone = &w->zone,
+                                  .dns = {.source = &w->dns.source},
                                   .registrations_max = 1};
     assert_int_equal(pcscf_new(w->env, &config, &w->pcscf), OK);
     say(w, &(struct script_register){0});

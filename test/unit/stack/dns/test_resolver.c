@@ -1,8 +1,9 @@
-/* covers: A5 */
+/* covers: A5 HF11 */
 #include "stack/dns/resolver.h"
 
 #include "obs/trace.h"
 #include "rt/sim.h"
+#include "stack/dns/zone_source.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,6 +14,7 @@ struct world {
     struct sim *sim;
     struct env *env;
     struct dns_zone zone;
+    struct dns_zone_source dns;
     struct resolver *resolver;
     struct resolver_query query;
     struct resolver_answer answer;
@@ -30,18 +32,24 @@ static void on_done(struct resolver_query *query, enum error e,
     }
 }
 
+static void add_sip(struct world *w, const char *domain, const char *host, struct addr addr,
+                    enum sip_transport transport, uint16_t priority, uint16_t weight) {
+    struct sip_hop hop = {addr, transport};
+    assert_int_equal(dns_zone_add_sip(&w->zone, span_from_cstr(domain), span_from_cstr(host), &hop,
+                                      priority, weight),
+                     OK);
+}
+
 static int set_up(void **state) {
     static struct world w;
     w = (struct world){0};
     assert_int_equal(sim_new(7, &w.sim), OK);
     assert_int_equal(sim_env_new(w.sim, "pcscf", &w.env), OK);
     dns_zone_init(&w.zone);
-    struct addr icscf = addr_v4(127, 0, 0, 2, 4060), second = addr_v4(127, 0, 0, 3, 4061);
-    assert_int_equal(
-        dns_zone_add_sip(&w.zone, SPAN("home.net"), SPAN("icscf.home.net"), &icscf, 10, 1), OK);
-    assert_int_equal(
-        dns_zone_add_sip(&w.zone, SPAN("home.net"), SPAN("icscf-2.home.net"), &second, 20, 1), OK);
-    struct resolver_config config = {.zone = &w.zone, .max_cached = 3};
+    dns_zone_source_init(&w.dns, &w.zone);
+    add_sip(&w, "home.net", "icscf.home.net", addr_v4(127, 0, 0, 2, 4060), SIP_UDP, 10, 1);
+    add_sip(&w, "home.net", "icscf-2.home.net", addr_v4(127, 0, 0, 3, 4061), SIP_UDP, 20, 1);
+    struct resolver_config config = {.source = &w.dns.source, .max_cached = 3};
     assert_int_equal(resolver_new(w.env, &config, &w.resolver), OK);
     *state = &w;
     return 0;
@@ -127,9 +135,8 @@ static void an_unknown_name_is_remembered_for_a_while(void **state) {
 
 static void equal_priorities_share_by_weight(void **state) {
     struct world *w = (struct world *)*state;
-    struct addr a = addr_v4(127, 0, 1, 1, 1), b = addr_v4(127, 0, 1, 2, 2);
-    assert_int_equal(dns_zone_add_sip(&w->zone, SPAN("two.net"), SPAN("a.two.net"), &a, 1, 90), OK);
-    assert_int_equal(dns_zone_add_sip(&w->zone, SPAN("two.net"), SPAN("b.two.net"), &b, 1, 10), OK);
+    add_sip(w, "two.net", "a.two.net", addr_v4(127, 0, 1, 1, 1), SIP_UDP, 1, 90);
+    add_sip(w, "two.net", "b.two.net", addr_v4(127, 0, 1, 2, 2), SIP_UDP, 1, 10);
     int firsts = 0;
     assert_int_equal(find(w, "two.net", 0), OK);
     for (int i = 0; i < 1000; i++) {
