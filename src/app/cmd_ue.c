@@ -2,6 +2,7 @@
 #include "app/card.h"
 #include "app/command.h"
 #include "app/config.h"
+#include "app/names.h"
 #include "app/subscribers.h"
 #include "app/terminal.h"
 #include "rt/loop.h"
@@ -22,7 +23,8 @@ struct terminal {
     const struct options *options;
     const char *name;
     struct config config;
-    struct addr pcscf;
+    struct addr pcscf[RESOLVER_TARGETS_MAX]; /* best first */
+    size_t n_pcscf;
     struct card card;
     struct loop *loop;
     struct env *env;
@@ -153,21 +155,44 @@ static int find_card(struct terminal *t) {
 
 /* Where to. */
 
+/* By the DNS, as RFC 3263 says; all that is found may be tried. */
+static int find_pcscf_by_name(struct terminal *t) {
+    struct span text = span_from_cstr(t->options->pcscf), rest = text;
+    struct resolver_name name = {.host = span_cut(&rest, ':')};
+    struct resolver_answer answer;
+    struct names *names = NULL;
+    uint32_t port = 0;
+    if (name.host.n < text.n && (!span_to_u32(rest, 65535, &port) || !port)) {
+        return command_fail(EXIT_CODE_USAGE,
+                            "--pcscf takes a host and perhaps a port, as in pcscf.example.com or "
+                            "127.0.0.1:5060, not \"%s\"",
+                            t->options->pcscf);
+    }
+    name.port = (uint16_t)port;
+    enum error e = names_new(&t->config, t->loop, 1U << SIP_UDP, &names);
+    e = e ? e : names_find(names, &name, &answer);
+    names_free(names);
+    if (e) {
+        return command_fail(
+            EXIT_CODE_FAILED, "the P-CSCF \"%s\" is not found: %s", t->options->pcscf,
+            e == ERR_NOT_FOUND ? "the DNS has no SIP server of that name" : error_text(e));
+    }
+    for (size_t i = 0; i < answer.n; i++) {
+        t->pcscf[t->n_pcscf++] = answer.targets[i].addr;
+    }
+    return EXIT_CODE_OK;
+}
+
 static int find_pcscf(struct terminal *t) {
     const struct config *c = &t->config;
     if (t->options->pcscf) {
         struct span text = span_from_cstr(t->options->pcscf);
-        if (addr_parse(text, &t->pcscf) || addr_parse_host(text, 5060, &t->pcscf)) {
-            return EXIT_CODE_OK;
-        }
-        return command_fail(EXIT_CODE_USAGE,
-                            "--pcscf takes an IP address and a port, as in "
-                            "127.0.0.1:5060, not \"%s\"",
-                            t->options->pcscf);
+        t->n_pcscf = addr_parse(text, t->pcscf) || addr_parse_host(text, 5060, t->pcscf);
+        return t->n_pcscf ? EXIT_CODE_OK : find_pcscf_by_name(t);
     }
     for (size_t i = 0; i < c->n_nodes; i++) {
         if (c->nodes[i].role == NAMING_PCSCF) {
-            t->pcscf = c->nodes[i].listen;
+            t->pcscf[t->n_pcscf++] = c->nodes[i].listen;
             return EXIT_CODE_OK;
         }
     }
@@ -175,22 +200,23 @@ static int find_pcscf(struct terminal *t) {
 }
 
 static int open_terminal(struct terminal *t) {
-    struct addr local = t->pcscf; /* as far from the P-CSCF as it is from us: its own machine */
+    struct addr local = t->pcscf[0]; /* as far from the P-CSCF as it is from us: its own machine */
     struct span text = span_from_cstr(t->options->local);
     if (t->options->local && !addr_parse(text, &local) && !addr_parse_host(text, 0, &local)) {
         return command_fail(EXIT_CODE_USAGE, "--local takes an IP address, not \"%s\"",
                             t->options->local);
     }
     if (!t->options->local) {
-        local = addr_is_loopback(&t->pcscf) ? t->pcscf : addr_v4(0, 0, 0, 0, 0);
+        local = addr_is_loopback(t->pcscf) ? t->pcscf[0] : addr_v4(0, 0, 0, 0, 0);
         local.port = 0;
     }
-    const struct ue_pool_config pool = {
-        .local = local, .pcscf = &t->pcscf, .n_pcscf = 1, .agent = SPAN("Muster " MUSTER_VERSION)};
+    const struct ue_pool_config pool = {.local = local,
+                                        .pcscf = t->pcscf,
+                                        .n_pcscf = t->n_pcscf,
+                                        .agent = SPAN("Muster " MUSTER_VERSION)};
     const struct ue_config ue = {
         .isim = &t->card.isim, .expires_s = (uint32_t)t->options->expires_s, .no_retry = true};
-    enum error e = loop_new(&t->loop);
-    e = e ? e : loop_env_new(t->loop, "ue", &t->env);
+    enum error e = loop_env_new(t->loop, "ue", &t->env);
     if (!e) {
         t->env->log.level = LOG_ERROR; /* what happens is printed */
     }
@@ -283,6 +309,9 @@ static int with_terminal(const struct options *o, const char *name,
     t->options = o;
     t->name = name;
     int code = find_card(t);
+    if (!code && loop_new(&t->loop) != OK) {
+        code = command_fail(EXIT_CODE_SYSTEM, "out of memory, or of descriptors");
+    }
     code = code ? code : find_pcscf(t);
     code = code ? code : open_terminal(t);
     code = code ? code : run(t);
@@ -327,8 +356,8 @@ static int terminal_command(const struct command *self, int argc, char **argv, b
          .out = &o.expires_s,
          .max = UINT32_MAX},
         {.name = "pcscf",
-         .value = "ADDRESS",
-         .help = "where to register (the configuration's)",
+         .value = "HOST",
+         .help = "where to register (the configuration's): an address, or a name",
          .kind = OPTION_TEXT,
          .out = &o.pcscf},
         {.name = "local",

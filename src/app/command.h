@@ -120,4 +120,7 @@ int cmd_ue(const struct command *self, int argc, char **argv);
 /** muster version. */
 int cmd_version(const struct command *self, int argc, char **argv);
 
+/** muster zone: the DNS zone that a configuration needs. */
+int cmd_zone(const struct command *self, int argc, char **argv);
+
 #endif

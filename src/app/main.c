@@ -9,6 +9,7 @@ static const struct command commands[] = {
     {"demo", "run a flow and draw its ladder", cmd_demo},
     {"ue", "a terminal: register, deregister", cmd_ue},
     {"sub", "subscriptions of a running Muster: add, list, show, set, rm, import", cmd_sub},
+    {"zone", "the DNS zone that a configuration needs", cmd_zone},
     {"trace", "the ladder of what just happened in a running Muster", cmd_trace},
     {"bench", "what a registration costs, and how fast it is", cmd_bench},
     {"simulate", "whole networks in virtual time, under faults", cmd_simulate},

@@ -39,6 +39,13 @@ struct dns_record {
 /** Appends one record as a line of a master file (RFC 1035 section 5), its newline included. */
 void dns_record_print(struct buf *b, const struct dns_record *record);
 
+/** Appends a name as a master file with this $ORIGIN has it: "@", relative to it, or absolute with
+ * a final dot. */
+void dns_name_print(struct buf *b, struct span name, struct span origin);
+
+/** Appends what stands behind the type: "10 10 4060 icscf". */
+void dns_data_print(struct buf *b, const struct dns_record *record, struct span origin);
+
 enum { DNS_RECORDS_MAX = 64, DNS_TEXT_MAX = 16384 };
 
 /* RFC 1035 4.1.1 and RFC 6895. */

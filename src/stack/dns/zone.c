@@ -141,37 +141,56 @@ enum error dns_zone_add_host(struct dns_zone *zone, struct span host, const stru
     return add_once(zone, &r);
 }
 
-enum error dns_zone_add_sip(struct dns_zone *zone, struct span domain, struct span host,
-                            const struct sip_hop *hop, uint16_t priority, uint16_t weight) {
-    static const struct {
-        struct span prefix, service;
-        uint16_t preference;
-    } services[SIP_TRANSPORTS] = {
-        [SIP_UDP] = {SPAN_INIT("_sip._udp."), SPAN_INIT("SIP+D2U"), 50},
-        [SIP_TCP] = {SPAN_INIT("_sip._tcp."), SPAN_INIT("SIP+D2T"), 60},
-        [SIP_TLS] = {SPAN_INIT("_sips._tcp."), SPAN_INIT("SIPS+D2T"), 70},
-    };
+/* How a service is named in the two records by which it is found. */
+struct service {
+    struct span prefix, tag;
+    uint16_t preference;
+};
+
+static enum error add_service(struct dns_zone *zone, struct span domain,
+                              const struct service *service, struct span host,
+                              const struct addr *address, uint16_t priority, uint16_t weight) {
     char name[DNS_NAME_MAX];
     struct buf b = buf_init(name, sizeof name);
-    buf_put(&b, services[hop->transport].prefix);
+    buf_put(&b, service->prefix);
     buf_put(&b, domain);
     if (b.overflow) {
         return ERR_INVALID;
     }
     struct dns_record naptr = {.name = domain, .type = DNS_NAPTR, .ttl_s = zone->ttl_s};
     naptr.naptr.order = 50;
-    naptr.naptr.preference = services[hop->transport].preference;
+    naptr.naptr.preference = service->preference;
     naptr.naptr.flags = SPAN("s");
-    naptr.naptr.service = services[hop->transport].service;
+    naptr.naptr.service = service->tag;
     naptr.naptr.replacement = buf_span(&b);
     struct dns_record srv = {.name = buf_span(&b), .type = DNS_SRV, .ttl_s = zone->ttl_s};
     srv.srv.priority = priority;
     srv.srv.weight = weight;
-    srv.srv.port = hop->addr.port;
+    srv.srv.port = address->port;
     srv.srv.target = host;
     enum error e = add_once(zone, &naptr);
     if (e == OK) {
         e = add_once(zone, &srv);
     }
-    return e == OK ? dns_zone_add_host(zone, host, &hop->addr) : e;
+    return e == OK ? dns_zone_add_host(zone, host, address) : e;
+}
+
+enum error dns_zone_add_sip(struct dns_zone *zone, struct span domain, struct span host,
+                            const struct sip_hop *hop, uint16_t priority, uint16_t weight) {
+    static const struct service services[SIP_TRANSPORTS] = {
+        [SIP_UDP] = {SPAN_INIT("_sip._udp."), SPAN_INIT("SIP+D2U"), 50},
+        [SIP_TCP] = {SPAN_INIT("_sip._tcp."), SPAN_INIT("SIP+D2T"), 60},
+        [SIP_TLS] = {SPAN_INIT("_sips._tcp."), SPAN_INIT("SIPS+D2T"), 70},
+    };
+    return add_service(zone, domain, &services[hop->transport], host, &hop->addr, priority, weight);
+}
+
+enum error dns_zone_add_diameter(struct dns_zone *zone, struct span realm, struct span host,
+                                 const struct addr *address, uint32_t application, bool tls) {
+    char tag[64];
+    struct buf b = buf_init(tag, sizeof tag);
+    buf_printf(&b, "aaa+ap%u:diameter.%s", application, tls ? "tls.tcp" : "tcp");
+    struct service service = {tls ? SPAN("_diameters._tcp.") : SPAN("_diameter._tcp."),
+                              buf_span(&b), tls ? 60 : 50};
+    return add_service(zone, realm, &service, host, address, 10, 10);
 }

@@ -35,6 +35,12 @@ MUST_CHECK enum error dns_zone_add_sip(struct dns_zone *zone, struct span domain
                                        const struct sip_hop *hop, uint16_t priority,
                                        uint16_t weight);
 
+/** Adds the records by which Diameter servers of a realm are found for an application: S-NAPTR
+ * (RFC 6733 5.2, RFC 6408: "aaa+ap16777216:diameter.tcp"), SRV and the host's address. */
+MUST_CHECK enum error dns_zone_add_diameter(struct dns_zone *zone, struct span realm,
+                                            struct span host, const struct addr *address,
+                                            uint32_t application, bool tls);
+
 /** Adds a host's A or AAAA record, unless it stands already. */
 MUST_CHECK enum error dns_zone_add_host(struct dns_zone *zone, struct span host,
                                         const struct addr *address);

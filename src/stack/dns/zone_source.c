@@ -41,6 +41,15 @@ static void add_lies(struct answers *a, const struct dns_exchange *x) {
     add(a, &lie);
 }
 
+/* A table gives the newest first; people read better what stands as it was added. */
+static void turn(struct dns_record *records, size_t n) {
+    for (size_t i = 0; i < n / 2; i++) {
+        struct dns_record r = records[i];
+        records[i] = records[n - 1 - i];
+        records[n - 1 - i] = r;
+    }
+}
+
 static void reply(struct dns_zone_source *s, struct dns_exchange *x) {
     struct answers found = {.n = 0};
     struct dns_answer answer = {.error = s->faults.error, .records = found.records};
@@ -50,6 +59,7 @@ static void reply(struct dns_zone_source *s, struct dns_exchange *x) {
         }
         size_t lies = found.n;
         dns_zone_find(s->zone, x->name, x->type, add, &found);
+        turn(found.records + lies, found.n - lies);
         answer.n = found.n;
         if (found.n == lies && !dns_zone_has_name(s->zone, x->name)) {
             answer.error = ERR_NOT_FOUND;
