@@ -8,7 +8,7 @@
  * A context is the own certificate and key, and whom to trust. A stream that connects names the
  * peer that it wants; the certificate must be for that name, or the stream never stands
  * (ERR_AUTHENTICATION). A listener gives streams whose handshake is done; who is at the other end
- * says tls_peer_is.
+ * says tls_peer_is. Of STREAM_BACKLOG_MAX a TLS stream leaves TLS_BACKLOG_ROOM for its own needs.
  *
  * Names (RFC 5922 7, RFC 6125 6): a certificate is for the DNS names and for the hosts of the
  * SIP URIs without user part in its subjectAltName; for its common name only if it has neither.
@@ -104,7 +104,7 @@ MUST_CHECK enum error env_listen_tls(struct env *env, struct tls_context *tls,
                                      const struct addr *local, listener_accept_fn *accept,
                                      void *ctx, struct listener **out);
 
-enum { TLS_HANDSHAKES_MAX = 1024 };
+enum { TLS_HANDSHAKES_MAX = 1024, TLS_BACKLOG_ROOM = 32768 };
 
 /** As env_stream_connect, to a peer whose certificate must be for `name` (a host name, a domain, or
  * an IP address literal, which a subjectAltName of that kind must have); it also goes into the

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "obs/trace.h"
+#include "pki.h"
 #include "rt/loop.h"
 #include "rt/sim.h"
 
@@ -21,6 +22,7 @@ struct world {
     struct sim *sim; /* or */
     struct loop *loop;
     struct env *a, *b;
+    struct tls_context *tls; /* streams are TLS streams */
 };
 
 /* Runs until something has happened, within less time than a closed connection may linger. */
@@ -64,10 +66,20 @@ static int world_close(void **state) {
     struct world *w = *state;
     env_close(w->a);
     env_close(w->b);
+    tls_context_free(w->tls);
     sim_free(w->sim);
     loop_free(w->loop);
     free(w);
     return 0;
+}
+
+static int world_open_tls(void **state, enum way way) {
+    int result = world_open(state, way);
+    struct world *w = *state;
+    struct pki *authority = pki_new("authority");
+    w->tls = pki_node(authority, "b.example", TLS_CLIENT_REQUIRED);
+    pki_free(authority);
+    return result;
 }
 
 static int open_sim_apart(void **state) {
@@ -84,6 +96,22 @@ static int open_loop_sockets(void **state) {
 
 static int open_loop_in_process(void **state) {
     return world_open(state, LOOP_IN_PROCESS);
+}
+
+static int open_sim_apart_tls(void **state) {
+    return world_open_tls(state, SIM_APART);
+}
+
+static int open_sim_together_tls(void **state) {
+    return world_open_tls(state, SIM_TOGETHER);
+}
+
+static int open_loop_sockets_tls(void **state) {
+    return world_open_tls(state, LOOP_SOCKETS);
+}
+
+static int open_loop_in_process_tls(void **state) {
+    return world_open_tls(state, LOOP_IN_PROCESS);
 }
 
 static bool is_in_process(const struct world *w) {
@@ -341,10 +369,16 @@ static void server_accept(void *ctx, struct listener *l, struct stream *s) {
     assert_true(addr_eq(stream_local(s), listener_local(l)));
 }
 
-static struct server *server_new(struct env *env) {
+static enum error listen_at(struct world *w, struct env *env, const struct addr *local,
+                            struct server *s) {
+    return w->tls ? env_listen_tls(env, w->tls, local, server_accept, s, &s->l)
+                  : env_listen(env, local, server_accept, s, &s->l);
+}
+
+static struct server *server_new(struct world *w, struct env *env) {
     struct server *s = calloc(1, sizeof *s);
     assert_non_null(s);
-    assert_int_equal(env_listen(env, &any_port, server_accept, s, &s->l), OK);
+    assert_int_equal(listen_at(w, env, &any_port, s), OK);
     assert_int_not_equal(listener_local(s->l)->port, 0);
     return s;
 }
@@ -355,10 +389,13 @@ static void server_free(struct server *s) {
     free(s);
 }
 
-static struct peer *peer_new(struct env *env, const struct addr *to) {
+static struct peer *peer_new(struct world *w, struct env *env, const struct addr *to) {
     struct peer *p = calloc(1, sizeof *p);
     assert_non_null(p);
-    assert_int_equal(env_stream_connect(env, to, &handler, p, &p->s), OK);
+    assert_int_equal(
+        w->tls ? env_stream_connect_tls(env, w->tls, to, SPAN("b.example"), &handler, p, &p->s)
+               : env_stream_connect(env, to, &handler, p, &p->s),
+        OK);
     assert_false(p->connected || p->closed); /* never inside the call */
     return p;
 }
@@ -386,9 +423,9 @@ static bool has_accepted(void *ctx) {
 
 static void a_stream_carries_bytes_both_ways(void **state) {
     struct world *w = *state;
-    struct server *server = server_new(w->b);
+    struct server *server = server_new(w, w->b);
     server->peer.echo = true;
-    struct peer *p = peer_new(w->a, listener_local(server->l));
+    struct peer *p = peer_new(w, w->a, listener_local(server->l));
     assert_int_equal(stream_send(p->s, SPAN("he")), OK); /* before it stands */
     world_run(w, is_connected, p);
     assert_true(addr_eq(stream_remote(p->s), listener_local(server->l)));
@@ -406,9 +443,9 @@ static void a_stream_carries_bytes_both_ways(void **state) {
 
 static void bytes_that_are_not_consumed_come_again(void **state) {
     struct world *w = *state;
-    struct server *server = server_new(w->b);
+    struct server *server = server_new(w, w->b);
     server->peer.message = 5;
-    struct peer *p = peer_new(w->a, listener_local(server->l));
+    struct peer *p = peer_new(w, w->a, listener_local(server->l));
     world_run(w, has_accepted, server);
     world_run(w, is_connected, p);
     assert_int_equal(stream_send(p->s, SPAN("1234")), OK);
@@ -425,10 +462,10 @@ static void bytes_that_are_not_consumed_come_again(void **state) {
 
 static void nobody_listening_refuses(void **state) {
     struct world *w = *state;
-    struct server *server = server_new(w->b);
+    struct server *server = server_new(w, w->b);
     struct addr to = *listener_local(server->l);
     server_free(server);
-    struct peer *p = peer_new(w->a, &to);
+    struct peer *p = peer_new(w, w->a, &to);
     world_run(w, is_closed, p);
     assert_int_equal(p->why, ERR_REFUSED);
     assert_false(p->connected);
@@ -437,9 +474,9 @@ static void nobody_listening_refuses(void **state) {
 
 static void an_acceptor_may_close_at_once(void **state) {
     struct world *w = *state;
-    struct server *server = server_new(w->b);
+    struct server *server = server_new(w, w->b);
     server->refuse = true;
-    struct peer *p = peer_new(w->a, listener_local(server->l));
+    struct peer *p = peer_new(w, w->a, listener_local(server->l));
     world_run(w, is_closed, p);
     assert_int_equal(server->accepted, 1);
     peer_free(p);
@@ -448,15 +485,15 @@ static void an_acceptor_may_close_at_once(void **state) {
 
 static void a_stream_may_close_in_its_callbacks(void **state) {
     struct world *w = *state;
-    struct server *server = server_new(w->b);
-    struct peer *p = peer_new(w->a, listener_local(server->l));
+    struct server *server = server_new(w, w->b);
+    struct peer *p = peer_new(w, w->a, listener_local(server->l));
     p->close_on_connect = true;
     world_run(w, is_connected, p);
     world_run(w, is_closed, &server->peer);
     free(p);
     memset(&server->peer, 0, sizeof server->peer);
     server->peer.close_on_receipt = true;
-    p = peer_new(w->a, listener_local(server->l));
+    p = peer_new(w, w->a, listener_local(server->l));
     assert_int_equal(stream_send(p->s, SPAN("hello")), OK);
     world_run(w, is_closed, p);
     assert_memory_equal(server->peer.bytes, "hello", 5);
@@ -471,12 +508,12 @@ static bool has_all(void *ctx) {
 static void closing_sends_first_what_was_sent(void **state) {
     static char bytes[60000];
     struct world *w = *state;
-    struct server *server = server_new(w->b);
-    struct peer *p = peer_new(w->a, listener_local(server->l));
+    struct server *server = server_new(w, w->b);
+    struct peer *p = peer_new(w, w->a, listener_local(server->l));
     world_run(w, is_connected, p);
     memset(bytes, 'b', sizeof bytes);
     assert_int_equal(stream_send(p->s, span_of(bytes, sizeof bytes)), OK);
-    assert_true(stream_backlog(p->s) <= sizeof bytes);
+    assert_true(stream_backlog(p->s) <= sizeof bytes + (w->tls ? TLS_BACKLOG_ROOM : 0));
     peer_free(p);
     world_run(w, has_all, &server->peer);
     assert_int_equal(server->peer.n, sizeof bytes);
@@ -487,13 +524,15 @@ static void closing_sends_first_what_was_sent(void **state) {
 static void the_backlog_is_bounded(void **state) {
     static char bytes[STREAM_BACKLOG_MAX + 1];
     struct world *w = *state;
-    struct server *server = server_new(w->b);
-    struct peer *p = peer_new(w->a, listener_local(server->l));
+    struct server *server = server_new(w, w->b);
+    struct peer *p = peer_new(w, w->a, listener_local(server->l));
     assert_int_equal(stream_send(p->s, span_of(bytes, sizeof bytes)), ERR_BUSY);
     assert_int_equal(stream_backlog(p->s), 0);
-    assert_int_equal(stream_send(p->s, span_of(bytes, sizeof bytes - 1)), OK);
-    assert_int_equal(stream_backlog(p->s), sizeof bytes - 1);
-    assert_int_equal(stream_send(p->s, SPAN("x")), ERR_BUSY);
+    size_t fits = STREAM_BACKLOG_MAX - (w->tls ? TLS_BACKLOG_ROOM : 0);
+    assert_int_equal(stream_send(p->s, span_of(bytes, fits)), OK);
+    assert_int_equal(stream_backlog(p->s), fits);
+    assert_int_equal(stream_send(p->s, span_of(bytes, sizeof bytes - fits)), ERR_BUSY);
+    assert_int_equal(stream_backlog(p->s), fits);
     peer_free(p);
     server_free(server);
 }
@@ -501,11 +540,14 @@ static void the_backlog_is_bounded(void **state) {
 static void a_reader_that_leaves_everything_lying_is_cut_off(void **state) {
     static char bytes[STREAM_BACKLOG_MAX];
     struct world *w = *state;
-    struct server *server = server_new(w->b);
+    struct server *server = server_new(w, w->b);
     server->peer.hold = true;
-    struct peer *p = peer_new(w->a, listener_local(server->l));
+    struct peer *p = peer_new(w, w->a, listener_local(server->l));
     world_run(w, is_connected, p);
-    assert_int_equal(stream_send(p->s, span_of(bytes, sizeof bytes)), OK);
+    assert_int_equal(stream_send(p->s, span_of(bytes, sizeof bytes / 2)), OK);
+    world_idle(w);
+    assert_false(server->peer.closed);
+    assert_int_equal(stream_send(p->s, span_of(bytes, sizeof bytes / 2)), OK);
     world_run(w, is_closed, &server->peer);
     assert_int_equal(server->peer.why, ERR_TOO_BIG);
     world_run(w, is_closed, p);
@@ -515,9 +557,9 @@ static void a_reader_that_leaves_everything_lying_is_cut_off(void **state) {
 
 static void accepted_streams_outlive_their_listener(void **state) {
     struct world *w = *state;
-    struct server *server = server_new(w->b);
+    struct server *server = server_new(w, w->b);
     server->peer.echo = true;
-    struct peer *p = peer_new(w->a, listener_local(server->l));
+    struct peer *p = peer_new(w, w->a, listener_local(server->l));
     world_run(w, has_accepted, server);
     struct addr to = *listener_local(server->l);
     listener_close(server->l);
@@ -525,17 +567,17 @@ static void accepted_streams_outlive_their_listener(void **state) {
     world_run(w, has_five, p);
     server->l = NULL;
     /* The address is free again. */
-    assert_int_equal(env_listen(w->b, &to, server_accept, server, &server->l), OK);
-    struct listener *twice;
-    assert_int_equal(env_listen(w->a, &to, server_accept, server, &twice), ERR_ADDRESS_IN_USE);
+    assert_int_equal(listen_at(w, w->b, &to, server), OK);
+    struct server twice;
+    assert_int_equal(listen_at(w, w->a, &to, &twice), ERR_ADDRESS_IN_USE);
     peer_free(p);
     server_free(server);
 }
 
 static void a_connection_that_does_not_stand_gives_up_quietly(void **state) {
     struct world *w = *state;
-    struct server *server = server_new(w->b);
-    struct peer *p = peer_new(w->a, listener_local(server->l));
+    struct server *server = server_new(w, w->b);
+    struct peer *p = peer_new(w, w->a, listener_local(server->l));
     peer_free(p);
     world_idle(w);
     server_free(server);
@@ -543,8 +585,8 @@ static void a_connection_that_does_not_stand_gives_up_quietly(void **state) {
 
 static void an_environment_that_closes_leaves_nothing_open(void **state) {
     struct world *w = *state;
-    struct server *server = server_new(w->b);
-    struct peer *p = peer_new(w->a, listener_local(server->l));
+    struct server *server = server_new(w, w->b);
+    struct peer *p = peer_new(w, w->a, listener_local(server->l));
     struct mailbox *m = mailbox_new(w->b, 0);
     world_run(w, is_connected, p);
     world_run(w, has_accepted, server);
@@ -658,29 +700,35 @@ static void randomness_differs_between_environments(void **state) {
             TEST(open, reliable_is_what_stays_in_the_process),                                     \
             TEST(open, an_endpoint_may_close_in_its_callback),                                     \
             TEST(open, one_address_is_opened_once),                                                \
-            TEST(open, what_was_sent_goes_out_though_the_sender_closes),                           \
-            TEST(open, a_stream_carries_bytes_both_ways),                                          \
-            TEST(open, bytes_that_are_not_consumed_come_again),                                    \
-            TEST(open, nobody_listening_refuses), TEST(open, an_acceptor_may_close_at_once),       \
-            TEST(open, a_stream_may_close_in_its_callbacks),                                       \
-            TEST(open, closing_sends_first_what_was_sent), TEST(open, the_backlog_is_bounded),     \
-            TEST(open, a_reader_that_leaves_everything_lying_is_cut_off),                          \
-            TEST(open, accepted_streams_outlive_their_listener),                                   \
-            TEST(open, a_connection_that_does_not_stand_gives_up_quietly),                         \
-            TEST(open, an_environment_that_closes_leaves_nothing_open),                            \
+            TEST(open, what_was_sent_goes_out_though_the_sender_closes), STREAMS(open),            \
             TEST(open, a_post_runs_once_in_a_later_turn),                                          \
             TEST(open, timers_fire_neither_early_nor_forgotten),                                   \
             TEST(open, randomness_differs_between_environments),                                   \
     }
+#define STREAMS(open)                                                                              \
+    TEST(open, a_stream_carries_bytes_both_ways),                                                  \
+        TEST(open, bytes_that_are_not_consumed_come_again), TEST(open, nobody_listening_refuses),  \
+        TEST(open, an_acceptor_may_close_at_once),                                                 \
+        TEST(open, a_stream_may_close_in_its_callbacks),                                           \
+        TEST(open, closing_sends_first_what_was_sent), TEST(open, the_backlog_is_bounded),         \
+        TEST(open, a_reader_that_leaves_everything_lying_is_cut_off),                              \
+        TEST(open, accepted_streams_outlive_their_listener),                                       \
+        TEST(open, a_connection_that_does_not_stand_gives_up_quietly),                             \
+        TEST(open, an_environment_that_closes_leaves_nothing_open)
 #define TEST(open, f) cmocka_unit_test_setup_teardown(f, open, world_close)
+#define RUN(name, ...)                                                                             \
+    ({                                                                                             \
+        const struct CMUnitTest tests_[] = __VA_ARGS__;                                            \
+        _cmocka_run_group_tests(name, tests_, COUNT_OF(tests_), NULL, NULL);                       \
+    })
 
 int main(void) {
-    const struct CMUnitTest sim_apart[] = SUITE(open_sim_apart);
-    const struct CMUnitTest sim_together[] = SUITE(open_sim_together);
-    const struct CMUnitTest loop_sockets[] = SUITE(open_loop_sockets);
-    const struct CMUnitTest loop_in_process[] = SUITE(open_loop_in_process);
-    return cmocka_run_group_tests(sim_apart, NULL, NULL) +
-           cmocka_run_group_tests(sim_together, NULL, NULL) +
-           cmocka_run_group_tests(loop_sockets, NULL, NULL) +
-           cmocka_run_group_tests(loop_in_process, NULL, NULL);
+    return RUN("simulation", SUITE(open_sim_apart)) +
+           RUN("simulation, one process", SUITE(open_sim_together)) +
+           RUN("sockets", SUITE(open_loop_sockets)) +
+           RUN("in process", SUITE(open_loop_in_process)) +
+           RUN("TLS in simulation", {STREAMS(open_sim_apart_tls)}) +
+           RUN("TLS in simulation, one process", {STREAMS(open_sim_together_tls)}) +
+           RUN("TLS over sockets", {STREAMS(open_loop_sockets_tls)}) +
+           RUN("TLS in process", {STREAMS(open_loop_in_process_tls)});
 }
