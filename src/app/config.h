@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "model/naming/naming.h"
 #include "stack/dns/client.h"
+#include "model/registration/algorithm.h"
 
 enum { CONFIG_NODES_MAX = 64, CONFIG_NUMBER_MAX = 0x7fffffff };
 
@@ -51,6 +52,10 @@ struct config_node {
     uint32_t weight;
     uint32_t expires_min_s, expires_max_s, expires_default_s;
     uint32_t contacts_max, attempts_max, challenges_max;
+    enum auth_algorithm algorithms[AUTH_ALGORITHMS];
+    size_t n_algorithms;
+    uint32_t digest_nonce_s;
+    bool trust_auth_done;
     int aka_without_integrity; /* index into its choices: accept, refuse */
 
     /* HSS */

@@ -40,6 +40,39 @@ static void read_capabilities(struct settings *s, setting_value value, void *obj
     settings_numbers(s, value, UINT32_MAX, &n->capabilities, &n->n_capabilities);
 }
 
+/* Algorithms of challenges, in the order of preference, each once. */
+static void read_algorithm(struct settings *s, setting_value value, void *object) {
+    struct config_node *n = object;
+    enum auth_algorithm a;
+    const char *name = settings_text(s, value, "algorithm");
+    if (!name) {
+        return;
+    }
+    if (!auth_algorithm_parse(span_from_cstr(name), &a)) {
+        settings_fault(s, settings_line(value),
+                       "\"%.24s\" is no algorithm; there are AKAv2-SHA-256, AKAv2-MD5, AKAv1-MD5, "
+                       "SHA-256 and MD5",
+                       name);
+        return;
+    }
+    for (size_t i = 0; i < n->n_algorithms; i++) {
+        if (n->algorithms[i] == a) {
+            settings_fault(s, settings_line(value), "%s stands there twice", name);
+            return;
+        }
+    }
+    n->algorithms[n->n_algorithms++] = a;
+}
+
+static void read_algorithms(struct settings *s, setting_value value, void *object) {
+    struct config_node *n = object;
+    n->n_algorithms = 0;
+    settings_each_item(s, value, "algorithms", read_algorithm, object);
+    if (n->n_algorithms == 0 && !settings_faults(s)) {
+        settings_fault(s, settings_line(value), "algorithms is empty: nobody could register");
+    }
+}
+
 static void read_mandatory(struct settings *s, setting_value value, void *object) {
     struct config_node *n = object;
     settings_numbers(s, value, UINT32_MAX, &n->mandatory_capabilities,
@@ -126,6 +159,9 @@ static const struct setting scscf_settings[] = {
     NUMBER("reg-await-auth-s", reg_await_auth_s, 1, 3600),
     NUMBER("challenges-max", challenges_max, 1, 64),
     CHOICE("aka-without-integrity", aka_without_integrity, integrities),
+    SETTING_GROUP("algorithms", read_algorithms),
+    NUMBER("digest-nonce-s", digest_nonce_s, 2, 86400),
+    SETTING("trust-auth-done", SETTING_FLAG, AT(trust_auth_done)),
     TIMEOUT,
     PENDING,
     MESSAGE,

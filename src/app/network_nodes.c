@@ -179,6 +179,10 @@ static enum error configure_scscf(struct network *n, struct network_node *node) 
         .message_max = c->message_max,
         .pending_max = c->pending_max,
         .challenges_max = c->challenges_max,
+        .algorithms = c->algorithms,
+        .n_algorithms = c->n_algorithms,
+        .digest_nonce_s = c->digest_nonce_s,
+        .trust_auth_done = c->trust_auth_done,
         .refuse_without_integrity = c->aka_without_integrity == INTEGRITY_REFUSE,
     };
     return OK;

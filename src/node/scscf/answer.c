@@ -37,25 +37,65 @@ static void put_charging_vector(struct buf *b, const struct scscf *s, const stru
     }
 }
 
-void scscf_answer_challenge(struct operation *op, const uint8_t rand_autn[32], struct span ck,
-                            struct span ik) {
-    struct scscf *s = op->s;
-    struct sip_server *up = op->up;
-    scscf_operation_end(op);
-    struct buf *b = sip_reply_begin(up, 401, SPAN_NONE);
-    sip_put_begin(b, SIP_H_WWW_AUTHENTICATE);
+/* CK and IK go with AKAv1 alone, which security associations are made of (TS 33.203 6.1). */
+static void put_aka(struct buf *b, const struct scscf *s, const struct challenge *c,
+                    enum auth_algorithm algorithm, const struct cx_sip_auth_data_item *keys) {
     buf_cstr(b, "Digest realm=");
     sip_put_quoted(b, s->config.realm);
     buf_cstr(b, ", nonce=\"");
-    nonce_put(b, rand_autn, rand_autn + 16, SPAN_NONE);
-    buf_cstr(b, "\", algorithm=AKAv1-MD5, ck=\"");
-    buf_hex(b, ck.p, ck.n);
-    buf_cstr(b, "\", ik=\"");
-    buf_hex(b, ik.p, ik.n);
-    buf_cstr(b, "\", qop=\"auth\"");
-    sip_put_end(b);
+    nonce_put(b, c->aka.rand, c->aka.autn, SPAN_NONE);
+    buf_cstr(b, "\", algorithm=");
+    buf_put(b, auth_algorithm_name(algorithm));
+    if (algorithm == AUTH_AKAV1_MD5) {
+        buf_cstr(b, ", ck=\"");
+        buf_hex(b, keys->confidentiality_key.p, keys->confidentiality_key.n);
+        buf_cstr(b, "\", ik=\"");
+        buf_hex(b, keys->integrity_key.p, keys->integrity_key.n);
+        buf_char(b, '"');
+    }
+    buf_cstr(b, ", qop=\"auth\"");
+}
+
+void scscf_answer_challenge(struct operation *op, const struct challenge *c) {
+    struct scscf *s = op->s;
+    struct sip_server *up = op->up;
+    const struct cx_sip_auth_data_item *keys = op->credentials.aka;
+    enum auth_algorithm offers[AUTH_ALGORITHMS];
+    size_t n = challenge_offers(s->config.algorithms, s->config.n_algorithms, c->offered, offers);
+    scscf_operation_end(op);
+    struct buf *b = sip_reply_begin(up, 401, SPAN_NONE);
+    for (size_t i = 0; i < n; i++) {
+        sip_put_begin(b, SIP_H_WWW_AUTHENTICATE);
+        if (auth_algorithm_is_aka(offers[i])) {
+            put_aka(b, s, c, offers[i], keys);
+        } else {
+            digest_offer_put(b, c->digest, offers[i], c->stale);
+        }
+        sip_put_end(b);
+    }
     put_charging_vector(b, s, sip_server_request(up));
     sip_reply_send(up, SPAN_NONE);
+}
+
+/* RFC 7616 3.5: the network proves that it knows the password, too, and gives the next nonce. */
+static void put_authentication_info(struct buf *b, const struct operation *op) {
+    if (op->rspauth.n) {
+        sip_put_begin(b, SIP_H_AUTHENTICATION_INFO);
+        if (op->has_nextnonce) {
+            buf_cstr(b, "nextnonce=\"");
+            buf_bytes(b, op->nextnonce, sizeof op->nextnonce);
+            buf_cstr(b, "\", ");
+        }
+        buf_cstr(b, "qop=");
+        buf_put(b, op->auth.qop);
+        buf_cstr(b, ", rspauth=\"");
+        buf_put(b, digest_hex_span(&op->rspauth));
+        buf_cstr(b, "\", cnonce=\"");
+        buf_put(b, op->auth.cnonce);
+        buf_cstr(b, "\", nc=");
+        buf_put(b, op->auth.nc);
+        sip_put_end(b);
+    }
 }
 
 static void put_contacts(struct buf *b, const struct scscf *s, struct reg_set *set) {
@@ -100,6 +140,7 @@ void scscf_answer_ok(struct operation *op, struct reg_set *set) {
     bool outbound = has_flow(op);
     scscf_operation_end(op);
     struct buf *b = sip_reply_begin(up, 200, SPAN_NONE);
+    put_authentication_info(b, op);
     sip_copy(b, req, SIP_H_PATH);
     if (set) {
         put_contacts(b, s, set);

@@ -1,8 +1,10 @@
-/* Challenges that wait for their answer: TS 24.229 5.4.1.2.1 steps 3 to 7, 5.4.1.2.3; RFC 3310.
+/* Challenges that wait for their answer: TS 24.229 5.4.1.2.1 to 5.4.1.2.1C, 5.4.1.2.3; RFC 3310,
+ * RFC 4169; SIP Digest is digest.c's.
  *
- * One answer per nonce: whatever comes for an outstanding nonce uses it up. Failures are counted
- * along a chain of challenges, so that nobody can spoil another's registration by answering wrongly
- * in his name. Vectors are cleared when they go. */
+ * One answer per challenge: whatever comes for an outstanding nonce uses it up, all algorithms of
+ * it. A nonce of SIP Digest that a right response came for is known good from then on; wrong ones
+ * do not spoil it. Failures are counted along a chain of challenges, so that nobody can spoil
+ * another's registration by answering wrongly in his name. Secrets are cleared when they go. */
 #include "model/aka/nonce.h"
 #include "node/scscf/internal.h"
 
@@ -48,98 +50,190 @@ void scscf_authentication_settle(struct authentication *a) {
     }
 }
 
+/* Is it a nonce that a right response came for? */
+static bool is_known_good(const struct challenge *c) {
+    return c->digest && c->digest->known_good;
+}
+
 /* Takes a challenge out; its authentication is not settled. */
 static void drop_challenge(struct challenge *c) {
-    timer_stop(&c->await);
+    timer_stop(&c->timer);
     list_remove(&c->of_impi);
     c->authentication->n_challenges--;
-    c->authentication->s->n_challenges--;
+    c->authentication->s->n_challenges -= !is_known_good(c);
+    digest_offer_free(c->digest);
     OPENSSL_cleanse(c, sizeof *c);
     free(c);
 }
 
-/* reg-await-auth ran out (5.4.1.2.3). */
-static void await_timeout(struct timer *t) {
-    struct challenge *c = CONTAINER_OF(t, struct challenge, await);
+/* reg-await-auth ran out (5.4.1.2.3), or the life of a nonce. */
+static void time_is_over(struct timer *t) {
+    struct challenge *c = CONTAINER_OF(t, struct challenge, timer);
     struct authentication *a = c->authentication;
     struct scscf *s = a->s;
     struct span impi = span_of(a->impi, a->impi_n);
-    s->counters.auth_timeouts++;
-    LOG(&s->env->log, LOG_INFO, "challenge not answered", LOG_SPAN("impi", impi));
-    scscf_notify_hss(s, impi, span_of(c->impu, c->impu_n),
-                     CX_SERVER_ASSIGNMENT_TYPE_AUTHENTICATION_TIMEOUT);
+    if (!is_known_good(c)) {
+        s->counters.auth_timeouts++;
+        LOG(&s->env->log, LOG_INFO, "challenge not answered", LOG_SPAN("impi", impi));
+        scscf_notify_hss(s, impi, span_of(c->impu, c->impu_n),
+                         CX_SERVER_ASSIGNMENT_TYPE_AUTHENTICATION_TIMEOUT);
+    }
     drop_challenge(c);
     scscf_authentication_settle(a);
 }
 
-enum error scscf_challenge_add(struct authentication *a, const struct operation *op,
-                               const uint8_t rand_autn[32], struct span xres) {
-    struct scscf *s = a->s;
-    if (xres.n == 0 || xres.n > SCSCF_RES_MAX) {
+/* Makes room: the oldest challenge goes, those that wait for an answer before known good nonces;
+ * never `spare`. */
+static bool drop_one(struct authentication *a, const struct challenge *spare) {
+    struct challenge *oldest = NULL;
+    LIST_EACH(&a->challenges, c, struct challenge, of_impi) {
+        if (c != spare && (!oldest || (is_known_good(oldest) && !is_known_good(c)))) {
+            oldest = c;
+        }
+    }
+    if (oldest) {
+        drop_challenge(oldest);
+    }
+    return oldest != NULL;
+}
+
+/* An empty challenge in its lists, in the place of others but `spare`; no timer runs. NULL: no
+ * memory, or no room. */
+static struct challenge *new_challenge(struct authentication *a, struct span impu,
+                                       const struct challenge *spare) {
+    if (a->n_challenges >= a->s->config.challenges_max && !drop_one(a, spare)) {
+        return NULL;
+    }
+    struct challenge *c = (struct challenge *)calloc(1, sizeof *c + impu.n);
+    if (c) {
+        c->authentication = a;
+        c->impu_n = (uint16_t)impu.n;
+        memcpy(c->impu, impu.p, impu.n);
+        list_insert(&a->challenges, &c->of_impi);
+        timer_init(&c->timer, time_is_over);
+        a->n_challenges++;
+        a->s->n_challenges++;
+    }
+    return c;
+}
+
+/* TS 29.228 annex: RAND and AUTN together; CK and IK as they are. */
+static enum error take_vector(struct challenge *c, const struct cx_sip_auth_data_item *v,
+                              unsigned algorithms) {
+    struct span xres = v->sip_authorization;
+    enum error e = OK;
+    if (v->sip_authenticate.n != 32 || v->confidentiality_key.n != 16 || v->integrity_key.n != 16 ||
+        xres.n == 0 || xres.n > SCSCF_RES_MAX) {
         return ERR_INVALID;
     }
-    if (a->n_challenges >= s->config.challenges_max) {
-        drop_challenge(CONTAINER_OF(a->challenges.next, struct challenge, of_impi));
+    const uint8_t *ik = (const uint8_t *)v->integrity_key.p;
+    const uint8_t *ck = (const uint8_t *)v->confidentiality_key.p;
+    memcpy(c->aka.rand, v->sip_authenticate.p, sizeof c->aka.rand);
+    memcpy(c->aka.autn, v->sip_authenticate.p + sizeof c->aka.rand, sizeof c->aka.autn);
+    memcpy(c->aka.xres, xres.p, xres.n);
+    c->aka.xres_n = (uint8_t)xres.n;
+    if (algorithms & AUTH_BIT(AUTH_AKAV2_MD5)) {
+        e = akav2_password_make(DIGEST_MD5, xres, ik, ck, &c->aka.akav2[DIGEST_MD5]);
     }
-    struct challenge *c = (struct challenge *)calloc(1, sizeof *c + op->impu.n);
+    if (e == OK && algorithms & AUTH_BIT(AUTH_AKAV2_SHA256)) {
+        e = akav2_password_make(DIGEST_SHA256, xres, ik, ck, &c->aka.akav2[DIGEST_SHA256]);
+    }
+    c->offered |= algorithms & AUTH_AKA;
+    return e;
+}
+
+static enum error fill(struct scscf *s, struct challenge *c, const struct credentials *from) {
+    unsigned digest = 0, algorithms = s->algorithms;
+    enum error e = OK;
+    if (from->aka && (algorithms & AUTH_AKA)) {
+        e = take_vector(c, from->aka, algorithms);
+    }
+    if (e == OK && from->digest && (algorithms & AUTH_DIGEST)) {
+        e = digest_offer_new(s, from->digest, algorithms, &c->digest, &digest);
+        c->offered |= digest;
+        if (e == ERR_UNSUPPORTED && c->offered) {
+            e = OK;
+        }
+    }
+    return e == OK && c->offered == 0 ? ERR_UNSUPPORTED : e;
+}
+
+enum error scscf_challenge_add(struct authentication *a, const struct operation *op,
+                               const struct credentials *credentials, struct challenge **out) {
+    struct challenge *c = new_challenge(a, op->impu, NULL);
     if (!c) {
         return ERR_NO_MEMORY;
     }
-    c->authentication = a;
-    memcpy(c->rand, rand_autn, sizeof c->rand);
-    memcpy(c->autn, rand_autn + sizeof c->rand, sizeof c->autn);
-    memcpy(c->xres, xres.p, xres.n);
-    c->xres_n = (uint8_t)xres.n;
+    enum error e = fill(a->s, c, credentials);
+    if (e != OK) {
+        drop_challenge(c);
+        return e;
+    }
+    c->stale = op->stale;
     c->failures = (uint8_t)(op->failures < UINT8_MAX ? op->failures : UINT8_MAX);
     c->resyncs = (uint8_t)(op->resyncs < UINT8_MAX ? op->resyncs : UINT8_MAX);
-    c->impu_n = (uint16_t)op->impu.n;
-    memcpy(c->impu, op->impu.p, op->impu.n);
-    list_insert(&a->challenges, &c->of_impi);
-    a->n_challenges++;
-    s->n_challenges++;
-    timer_init(&c->await, await_timeout);
-    timer_start(s->env, &c->await, s->config.reg_await_auth_s * SEC_IN_US);
+    timer_start(a->s->env, &c->timer, a->s->config.reg_await_auth_s * SEC_IN_US);
+    *out = c;
     return OK;
 }
 
-static struct challenge *find(struct authentication *a, const uint8_t rand[16],
-                              const uint8_t autn[16]) {
+/* The challenge that a nonce belongs to. */
+static struct challenge *find(struct authentication *a, struct span nonce) {
+    uint8_t rand[16], autn[16];
+    bool aka = nonce_parse(nonce, rand, autn) == OK;
     LIST_EACH(&a->challenges, c, struct challenge, of_impi) {
-        if (memcmp(c->rand, rand, sizeof c->rand) == 0 &&
-            memcmp(c->autn, autn, sizeof c->autn) == 0) {
+        if (c->digest && digest_offer_is(c->digest, nonce)) {
+            return c;
+        }
+        if (aka && c->aka.xres_n && memcmp(c->aka.rand, rand, sizeof rand) == 0 &&
+            memcmp(c->aka.autn, autn, sizeof autn) == 0) {
             return c;
         }
     }
     return NULL;
 }
 
-/* RFC 3310 3.3: the password is RES. */
+/* The password that an algorithm takes from a vector; empty: it was not offered. Without the
+ * parameter the terminal means what all challenges were in the beginning. */
+static struct span aka_password(const struct challenge *c, struct span name,
+                                enum digest_hash *hash) {
+    enum auth_algorithm algorithm = AUTH_AKAV1_MD5;
+    if ((name.n && !auth_algorithm_parse(name, &algorithm)) ||
+        !(c->offered & AUTH_AKA & AUTH_BIT(algorithm))) {
+        return SPAN_NONE;
+    }
+    *hash = auth_algorithm_is_sha256(algorithm) ? DIGEST_SHA256 : DIGEST_MD5;
+    return algorithm == AUTH_AKAV1_MD5 ? span_of(c->aka.xres, c->aka.xres_n)
+                                       : akav2_password_span(&c->aka.akav2[*hash]);
+}
+
+/* RFC 3310 3.3: the password is RES; RFC 4169: made of RES, IK and CK. */
 static bool response_is_right(struct operation *op, const struct challenge *c) {
     struct scscf *s = op->s;
     const struct sip_auth *auth = &op->auth;
     struct digest_hex ha1;
-    struct digest_request r = {.hash = DIGEST_MD5,
-                               .method = SPAN_INIT("REGISTER"),
+    struct digest_request r = {.method = SPAN_INIT("REGISTER"),
                                .uri = auth->uri,
                                .nonce = auth->nonce,
                                .nc = auth->nc,
                                .cnonce = auth->cnonce,
                                .body = sip_server_request(op->up)->body};
-    if (auth->algorithm.p && !span_eq_nocase(auth->algorithm, SPAN("AKAv1-MD5"))) {
+    struct span password = aka_password(c, auth->algorithm, &r.hash);
+    if (!password.n) {
         return false;
     }
     bool right = span_eq(auth->realm, s->config.realm) && digest_qop_parse(auth->qop, &r.qop) &&
-                 digest_ha1(&s->digest, DIGEST_MD5, auth->username, auth->realm,
-                            span_of(c->xres, c->xres_n), &ha1) == OK &&
+                 digest_ha1(&s->digest, r.hash, auth->username.n ? op->impi : SPAN_NONE,
+                            auth->realm, password, &ha1) == OK &&
                  digest_check(&s->digest, &ha1, &r, auth->response) == OK;
     OPENSSL_cleanse(&ha1, sizeof ha1);
     return right;
 }
 
-static enum challenge_credentials judge(struct operation *op, const struct challenge *c) {
+static enum challenge_credentials judge_aka(struct operation *op, const struct challenge *c) {
     if (op->auth.auts.n) {
-        memcpy(op->rand_auts, c->rand, sizeof c->rand);
-        return nonce_parse_auts(op->auth.auts, op->rand_auts + sizeof c->rand) == OK
+        memcpy(op->rand_auts, c->aka.rand, sizeof c->aka.rand);
+        return nonce_parse_auts(op->auth.auts, op->rand_auts + sizeof c->aka.rand) == OK
                    ? CREDENTIALS_AUTS
                    : CREDENTIALS_WRONG;
     }
@@ -149,26 +243,127 @@ static enum challenge_credentials judge(struct operation *op, const struct chall
     return response_is_right(op, c) ? CREDENTIALS_RIGHT : CREDENTIALS_WRONG;
 }
 
-enum challenge_credentials scscf_credentials(struct operation *op) {
+/* Half of the nonce's life has passed: the 200 brings the next one. */
+static void renew(struct operation *op, const struct challenge *c) {
+    struct challenge *next = new_challenge(c->authentication, op->impu, c);
+    struct digest_offer *d = next ? digest_offer_next(op->s, c->digest) : NULL;
+    if (!d) {
+        if (next) {
+            drop_challenge(next);
+        }
+        return;
+    }
+    next->digest = d;
+    next->offered = c->offered;
+    op->s->n_challenges--; /* nobody owes an answer to it */
+    timer_start(op->s->env, &next->timer, op->s->config.digest_nonce_s * SEC_IN_US);
+    memcpy(op->nextnonce, d->nonce, sizeof op->nextnonce);
+    op->has_nextnonce = true;
+}
+
+/* A right response makes the nonce a known good one, for the rest of its life. */
+static void confirm(struct operation *op, struct challenge *c) {
+    struct digest_offer *d = c->digest;
+    op->challenged = !d->known_good;
+    if (!d->known_good) {
+        d->known_good = true;
+        op->s->n_challenges--;
+        OPENSSL_cleanse(&c->aka, sizeof c->aka);
+        c->offered &= AUTH_DIGEST;
+        c->stale = false;
+        timer_start(op->s->env, &c->timer, op->s->config.digest_nonce_s * SEC_IN_US);
+    } else if (digest_offer_is_old(op->s, d)) {
+        renew(op, c);
+    }
+}
+
+static enum challenge_credentials judge_digest(struct operation *op, struct challenge *c) {
+    op->method = METHOD_DIGEST;
+    if (op->auth.response.n == 0) {
+        return CREDENTIALS_NONE; /* a terminal that shows its old nonce, and wants a challenge */
+    }
+    enum challenge_credentials result = digest_offer_judge(op, c->digest, c->offered);
+    if (result == CREDENTIALS_RIGHT) {
+        confirm(op, c);
+    }
+    op->s->counters.replays += result == CREDENTIALS_REPLAYED;
+    return result;
+}
+
+/* Is a challenge outstanding that a card may refuse? */
+static bool waits_for_card(const struct authentication *a) {
+    LIST_EACH(&a->challenges, c, struct challenge, of_impi) {
+        if (c->aka.xres_n) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A nonce that is not here. */
+static enum challenge_credentials judge_unknown(struct operation *op,
+                                                const struct authentication *a) {
+    const struct sip_auth *auth = &op->auth;
     uint8_t rand[16], autn[16];
+    enum auth_algorithm algorithm = AUTH_MD5;
+    bool known = !auth->algorithm.n || auth_algorithm_parse(auth->algorithm, &algorithm);
+    if (auth->response.n && known && !auth_algorithm_is_aka(algorithm) &&
+        (auth->algorithm.n || nonce_parse(auth->nonce, rand, autn) != OK)) {
+        op->method = METHOD_DIGEST;
+        return CREDENTIALS_AGED;
+    }
+    bool token = auth->response.n || auth->auts.n;
+    return !token && a && waits_for_card(a) ? CREDENTIALS_FORGED : CREDENTIALS_STALE;
+}
+
+enum challenge_credentials scscf_credentials(struct operation *op) {
     if (!op->auth.nonce.n) {
         return CREDENTIALS_NONE;
     }
     struct authentication *a = scscf_authentication(op->s, op->impi);
-    struct challenge *c = NULL;
-    if (a && nonce_parse(op->auth.nonce, rand, autn) == OK) {
-        c = find(a, rand, autn);
-    }
+    struct challenge *c = a ? find(a, op->auth.nonce) : NULL;
     if (!c) {
-        bool token = op->auth.response.n || op->auth.auts.n;
-        return token || !a || !a->n_challenges ? CREDENTIALS_STALE : CREDENTIALS_FORGED;
+        return judge_unknown(op, a);
     }
-    op->failures = c->failures;
-    op->resyncs = c->resyncs;
-    enum challenge_credentials result = judge(op, c);
-    drop_challenge(c);
-    scscf_authentication_settle(a);
+    bool digest = c->digest && digest_offer_is(c->digest, op->auth.nonce);
+    if (!is_known_good(c)) {
+        op->failures = c->failures;
+        op->resyncs = c->resyncs;
+    }
+    enum challenge_credentials result = digest ? judge_digest(op, c) : judge_aka(op, c);
+    if (!digest) {
+        op->challenged = result == CREDENTIALS_RIGHT;
+    }
+    if (!is_known_good(c)) {
+        drop_challenge(c);
+        scscf_authentication_settle(a);
+    }
     return result;
+}
+
+bool scscf_stale_told(const struct scscf *s, struct span impi) {
+    struct authentication *a = scscf_authentication(s, impi);
+    if (a) {
+        LIST_EACH(&a->challenges, c, struct challenge, of_impi) {
+            if (c->stale) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+void scscf_forget_nonces(struct scscf *s, struct span impi) {
+    struct authentication *a = scscf_authentication(s, impi);
+    if (!a) {
+        return;
+    }
+    LIST_EACH(&a->challenges, c, struct challenge, of_impi) {
+        if (is_known_good(c)) {
+            drop_challenge(c);
+        }
+    }
+    scscf_authentication_settle(a);
 }
 
 static void forget(struct htab_node *node, void *ctx) {

@@ -85,6 +85,20 @@ static void send_for(struct operation *op, const struct diameter_answer_handler 
 
 /* MAR */
 
+/* The first vector and the first Digest credential. False: there is neither. */
+static bool find_credentials(const struct cx_maa *maa, struct credentials *out) {
+    *out = (struct credentials){0};
+    for (size_t i = 0; i < maa->n_sip_auth_data_item; i++) {
+        const struct cx_sip_auth_data_item *item = &maa->sip_auth_data_item[i];
+        if (item->sip_digest_authenticate && !out->digest) {
+            out->digest = item->sip_digest_authenticate;
+        } else if (item->sip_authenticate.n && !out->aka) {
+            out->aka = item;
+        }
+    }
+    return out->aka || out->digest;
+}
+
 static void on_maa(void *ctx, const struct diameter_msg *msg) {
     struct operation *op = (struct operation *)ctx;
     struct cx_maa maa;
@@ -94,11 +108,10 @@ static void on_maa(void *ctx, const struct diameter_msg *msg) {
     } else if (cx_maa_decode(sip_server_arena(op->up), msg, &maa, &fault) != OK) {
         op->s->counters.hss_failed++;
         scscf_operation_refuse(op, 500, fault.text, 0);
-    } else if (maa.n_sip_auth_data_item == 0) {
+    } else if (!find_credentials(&maa, &op->credentials)) {
         op->s->counters.hss_failed++;
-        scscf_operation_refuse(op, 500, "The HSS sent no AKA vector", 0);
+        scscf_operation_refuse(op, 500, "The HSS sent no usable credentials", 0);
     } else {
-        op->vector = &maa.sip_auth_data_item[0];
         scscf_operation_event(op, EVENT_VECTOR);
     }
 }
@@ -111,7 +124,8 @@ void scscf_ask_vector(struct operation *op) {
                          .public_identity = op->impu,
                          .sip_number_auth_items = 1,
                          .server_name = s->config.name};
-    mar.sip_auth_data_item.sip_authentication_scheme = SPAN("Digest-AKAv1-MD5");
+    mar.sip_auth_data_item.sip_authentication_scheme =
+        challenge_scheme_name(op->resync ? SCHEME_AKA : op->scheme);
     if (op->resync) {
         mar.sip_auth_data_item.sip_authorization = span_of(op->rand_auts, sizeof op->rand_auts);
     }
@@ -302,6 +316,7 @@ static void on_rtr(struct scscf *s, struct diameter_request *rq, const struct di
         diameter_answer_fault(rq, &fault);
         return;
     }
+    scscf_forget_nonces(s, rtr.user_name);
     size_t removed = scscf_remove(s, rtr.user_name, rtr.public_identity, rtr.n_public_identity);
     for (size_t i = 0; rtr.associated_identities && i < rtr.associated_identities->n_user_name;
          i++) {
@@ -358,6 +373,9 @@ static void on_ppr(struct scscf *s, struct diameter_request *rq, const struct di
         return;
     }
     struct diameter_result result = DIAMETER_RESULT(DIAMETER_SUCCESS);
+    if (ppr.sip_auth_data_item) { /* TS 29.228 6.5.2.4: another password */
+        scscf_forget_nonces(s, ppr.user_name);
+    }
     if (push_charging(s, ppr.user_name, ppr.charging_information) == 0) {
         result = DIAMETER_3GPP_RESULT(DIAMETER_ERROR_USER_UNKNOWN);
     } else if (ppr.user_data.p) {

@@ -2,7 +2,8 @@
  *
  *     scscf.c     life of the node, dispatch, views
  *     register.c  one REGISTER from its arrival to its answer: the state machine
- *     auth.c      challenges that wait for their answer
+ *     auth.c      challenges that wait for their answer; AKA
+ *     digest.c    SIP Digest: nonces, counts, responses
  *     sets.c      implicit registration sets and the bindings on them
  *     cx.c        MAR, SAR; RTR, PPR
  *     answer.c    the answers: 200, 401, refusals */
@@ -11,7 +12,7 @@
 
 #include "base/htab.h"
 #include "codec/userdata/userdata.h"
-#include "crypto/digest.h"
+#include "crypto/akav2.h"
 #include "model/registration/challenge.h"
 #include "model/registration/request.h"
 #include "node/scscf/scscf.h"
@@ -19,7 +20,13 @@
 #include "spec/diameter_base.h"
 #include "stack/sip/sip_stack.h"
 
-enum { SCSCF_IDENTITY_MAX = 512, SCSCF_RES_MAX = 16, SCSCF_AUTS_AUTHORIZATION = 30 };
+enum {
+    SCSCF_IDENTITY_MAX = 512,
+    SCSCF_RES_MAX = 16,
+    SCSCF_AUTS_AUTHORIZATION = 30,
+    SCSCF_NONCE_SIZE = 32, /* of SIP Digest: base64 of 24 random bytes, so never one of AKA */
+    SCSCF_OPAQUE_SIZE = 16,
+};
 
 struct scscf {
     struct env *env;
@@ -32,8 +39,9 @@ struct scscf {
     struct htab identities;      /* struct identity by public identity */
     struct htab bindings;        /* struct binding by private identity */
     struct htab authentications; /* struct authentication by private identity */
-    size_t n_sets, n_challenges;
-    struct list operations; /* REGISTERs under way */
+    size_t n_sets, n_challenges; /* n_challenges: those that wait for an answer */
+    unsigned algorithms;         /* AUTH_BITs of the configured ones */
+    struct list operations;      /* REGISTERs under way */
     size_t n_operations;
     struct list notices; /* SARs that no terminal waits for */
     size_t n_notices;
@@ -134,15 +142,36 @@ void scscf_forget_sets(struct scscf *s);
 
 /* auth.c */
 
-/* A vector that was sent to a terminal and waits for its answer. */
-struct challenge {
-    struct list of_impi;
-    struct timer await; /* reg-await-auth */
-    struct authentication *authentication;
+/* The part of a challenge that stands on a card's key: secrets. */
+struct aka_offer {
     uint8_t rand[16], autn[16];
     uint8_t xres[SCSCF_RES_MAX];
-    uint8_t xres_n;
-    uint8_t failures, resyncs; /* in a row before this one */
+    uint8_t xres_n;                             /* 0: AKA is not offered, or used up */
+    struct akav2_password akav2[DIGEST_HASHES]; /* of those that are offered */
+};
+
+/* The part that stands on a password: secrets, and what binds a nonce. */
+struct digest_offer {
+    struct digest_hex ha1[DIGEST_HASHES]; /* of those that are offered */
+    char nonce[SCSCF_NONCE_SIZE], opaque[SCSCF_OPAQUE_SIZE];
+    uint64_t born_us;
+    uint32_t nc;     /* the highest nonce count that came with a right response */
+    bool known_good; /* a right response came: it serves again, until its time is over */
+    unsigned qops;   /* 1 << enum digest_qop, or-ed */
+    size_t realm_n;
+    char realm[];
+};
+
+/* What was sent to a terminal: it waits for an answer, or is a nonce known good. */
+struct challenge {
+    struct list of_impi;
+    struct timer timer; /* reg-await-auth, or the end of the nonce's life */
+    struct authentication *authentication;
+    struct aka_offer aka;
+    struct digest_offer *digest; /* NULL: no password */
+    unsigned offered;            /* AUTH_BITs */
+    bool stale;                  /* it said so */
+    uint8_t failures, resyncs;   /* in a row before this one */
     uint16_t impu_n;
     char impu[];
 };
@@ -169,16 +198,63 @@ struct authentication *scscf_authentication_make(struct scscf *s, struct span im
 /** Frees it if there is nothing under way any more. */
 void scscf_authentication_settle(struct authentication *a);
 
-/** Keeps a vector as outstanding; the oldest goes when there are too many. ERR_NO_MEMORY. */
-MUST_CHECK enum error scscf_challenge_add(struct authentication *a, const struct operation *op,
-                                          const uint8_t rand_autn[32], struct span xres);
+/* What the HSS gave for one challenge. */
+struct credentials {
+    const struct cx_sip_auth_data_item *aka;         /* NULL: none */
+    const struct cx_sip_digest_authenticate *digest; /* NULL: none */
+};
 
-/** What the Authorization of a REGISTER is worth. An outstanding nonce that it answers is used up:
- * its RAND (with AUTS behind it) and its counts are left in op. */
+/** Makes a challenge of credentials and keeps it as outstanding; an old one goes when there are too
+ * many. ERR_NO_MEMORY; ERR_INVALID: the credentials are not usable; ERR_UNSUPPORTED: no algorithm
+ * that is configured fits them. */
+MUST_CHECK enum error scscf_challenge_add(struct authentication *a, const struct operation *op,
+                                          const struct credentials *credentials,
+                                          struct challenge **out);
+
+/** What the Authorization of a REGISTER is worth. An outstanding nonce that it answers is used up,
+ * but for a known good one of SIP Digest: RAND (with AUTS behind it), counts and what a 200 says
+ * are left in op. */
 enum challenge_credentials scscf_credentials(struct operation *op);
+
+/** Is a challenge that says "stale" outstanding? */
+bool scscf_stale_told(const struct scscf *s, struct span impi);
+
+/** Forgets the known good nonces of a private identity, with its HA1s. */
+void scscf_forget_nonces(struct scscf *s, struct span impi);
 
 /** Forgets all challenges. */
 void scscf_forget_challenges(struct scscf *s);
+
+/* digest.c: SIP Digest */
+
+/** Makes the Digest part of a challenge from what the HSS gave: nonce, opaque, and the HA1s of the
+ * algorithms in `algorithms` (AUTH_BITs), of which *offered gets those that there are. ERR_INVALID,
+ * ERR_UNSUPPORTED, ERR_NO_MEMORY as above. */
+MUST_CHECK enum error digest_offer_new(struct scscf *s,
+                                       const struct cx_sip_digest_authenticate *from,
+                                       unsigned algorithms, struct digest_offer **out,
+                                       unsigned *offered);
+
+/** The same secrets under a new nonce, known good: for nextnonce. NULL: memory is out. */
+struct digest_offer *digest_offer_next(struct scscf *s, const struct digest_offer *d);
+
+/** Clears and frees. NULL is allowed. */
+void digest_offer_free(struct digest_offer *d);
+
+/** Is it this nonce's? */
+bool digest_offer_is(const struct digest_offer *d, struct span nonce);
+
+/** What the response of op is worth: RIGHT, WRONG or REPLAYED. A right one's count is taken, and
+ * rspauth is left in op. */
+enum challenge_credentials digest_offer_judge(struct operation *op, struct digest_offer *d,
+                                              unsigned offered);
+
+/** Writes the challenge's header value for one algorithm. */
+void digest_offer_put(struct buf *b, const struct digest_offer *d, enum auth_algorithm algorithm,
+                      bool stale);
+
+/** Has half of its nonce's life passed? */
+bool digest_offer_is_old(const struct scscf *s, const struct digest_offer *d);
 
 /* register.c */
 
@@ -196,7 +272,7 @@ enum operation_event {
     EVENT_CHALLENGE, /* a vector is needed */
     EVENT_QUEUE,     /* the same, and a MAR is under way */
     EVENT_TURN,      /* the MAR before it has ended */
-    EVENT_VECTOR,    /* MAA with a vector */
+    EVENT_VECTOR,    /* MAA with a vector, an HA1, or both */
     EVENT_ACCEPT,    /* authenticated */
     EVENT_UNTRUE,    /* authentication failed for good */
     EVENT_ASSIGNED,  /* SAA, or none was needed */
@@ -215,16 +291,22 @@ struct operation {
     struct sip_auth auth;   /* zero without the header */
     enum challenge_protection protection;
     uint32_t failures, resyncs; /* in a row */
-    bool resync;                /* the MAR carries rand_auts */
-    bool challenged;            /* this REGISTER answers a challenge: the HSS waits for a SAR */
-    bool busy;                  /* counted in its set's busy */
+    enum challenge_method method;
+    enum challenge_scheme scheme; /* of the MAR */
+    bool resync;                  /* the MAR carries rand_auts */
+    bool stale;                   /* the challenge says so */
+    bool challenged;              /* this REGISTER answers a challenge: the HSS waits for a SAR */
+    struct digest_hex rspauth;    /* of a right response by SIP Digest, for the 200; empty: none */
+    char nextnonce[SCSCF_NONCE_SIZE];
+    bool has_nextnonce;
+    bool busy; /* counted in its set's busy */
     uint8_t rand_auts[SCSCF_AUTS_AUTHORIZATION];
     struct authentication *authentication; /* whose `asking` it is */
     enum cx_server_assignment_type assignment;
-    const struct cx_sip_auth_data_item *vector; /* during EVENT_VECTOR */
-    const struct cx_saa *saa;                   /* during EVENT_ASSIGNED; NULL: none was needed */
-    unsigned status;                            /* of a refusal */
-    uint32_t retry_after_s;                     /* 0: none */
+    struct credentials credentials; /* during EVENT_VECTOR */
+    const struct cx_saa *saa;       /* during EVENT_ASSIGNED; NULL: none was needed */
+    unsigned status;                /* of a refusal */
+    uint32_t retry_after_s;         /* 0: none */
     const char *why;
     struct registration_reading reading;
 };
@@ -263,9 +345,8 @@ void scscf_diameter_request(void *ctx, struct diameter_request *rq, const struct
 
 /* answer.c */
 
-/** 401 with the vector of op->vector. op is gone afterwards. */
-void scscf_answer_challenge(struct operation *op, const uint8_t rand_autn[32], struct span ck,
-                            struct span ik);
+/** 401 with a challenge for each algorithm that is offered. op is gone afterwards. */
+void scscf_answer_challenge(struct operation *op, const struct challenge *c);
 
 /** 200 with what is bound. set may be NULL: nothing is. op is gone afterwards. */
 void scscf_answer_ok(struct operation *op, struct reg_set *set);

@@ -132,25 +132,21 @@ static void wait_turn(struct operation *op) {
     a->n_waiting++;
 }
 
-/* TS 29.228 annex: RAND and AUTN together; CK and IK as they are. */
 static void send_challenge(struct operation *op) {
-    const struct cx_sip_auth_data_item *v = op->vector;
+    struct challenge *c;
     op->state = OPERATION_ASKING; /* for a refusal below */
-    if (v->sip_authenticate.n != 32 || v->confidentiality_key.n != 16 || v->integrity_key.n != 16) {
-        scscf_operation_refuse(op, 500, "The HSS sent no AKA vector", 0);
-        return;
-    }
-    uint8_t rand_autn[32];
-    memcpy(rand_autn, v->sip_authenticate.p, sizeof rand_autn);
-    enum error e = scscf_challenge_add(op->authentication, op, rand_autn, v->sip_authorization);
-    if (e != OK) {
+    enum error e = scscf_challenge_add(op->authentication, op, &op->credentials, &c);
+    if (e == ERR_UNSUPPORTED) {
+        scscf_operation_refuse(op, 403, "No algorithm fits the user's credentials", 0);
+    } else if (e != OK) {
         scscf_operation_refuse(
-            op, 500, e == ERR_INVALID ? "The HSS sent no AKA vector" : "Out of memory", 0);
-        return;
+            op, 500, e == ERR_NO_MEMORY ? "Out of memory" : "The HSS sent no usable credentials",
+            0);
+    } else {
+        op->state = OPERATION_DONE;
+        op->s->counters.challenges++;
+        scscf_answer_challenge(op, c);
     }
-    op->state = OPERATION_DONE;
-    op->s->counters.challenges++;
-    scscf_answer_challenge(op, rand_autn, v->confidentiality_key, v->integrity_key);
 }
 
 /* What stands for the pair of op, for the rules. */
@@ -332,6 +328,10 @@ static void complete(struct operation *op) {
     } else if (verdict_allows(op, &outcome)) {
         op->state = OPERATION_DONE;
         count(op, standing.n, &outcome);
+        if (outcome.verdict == REGISTRATION_UPDATE && outcome.n_left == 0) {
+            scscf_forget_nonces(op->s, op->impi);
+            op->has_nextnonce = false;
+        }
         scscf_answer_ok(op, stands ? standing.set : NULL);
     }
 }
@@ -368,6 +368,11 @@ static void act(struct operation *op, struct challenge_outcome decision) {
         op->failures = op->resyncs = 0;
         scscf_operation_event(op, challenge);
         break;
+    case CHALLENGE_STALE:
+        op->failures = op->resyncs = 0;
+        op->stale = true;
+        scscf_operation_event(op, challenge);
+        break;
     case CHALLENGE_AGAIN:
         op->failures++;
         scscf_operation_event(op, challenge);
@@ -394,10 +399,14 @@ static void authenticate(struct operation *op) {
                                     .protection = op->protection};
     state.failures = op->failures;
     state.resyncs = op->resyncs;
+    state.method = op->method;
+    state.stale_told =
+        (state.credentials == CREDENTIALS_AGED || state.credentials == CREDENTIALS_REPLAYED) &&
+        scscf_stale_told(s, op->impi);
     state.registered = op->protection == PROTECTION_YES && is_registered(op);
-    op->challenged = state.credentials == CREDENTIALS_RIGHT;
     s->counters.wrong_responses += state.credentials == CREDENTIALS_WRONG;
-    s->counters.stale_nonces += state.credentials == CREDENTIALS_STALE;
+    s->counters.stale_nonces +=
+        state.credentials == CREDENTIALS_STALE || state.credentials == CREDENTIALS_AGED;
     act(op, challenge_decide(&s->challenge_policy, &state));
 }
 
@@ -427,8 +436,8 @@ static const char *read_request(struct operation *op, const struct sip_msg *req)
         registration_put_derived_impi(&b, &to.uri);
     }
     op->impi = kept_text(op, &b, &failed);
-    op->protection = span_eq_nocase(op->auth.integrity_protected, SPAN("yes")) ? PROTECTION_YES
-                                                                               : PROTECTION_NONE;
+    op->protection = challenge_protection_of(op->auth.integrity_protected);
+    op->scheme = challenge_scheme(h != NULL, op->auth.algorithm, op->protection);
     if (failed || !op->impi.n) {
         return "Identity too long or empty";
     }

@@ -18,6 +18,7 @@ enum {
     ATTEMPTS_MAX = 3,
     CHALLENGES_MAX = 4,
     REG_AWAIT_AUTH_S = 240,
+    DIGEST_NONCE_S = 3600,
     STOP_US = 2000000
 };
 
@@ -91,6 +92,8 @@ static enum error open_links(struct scscf *s) {
                    : diameter_new(s->env, &s->config.diameter, &diameter_handler, s, &s->diameter);
 }
 
+static const enum auth_algorithm algorithms[] = {AUTH_AKAV1_MD5, AUTH_SHA256, AUTH_MD5};
+
 static void set_default(uint32_t *value, uint32_t otherwise) {
     if (*value == 0) {
         *value = otherwise;
@@ -108,12 +111,21 @@ static void set_policies(struct scscf *s) {
     set_default(&c->attempts_max, ATTEMPTS_MAX);
     set_default(&c->challenges_max, CHALLENGES_MAX);
     set_default(&c->reg_await_auth_s, REG_AWAIT_AUTH_S);
+    set_default(&c->digest_nonce_s, DIGEST_NONCE_S);
+    if (c->n_algorithms == 0) {
+        c->algorithms = algorithms;
+        c->n_algorithms = COUNT_OF(algorithms);
+    }
+    for (size_t i = 0; i < c->n_algorithms; i++) {
+        s->algorithms |= AUTH_BIT(c->algorithms[i]);
+    }
     s->bindings_policy = (struct registration_policy){c->expires_min_s, c->expires_max_s,
                                                       c->expires_default_s, c->contacts_max};
     s->challenge_policy =
         (struct challenge_policy){.accept_without_integrity = !c->refuse_without_integrity,
                                   .reauthenticate = !c->keep_authenticated,
-                                  .attempts_max = c->attempts_max};
+                                  .attempts_max = c->attempts_max,
+                                  .trust_auth_done = c->trust_auth_done};
 }
 
 /* "host:port" for Via, and the Service-Route that leads back here (5.4.1.2.2F, RFC 3608). */

@@ -6,6 +6,7 @@
 #ifndef MUSTER_NODE_SCSCF_SCSCF_H
 #define MUSTER_NODE_SCSCF_SCSCF_H
 
+#include "model/registration/algorithm.h"
 #include "rt/env.h"
 #include "stack/diameter/diameter_node.h"
 
@@ -22,15 +23,20 @@ struct scscf_config {
      * are trusted, as behind a firewall. */
     const struct addr *trusted;
     size_t n_trusted;
-    uint32_t expires_min_s;        /* 0: 60 */
-    uint32_t expires_max_s;        /* 0: 600,000 */
-    uint32_t expires_default_s;    /* 0: the maximum */
-    uint32_t contacts_max;         /* per private identity and set; 0: 4 */
-    uint32_t attempts_max;         /* wrong responses in a row before 403; 0: 3 */
-    uint32_t reg_await_auth_s;     /* TS 24.229 7.8: 0: 240 */
-    uint32_t message_max;          /* bytes of a request; 0: 8192 */
-    uint32_t pending_max;          /* requests under way; further ones get 503. 0: 65,536 */
-    uint32_t challenges_max;       /* outstanding challenges per private identity; 0: 4 */
+    uint32_t expires_min_s;     /* 0: 60 */
+    uint32_t expires_max_s;     /* 0: 600,000 */
+    uint32_t expires_default_s; /* 0: the maximum */
+    uint32_t contacts_max;      /* per private identity and set; 0: 4 */
+    uint32_t attempts_max;      /* wrong responses in a row before 403; 0: 3 */
+    uint32_t reg_await_auth_s;  /* TS 24.229 7.8: 0: 240 */
+    uint32_t message_max;       /* bytes of a request; 0: 8192 */
+    uint32_t pending_max;       /* requests under way; further ones get 503. 0: 65,536 */
+    uint32_t challenges_max;    /* outstanding challenges per private identity; 0: 4 */
+    uint32_t digest_nonce_s;    /* life of a nonce of SIP Digest that is known good; 0: 3600 */
+    /** Offered in challenges, in the order of preference; 0 of them: AKAv1-MD5, SHA-256, MD5. */
+    const enum auth_algorithm *algorithms;
+    size_t n_algorithms;
+    bool trust_auth_done; /* a neighbour's integrity-protected="auth-done" stands for a response */
     bool refuse_without_integrity; /* aka-without-integrity: refuse */
     bool keep_authenticated; /* re-registrations within a security association are not challenged */
 };
@@ -62,6 +68,7 @@ struct scscf_counters {
     uint64_t resyncs;         /* AUTS taken to the HSS */
     uint64_t wrong_responses; /* responses that were not XRES's */
     uint64_t stale_nonces;    /* answers to nonces that are not outstanding */
+    uint64_t replays;         /* right responses whose nonce count was there before */
     uint64_t auth_timeouts;   /* reg-await-auth ran out */
     uint64_t registered;      /* sets that became registered */
     uint64_t reregistered;    /* 200s to a REGISTER of a registered set */

@@ -82,8 +82,16 @@ static const struct {
     {WHOLE "  scscf-2: {ipsec: off}\n",
      "t.yaml:7: \"ipsec\" is not a setting here; there are role, host, remote, listen, name, "
      "capabilities, weight, expires-min-s, expires-max-s, expires-default-s, contacts-max, "
-     "attempts-max, reg-await-auth-s, challenges-max, aka-without-integrity, diameter-timeout-ms, "
+     "attempts-max, reg-await-auth-s, challenges-max, aka-without-integrity, algorithms, "
+     "digest-nonce-s, trust-auth-done, diameter-timeout-ms, "
      "pending-max or message-max\n"},
+    {WHOLE "  scscf-2: {algorithms: [MD5, SHA-512]}\n",
+     "t.yaml:7: \"SHA-512\" is no algorithm; there are AKAv2-SHA-256, AKAv2-MD5, AKAv1-MD5, "
+     "SHA-256 "
+     "and MD5\n"},
+    {WHOLE "  scscf-2: {algorithms: [MD5, md5]}\n", "t.yaml:7: md5 stands there twice\n"},
+    {WHOLE "  scscf-2: {algorithms: []}\n",
+     "t.yaml:7: algorithms is empty: nobody could register\n"},
     {WHOLE "  pcscf-2: {ipsec: on}\n", "t.yaml:7: ipsec is \"on\"; it takes off\n"},
     {WHOLE "  pcscf-2: {listen: 0.0.0.0:5061}\n",
      "t.yaml:7: pcscf-2: listen needs one address of this machine: others look it up\n"},

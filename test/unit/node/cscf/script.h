@@ -178,6 +178,8 @@ struct script_hss {
     struct addr at;
     /* how it answers; vendor 0 and code 0: normally */
     struct diameter_result uar_result, mar_result, sar_result;
+    const struct cx_sip_digest_authenticate *digest; /* NULL: no password */
+    bool no_aka;
     bool silent;
     bool hold;                     /* the next SAR waits for script_hss_release */
     struct diameter_request *held; /* that one */
@@ -231,21 +233,29 @@ static inline void script_hss_mar(struct script_hss *h, struct diameter_request 
     struct cx_maa maa = {.result = DIAMETER_RESULT(DIAMETER_SUCCESS),
                          .user_name = h->last_mar.user_name,
                          .public_identity = h->last_mar.public_identity,
-                         .has_sip_number_auth_items = true,
-                         .sip_number_auth_items = 1,
-                         .n_sip_auth_data_item = 1};
+                         .has_sip_number_auth_items = true};
     for (size_t i = 0; i < sizeof h->rand_autn; i++) {
         h->rand_autn[i] = (uint8_t)(h->mar * 31 + i);
     }
-    struct cx_sip_auth_data_item item = {
+    struct cx_sip_auth_data_item items[2];
+    unsigned n = 0;
+    if (h->digest) {
+        items[n++] = (struct cx_sip_auth_data_item){.has_sip_item_number = true,
+                                                    .sip_item_number = n,
+                                                    .sip_authentication_scheme = SPAN("SIP Digest"),
+                                                    .sip_digest_authenticate = h->digest};
+    }
+    items[n] = (struct cx_sip_auth_data_item){
         .has_sip_item_number = true,
-        .sip_item_number = 1,
+        .sip_item_number = n + 1,
         .sip_authentication_scheme = SPAN("Digest-AKAv1-MD5"),
         .sip_authenticate = span_of(h->rand_autn, sizeof h->rand_autn),
         .sip_authorization = span_of(script_xres, sizeof script_xres),
         .confidentiality_key = span_of(script_ck, sizeof script_ck),
         .integrity_key = span_of(script_ik, sizeof script_ik)};
-    maa.sip_auth_data_item = &item;
+    n += !h->no_aka;
+    maa.sip_auth_data_item = items;
+    maa.n_sip_auth_data_item = maa.sip_number_auth_items = n;
     if (script_code(h->mar_result)) {
         maa = (struct cx_maa){.result = h->mar_result};
     }
