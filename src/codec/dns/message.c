@@ -225,10 +225,13 @@ enum error dns_message_read(struct span bytes, struct dns_message *out) {
     out->n = out->n_text = 0;
     out->has_soa = false;
     out->negative_ttl_s = 0;
+    if (bytes.n < HEADER_SIZE) {
+        return ERR_MALFORMED;
+    }
     uint16_t flags = take_u16(&r), questions = take_u16(&r), answers = take_u16(&r),
              authorities = take_u16(&r);
     (void)take_u16(&r); /* additional records are nobody's business here */
-    if (bytes.n < HEADER_SIZE || !(flags & 0x8000) || questions != 1) {
+    if (!(flags & 0x8000) || questions != 1) {
         return ERR_MALFORMED;
     }
     out->rcode = flags & 15;

@@ -238,6 +238,9 @@ static enum error open_channel(struct dns_client *c, const struct dns_client_con
     int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_NDOTS |
                ARES_OPT_DOMAINS | ARES_OPT_LOOKUPS | ARES_OPT_EDNSPSZ | ARES_OPT_SOCK_STATE_CB |
                ARES_OPT_NOROTATE;
+    if (config->n_servers == 1) {
+        options.flags |= ARES_FLAG_NOCHECKRESP; /* its refusal is the answer: there is no other */
+    }
     if (ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS) {
         return ERR_NO_MEMORY;
     }

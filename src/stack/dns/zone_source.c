@@ -59,6 +59,9 @@ static void reply(struct dns_zone_source *s, struct dns_exchange *x) {
         }
         size_t lies = found.n;
         dns_zone_find(s->zone, x->name, x->type, add, &found);
+        if (found.n == lies) {
+            dns_zone_find(s->zone, x->name, DNS_CNAME, add, &found);
+        }
         turn(found.records + lies, found.n - lies);
         answer.n = found.n;
         if (found.n == lies && !dns_zone_has_name(s->zone, x->name)) {
