@@ -110,6 +110,10 @@ static void read_subscribers(struct settings *s, setting_value value, void *obje
     }
 }
 
+static void read_tls(struct settings *s, setting_value value, void *object) {
+    config_read_tls(s, value, &((struct config *)object)->tls);
+}
+
 static void read_all(struct settings *s, struct config *c) {
     static const struct setting table[] = {
         SETTING_GROUP("network", read_network, .required = true),
@@ -117,6 +121,7 @@ static void read_all(struct settings *s, struct config *c) {
         SETTING_GROUP("store", read_store),
         SETTING_GROUP("dns", read_dns),
         SETTING_GROUP("subscribers", read_subscribers),
+        SETTING_GROUP("tls", read_tls),
         SETTING_GROUP("web", read_web),
         SETTING("log", SETTING_CHOICE, AT(log_level), .choices = log_levels),
         SETTING("trace", SETTING_SIZE, AT(trace_bytes), .max = 64 * GIB),
@@ -258,6 +263,14 @@ void config_set_host(struct config *c, const struct addr *host) {
         uint16_t port = a->port;
         *a = *host;
         a->port = port;
+    }
+    for (size_t i = 0; i < c->n_nodes; i++) {
+        struct addr *a = &c->nodes[i].tls_listen;
+        uint16_t port = a->port;
+        if (a->family) {
+            *a = *host;
+            a->port = port;
+        }
     }
     uint16_t port = c->web.listen.port;
     c->web.listen = *host;

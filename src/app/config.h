@@ -10,6 +10,7 @@
 #include "app/settings.h"
 #include "base/log.h"
 #include "model/naming/naming.h"
+#include "rt/tls.h"
 #include "stack/dns/client.h"
 #include "model/registration/algorithm.h"
 
@@ -20,6 +21,20 @@ struct config_peer {
     const char *host;
     unsigned roles; /* enum hss_peer_role */
     unsigned line;
+    bool tls;            /* served over TLS only */
+    struct addr address; /* served from there only; family 0: from anywhere */
+};
+
+/** A file that a setting names; path NULL: it does not. */
+struct config_file {
+    const char *path; /* relative to the configuration's folder */
+    struct settings *settings;
+    unsigned line;
+};
+
+/** Certificate, key and authorities, PEM. */
+struct config_tls {
+    struct config_file certificate, key, trust;
 };
 
 struct config_charging {
@@ -38,7 +53,11 @@ struct config_node {
     struct addr listen; /* SIP; of an HSS Diameter */
     uint32_t message_max, pending_max, diameter_timeout_ms;
     uint32_t reg_await_auth_s;
+    uint32_t diameter_watchdog_s;
     uint32_t srv_priority, srv_weight; /* of its SRV records; both 0: 10 and 10 */
+    struct config_tls tls;             /* its own; see config_tls_of */
+    bool diameter_tls;                 /* of a CSCF: to the HSS over TLS */
+    struct addr tls_listen;            /* of an HSS: Diameter over TLS; family 0: not */
 
     /* P-CSCF */
     const char *visited_network, *ioi;
@@ -103,6 +122,7 @@ struct config {
         uint32_t ttl_s; /* of the generated zone; 0: its default */
         uint32_t ttl_min_s, ttl_max_s, stale_s;
     } dns;
+    struct config_tls tls;    /* of all nodes that have none of their own */
     const char **subscribers; /* files; their paths are relative to the configuration's folder */
     size_t n_subscribers;
     int log_level;        /* enum log_level */
@@ -124,6 +144,15 @@ void config_free(struct config *c);
 
 /** The node of this name, or NULL. */
 const struct config_node *config_node(const struct config *c, struct span name);
+
+/** The TLS settings that hold for a node (NULL: for whoever is none): its own, else those of the
+ * whole file. */
+struct config_tls config_tls_of(const struct config *c, const struct config_node *n);
+
+/** Makes a context of them. Errors of tls_context_new; *message then says "FILE:LINE: what". */
+MUST_CHECK enum error config_tls_context(const struct config *c, const struct config_node *n,
+                                         enum tls_client_certificate client,
+                                         struct tls_context **out, char *message, size_t cap);
 
 /** The folder of the store: as configured, else muster/DOMAIN under $XDG_STATE_HOME or
  * ~/.local/state. False if it does not fit or there is no home. */

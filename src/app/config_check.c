@@ -167,6 +167,9 @@ static void check_node(const struct config *c, const struct config_node *n) {
         break;
     case NAMING_HSS:
         check_peers(c, n);
+        if (addr_eq(&n->listen, &n->tls_listen)) {
+            settings_fault(n->settings, n->line, "%s: listen and tls-listen are the same", n->name);
+        }
         if (n->listen.port == c->web.listen.port && addr_eq(&n->listen, &c->web.listen)) {
             settings_fault(n->settings, n->line, "%s listens where the web interface does",
                            n->name);
@@ -217,6 +220,7 @@ void config_check(struct config *c) {
         settings_fault(c->layers[0], 0, "no node runs here: all are remote, or there are none");
     }
     check_company(c);
+    config_check_tls(c);
     if (!addr_is_loopback(&c->web.listen)) {
         setting_value web = settings_entry(c->layers[0], settings_root(c->layers[0]), "web");
         settings_fault(c->layers[0], settings_entry_line(c->layers[0], web, "listen"),

@@ -33,7 +33,16 @@ enum { MESSAGE_MIN = 1300, MESSAGE_MAX = 65507, SECONDS_MAX = 0x7fffffff / 1000 
     NUMBER("srv-priority", srv_priority, 0, 65535), NUMBER("srv-weight", srv_weight, 0, 65535)
 #define MESSAGE NUMBER("message-max", message_max, MESSAGE_MIN, MESSAGE_MAX)
 #define PENDING NUMBER("pending-max", pending_max, 1, CONFIG_NUMBER_MAX)
-#define TIMEOUT NUMBER("diameter-timeout-ms", diameter_timeout_ms, 100, 60000)
+#define TIMEOUT                                                                                    \
+    NUMBER("diameter-timeout-ms", diameter_timeout_ms, 100, 60000),                                \
+        NUMBER("diameter-watchdog-s", diameter_watchdog_s, 6, 3600)
+#define TLS SETTING_GROUP("tls", read_tls)
+
+static void read_tls(struct settings *s, setting_value value, void *object) {
+    config_read_tls(s, value, &((struct config_node *)object)->tls);
+}
+
+#define DIAMETER_TLS SETTING("diameter-tls", SETTING_FLAG, AT(diameter_tls))
 
 static void read_capabilities(struct settings *s, setting_value value, void *object) {
     struct config_node *n = object;
@@ -95,21 +104,40 @@ static void read_charging(struct settings *s, setting_value value, void *object)
     settings_read(s, value, table, object);
 }
 
+/* "as", or {role: as, tls: yes, address: 192.0.2.1} */
+struct peer_settings {
+    int role;
+    bool tls;
+    struct addr address;
+};
+
 static void read_peer(struct settings *s, const struct setting_entry *e, void *object) {
-    static const struct {
-        const char *name;
-        unsigned roles;
-    } kinds[] = {{"icscf", HSS_PEER_ICSCF}, {"scscf", HSS_PEER_SCSCF}, {"as", HSS_PEER_AS}};
+    static const char *const names[] = {"icscf", "scscf", "as", NULL};
+    static const unsigned kinds[] = {HSS_PEER_ICSCF, HSS_PEER_SCSCF, HSS_PEER_AS};
+    static const struct setting table[] = {
+        SETTING("role", SETTING_CHOICE, offsetof(struct peer_settings, role), .choices = names,
+                .required = true),
+        SETTING("tls", SETTING_FLAG, offsetof(struct peer_settings, tls)),
+        SETTING("address", SETTING_ADDR, offsetof(struct peer_settings, address)),
+        {0},
+    };
     struct config_node *n = object;
-    const char *role = settings_text(s, e->value, e->name);
-    for (size_t i = 0; role && i < COUNT_OF(kinds); i++) {
-        if (strcmp(role, kinds[i].name) == 0) {
-            n->peers[n->n_peers++] = (struct config_peer){e->name, kinds[i].roles, e->line};
-            return;
+    struct peer_settings p = {.role = -1};
+    if (setting_is_mapping(e->value)) {
+        settings_read(s, e->value, table, &p);
+    } else {
+        const char *role = settings_text(s, e->value, e->name);
+        for (int i = 0; role && names[i]; i++) {
+            p.role = strcmp(role, names[i]) == 0 ? i : p.role;
+        }
+        if (role && p.role < 0) {
+            settings_fault(s, e->line, "%s is \"%.24s\"; it takes icscf, scscf or as", e->name,
+                           role);
         }
     }
-    if (role) {
-        settings_fault(s, e->line, "%s is \"%.24s\"; it takes icscf, scscf or as", e->name, role);
+    if (p.role >= 0) {
+        n->peers[n->n_peers++] =
+            (struct config_peer){e->name, kinds[p.role], e->line, p.tls, p.address};
     }
 }
 
@@ -132,6 +160,7 @@ static void read_peers(struct settings *s, setting_value value, void *object) {
 static const struct setting pcscf_settings[] = {
     COMMON(5060),
     SRV,
+    TLS,
     TEXT("visited-network", visited_network),
     TEXT("ioi", ioi),
     CHOICE("ipsec", ipsec, ipsecs),
@@ -143,7 +172,7 @@ static const struct setting pcscf_settings[] = {
 };
 
 static const struct setting icscf_settings[] = {
-    COMMON(4060), SRV, TIMEOUT, PENDING, MESSAGE, {0},
+    COMMON(4060), SRV, TIMEOUT, TLS, DIAMETER_TLS, PENDING, MESSAGE, {0},
 };
 
 static const struct setting scscf_settings[] = {
@@ -163,6 +192,8 @@ static const struct setting scscf_settings[] = {
     NUMBER("digest-nonce-s", digest_nonce_s, 2, 86400),
     SETTING("trust-auth-done", SETTING_FLAG, AT(trust_auth_done)),
     TIMEOUT,
+    TLS,
+    DIAMETER_TLS,
     PENDING,
     MESSAGE,
     {0},
@@ -170,6 +201,8 @@ static const struct setting scscf_settings[] = {
 
 static const struct setting hss_settings[] = {
     COMMON(3868),
+    SETTING("tls-listen", SETTING_ADDR, AT(tls_listen), .min = NAMING_DIAMETER_TLS_PORT),
+    TLS,
     SETTING_GROUP("mandatory-capabilities", read_mandatory),
     SETTING_GROUP("optional-capabilities", read_optional),
     SETTING_GROUP("peers", read_peers),

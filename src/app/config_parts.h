@@ -8,6 +8,12 @@
 /** Reads the mapping of nodes (setting_read_fn; object is the struct config). */
 void config_read_nodes(struct settings *s, setting_value value, void *object);
 
+/** Reads certificate, key and trust (setting_read_fn; object is a struct config_tls). */
+void config_read_tls(struct settings *s, setting_value value, void *object);
+
+/** Notes as faults what does not fit together in TLS. */
+void config_check_tls(struct config *c);
+
 /** Fills in what was not given: domain, names, addresses, expiry times. */
 void config_derive(struct config *c);
 

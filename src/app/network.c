@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-enum { CHUNK_BYTES = 4096, FLUSH_DELAY_US = 200, MESSAGE_BYTES = 512 };
+enum { CHUNK_BYTES = 4096, FLUSH_DELAY_US = 200 };
 
 /* Environments. */
 
@@ -80,6 +80,9 @@ static enum error start_node(struct network_node *node) {
         node->env = NULL;
         return e;
     }
+    if (node->tls && tls_context_warning(node->tls)[0]) {
+        LOG(&node->env->log, LOG_WARNING, "tls", LOG_CSTR("why", tls_context_warning(node->tls)));
+    }
     e = network_role(node->config->role)->start(node);
     if (e) {
         env_close(node->env);
@@ -106,14 +109,15 @@ static bool has_hss(const struct network *n) {
     return false;
 }
 
-static enum error configure_nodes(struct network *n) {
+static enum error configure_nodes(struct network *n, char *message) {
     enum error e = network_prepare(n);
     for (size_t i = 0; i < n->config->n_nodes && !e; i++) {
         const struct config_node *c = &n->config->nodes[i];
         if (!c->remote) {
             struct network_node *node = &n->nodes[n->n_nodes++];
             *node = (struct network_node){.network = n, .config = c};
-            e = network_role(c->role)->configure(n, node);
+            e = network_tls(node, message);
+            e = e ? e : network_role(c->role)->configure(n, node);
         }
     }
     return e;
@@ -174,7 +178,7 @@ static enum error open_dns(struct network *n, char *message) {
 
 static enum error start_all(struct network *n, char *message) {
     enum error e = open_dns(n, message);
-    e = e ? e : configure_nodes(n);
+    e = e ? e : configure_nodes(n, message);
     if (!e && has_hss(n)) {
         e = open_store(n, message);
     }
@@ -223,6 +227,7 @@ void network_free(struct network *n) {
     timer_stop(&n->stop_timer);
     for (size_t i = 0; i < n->n_nodes; i++) {
         end_node(&n->nodes[i]);
+        tls_context_free(n->nodes[i].tls);
     }
     store_free(n->store);
     env_close(n->store_env);
@@ -287,6 +292,20 @@ void network_stop(struct network *n, void (*done)(void *ctx), void *ctx) {
     } else {
         done(ctx);
     }
+}
+
+enum error network_reload_tls(struct network *n, char *message, size_t cap) {
+    enum error result = OK;
+    for (size_t i = 0; i < n->n_nodes; i++) {
+        struct network_node *node = &n->nodes[i];
+        struct tls_problem problem;
+        enum error e = node->tls ? tls_context_reload(node->tls, &problem) : OK;
+        if (e) {
+            snprintf(message, cap, "%s: %s", node->config->name, problem.text);
+            result = e;
+        }
+    }
+    return result;
 }
 
 /* Single nodes. */

@@ -55,6 +55,10 @@ MUST_CHECK enum error network_crash(struct network *n, struct span name, enum si
  * what its constructor says. */
 MUST_CHECK enum error network_start(struct network *n, struct span name);
 
+/** Reads all certificates and keys again; new connections use them. After an error some may be new,
+ * and *message (at most cap bytes) says which file is wrong. */
+MUST_CHECK enum error network_reload_tls(struct network *n, char *message, size_t cap);
+
 /** Serves a provisioning request by the HSS (web_handle_fn with the network as ctx): 503 while it
  * does not run, or runs in another process. */
 void network_web(void *network, const struct web_request *request, web_answer_fn *answer,

@@ -14,8 +14,9 @@
 struct network_node {
     struct network *network;
     const struct config_node *config;
-    struct env *env; /* NULL while it does not run */
-    void *node;      /* of the role's type; NULL while it does not run */
+    struct env *env;         /* NULL while it does not run */
+    struct tls_context *tls; /* for Diameter: both ends show a certificate; NULL: not needed */
+    void *node;              /* of the role's type; NULL while it does not run */
     union {
         struct pcscf_config pcscf;
         struct icscf_config icscf;
@@ -35,9 +36,9 @@ struct network {
     struct env *dns_env;                /* of the client of DNS servers */
     struct dns_client *dns_client;
     struct resolver_config resolver; /* of all nodes */
-    struct selection_scscf *scscfs; /* of the whole network */
+    struct selection_scscf *scscfs;  /* of the whole network */
     size_t n_scscfs;
-    struct diameter_peer_config *hsses; /* as peers of the CSCFs */
+    struct diameter_peer_config *hsses, *tls_hsses; /* as peers of the CSCFs, plain and over TLS */
     size_t n_hsses;
     struct env *store_env; /* of the memory store */
     struct store *store;
@@ -63,6 +64,12 @@ struct network_role {
 
 /** The table of roles. */
 const struct network_role *network_role(enum naming_role role);
+
+/** Makes the TLS context of a node if it needs one. On an error, message (of MESSAGE_BYTES) says
+ * where and why. */
+MUST_CHECK enum error network_tls(struct network_node *node, char *message);
+
+enum { MESSAGE_BYTES = 512 };
 
 /** Fills the lists that nodes' configurations share: zone, S-CSCFs, HSSs. ERR_NO_MEMORY. */
 MUST_CHECK enum error network_prepare(struct network *n);

@@ -20,19 +20,26 @@ static void add_scscf(struct network *n, const struct config_node *c) {
 }
 
 static void add_hss(struct network *n, const struct config_node *c) {
-    n->hsses[n->n_hsses++] = (struct diameter_peer_config){
+    struct diameter_peer_config *plain = &n->hsses[n->n_hsses], *tls = &n->tls_hsses[n->n_hsses];
+    *plain = (struct diameter_peer_config){
         .host = text(c->host),
         .realm = text(n->config->domain),
         .address = c->listen,
         .connect = true,
     };
+    *tls = *plain;
+    tls->tls = true;
+    tls->address = c->tls_listen;
+    n->n_hsses++;
 }
 
 enum error network_prepare(struct network *n) {
     const struct config *config = n->config;
     n->scscfs = arena_alloc(&n->arena, config->n_nodes * sizeof *n->scscfs);
     n->hsses = arena_alloc(&n->arena, config->n_nodes * sizeof *n->hsses);
-    enum error e = n->scscfs && n->hsses ? names_zone(config, &n->zone) : ERR_NO_MEMORY;
+    n->tls_hsses = arena_alloc(&n->arena, config->n_nodes * sizeof *n->tls_hsses);
+    enum error e =
+        n->scscfs && n->hsses && n->tls_hsses ? names_zone(config, &n->zone) : ERR_NO_MEMORY;
     for (size_t i = 0; i < config->n_nodes && !e; i++) {
         const struct config_node *c = &config->nodes[i];
         if (c->role == NAMING_SCSCF) {
@@ -49,14 +56,26 @@ enum error network_prepare(struct network *n) {
 
 enum { PENDING_MAX = 65536 }; /* the nodes' own default */
 
+enum error network_tls(struct network_node *node, char *message) {
+    const struct config_node *c = node->config;
+    if (!c->diameter_tls && !c->tls_listen.family) {
+        return OK;
+    }
+    return config_tls_context(node->network->config, c, TLS_CLIENT_REQUIRED, &node->tls, message,
+                              MESSAGE_BYTES);
+}
+
 /* As a client of the HSS. */
 static struct diameter_config diameter_client(const struct network *n,
-                                              const struct config_node *c) {
+                                              const struct network_node *node) {
+    const struct config_node *c = node->config;
     return (struct diameter_config){
         .host = text(c->host),
         .realm = text(n->config->domain),
-        .peers = n->hsses,
+        .peers = c->diameter_tls ? n->tls_hsses : n->hsses,
         .n_peers = n->n_hsses,
+        .tls = node->tls,
+        .watchdog_us = c->diameter_watchdog_s * SEC_IN_US,
         .request_timeout_us =
             c->diameter_timeout_ms ? c->diameter_timeout_ms * MS_IN_US : 3 * SEC_IN_US,
         .pending_max = c->pending_max ? c->pending_max : PENDING_MAX,
@@ -127,7 +146,7 @@ static enum error configure_icscf(struct network *n, struct network_node *node) 
     node->settings.icscf = (struct icscf_config){
         .host = text(c->host),
         .listen = c->listen,
-        .diameter = diameter_client(n, c),
+        .diameter = diameter_client(n, node),
         .hss_realm = text(n->config->domain),
         .scscf = n->scscfs,
         .n_scscf = n->n_scscfs,
@@ -168,7 +187,7 @@ static enum error configure_scscf(struct network *n, struct network_node *node) 
         .host = text(c->host),
         .listen = c->listen,
         .realm = text(n->config->domain),
-        .diameter = diameter_client(n, c),
+        .diameter = diameter_client(n, node),
         .hss_realm = text(n->config->domain),
         .expires_min_s = c->expires_min_s,
         .expires_max_s = c->expires_max_s,
@@ -223,11 +242,14 @@ static enum error find_peers(struct network *n, const struct config_node *self,
         const struct config_node *c = &config->nodes[i];
         if (c->role == NAMING_ICSCF || c->role == NAMING_SCSCF) {
             unsigned roles = c->role == NAMING_ICSCF ? HSS_PEER_ICSCF : HSS_PEER_SCSCF;
-            peers[out->n_peers++] = (struct hss_peer){text(c->host), roles};
+            peers[out->n_peers++] =
+                (struct hss_peer){.host = text(c->host), .roles = roles, .tls = c->diameter_tls};
         }
     }
     for (size_t i = 0; i < self->n_peers; i++) {
-        peers[out->n_peers++] = (struct hss_peer){text(self->peers[i].host), self->peers[i].roles};
+        const struct config_peer *p = &self->peers[i];
+        peers[out->n_peers++] = (struct hss_peer){
+            .host = text(p->host), .roles = p->roles, .tls = p->tls, .address = p->address};
     }
     return OK;
 }
@@ -245,6 +267,9 @@ static enum error configure_hss(struct network *n, struct network_node *node) {
         .realm = text(n->config->domain),
         .home_domain = text(n->config->domain),
         .listen = c->listen,
+        .listen_tls = c->tls_listen,
+        .tls = node->tls,
+        .diameter_watchdog_s = c->diameter_watchdog_s,
         .charging = {.primary_ecf = text(c->charging.primary_ecf),
                      .secondary_ecf = text(c->charging.secondary_ecf),
                      .primary_ccf = text(c->charging.primary_ccf),

@@ -19,6 +19,7 @@ enum {
     NAMING_MSISDN_MIN = 5,
     NAMING_MSISDN_MAX = 15,
     NAMING_WEB_PORT = 8080,
+    NAMING_DIAMETER_TLS_PORT = 5658,
 };
 
 /** A public land mobile network. */

@@ -151,6 +151,8 @@ static enum error start_diameter(struct hss *h) {
     }
     for (size_t i = 0; i < c->n_peers; i++) {
         h->peers[i].host = c->peers[i].host;
+        h->peers[i].tls = c->peers[i].tls;
+        h->peers[i].address = c->peers[i].address;
         set_commands(&h->peers[i], c->peers[i].roles);
     }
     h->listen = c->listen;
@@ -158,12 +160,15 @@ static enum error start_diameter(struct hss *h) {
         .host = c->host,
         .realm = c->realm,
         .listen = &h->listen,
+        .listen_tls = c->listen_tls.family ? &h->config.listen_tls : NULL,
+        .tls = c->tls,
         .applications = &cx,
         .n_applications = 1,
         .peers = h->peers,
         .n_peers = c->n_peers,
         .incoming_max = c->pending_max,
         .request_timeout_us = c->diameter_timeout_ms * MS_IN_US,
+        .watchdog_us = c->diameter_watchdog_s * SEC_IN_US,
     };
     enum error e = diameter_new(h->env, &config, &handler, h, &h->diameter);
     if (!e) {
@@ -236,6 +241,10 @@ void hss_stop(struct hss *h, void (*done)(void *ctx), void *ctx) {
     h->stopped = done;
     h->stopped_ctx = ctx;
     hss_maybe_stopped(h);
+}
+
+struct addr hss_tls_address(const struct hss *h) {
+    return diameter_tls_address(h->diameter);
 }
 
 const struct addr *hss_address(const struct hss *h) {

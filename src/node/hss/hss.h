@@ -20,8 +20,10 @@ enum hss_peer_role {
 
 /** A Diameter peer that may connect. Everybody else is refused: CER gets 3010 (unknown peer). */
 struct hss_peer {
-    struct span host; /* Diameter identity, compared without case */
-    unsigned roles;   /* enum hss_peer_role, or-ed */
+    struct span host;    /* Diameter identity, compared without case */
+    unsigned roles;      /* enum hss_peer_role, or-ed */
+    bool tls;            /* served over TLS only */
+    struct addr address; /* served from there only, port disregarded; family 0: from anywhere */
 };
 
 /** Charging functions (Charging-Information): for subscriptions that have none of their own. Empty
@@ -36,6 +38,8 @@ struct hss_config {
     struct span realm;       /* Origin-Realm */
     struct span home_domain; /* for `POST /subscriptions/sim`; also what "home" means for roaming */
     struct addr listen;      /* Diameter over TCP */
+    struct addr listen_tls;  /* Diameter over TLS; family 0: not */
+    struct tls_context *tls; /* for it; outlives the node */
     const struct hss_peer *peers;
     size_t n_peers;
     struct hss_charging charging;
@@ -52,7 +56,8 @@ struct hss_config {
     uint32_t vectors_max;    /* authentication vectors for one MAR; 0: 5 */
     uint32_t pending_max;    /* requests under way; further ones get 3004 (too busy). 0: 65,536 */
     uint32_t web_body_max;   /* bytes of a provisioning request; 0: 256 MiB */
-    uint32_t diameter_timeout_ms; /* watchdog and graceful end; 0: stack's default */
+    uint32_t diameter_timeout_ms; /* patience with answers; 0: stack's default */
+    uint32_t diameter_watchdog_s; /* Tw of RFC 3539; 0: stack's default */
 };
 
 struct hss;
@@ -71,6 +76,9 @@ void hss_stop(struct hss *h, void (*done)(void *ctx), void *ctx);
 
 /** The Diameter address that it listens on, with the port that it was given. */
 const struct addr *hss_address(const struct hss *h);
+
+/** The same for TLS; family 0 if it does not. */
+struct addr hss_tls_address(const struct hss *h);
 
 /** Serves a provisioning request (web_handle_fn with the HSS as ctx). Paths, methods and JSON
  * members are described in README.md. Access control is the HTTP server's business. */

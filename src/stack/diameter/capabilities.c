@@ -2,8 +2,10 @@
  *
  * Choices: a CER of a peer that is not configured, that comes from an address that is not his, or
  * that names another realm, gets 3010 and the door; so does one without a common application, with
- * 5010. A CEA that says anything but success, or whose sender is not who we meant to reach, ends
- * the connection. Inband-Security-Id other than NO_INBAND_SECURITY alone gets 5017. */
+ * 5010. Over TLS his certificate must be for his Origin-Host (13.1), and who is configured for TLS
+ * is served over nothing else: 3010 as well. A CEA that says anything but success, or whose sender
+ * is not who we meant to reach, ends the connection. Inband-Security-Id other than
+ * NO_INBAND_SECURITY alone gets 5017. */
 #include "stack/diameter/internal.h"
 
 #include "obs/trace.h"
@@ -131,6 +133,14 @@ static bool is_whom_we_know(const struct connection *c, const struct peer *p, st
            (must->family == 0 || addr_same_host(must, stream_remote(c->stream)));
 }
 
+/* Why a connection cannot be this peer's by its kind or by its certificate; NULL if it can. */
+static const char *distrust(const struct connection *c, const struct peer *p) {
+    if (!stream_is_tls(c->stream)) {
+        return p->config.tls ? "this peer is served over TLS only" : NULL;
+    }
+    return tls_peer_is(c->stream, p->config.host) ? NULL : "the certificate is somebody else's";
+}
+
 static void refuse(struct connection *c, const struct diameter_msg *msg, uint32_t code,
                    const char *why) {
     struct diameter_fault fault;
@@ -167,6 +177,12 @@ static void received_cer(struct connection *c, const struct diameter_msg *msg,
     struct peer *p = diameter_peer_find(d, cer->origin_host);
     if (!p || !is_whom_we_know(c, p, cer->origin_realm)) {
         refuse(c, msg, DIAMETER_UNKNOWN_PEER, p ? "not where this peer is known" : "unknown peer");
+        return;
+    }
+    const char *why = distrust(c, p);
+    if (why) {
+        d->counters.refused_certificates++;
+        refuse(c, msg, DIAMETER_UNKNOWN_PEER, why);
         return;
     }
     uint32_t common = common_of(d, cer->auth_application_id, cer->n_auth_application_id) |

@@ -227,9 +227,13 @@ static void connected(void *ctx, struct stream *s) {
 }
 
 static void closed(void *ctx, struct stream *s, enum error why) {
-    (void)s;
-    (void)why;
-    lost(ctx);
+    struct connection *c = ctx;
+    if (why == ERR_AUTHENTICATION) {
+        LOG(&c->d->env->log, LOG_WARNING, "diameter connection without trust",
+            LOG_SPAN("peer", c->peer ? c->peer->config.host : SPAN_NONE),
+            LOG_CSTR("why", tls_problem_of(s)->text));
+    }
+    lost(c);
 }
 
 static const struct stream_handler handler = {connected, received, closed};
@@ -272,7 +276,12 @@ struct connection *diameter_connection_connect(struct peer *p) {
     }
     c->peer = p;
     c->initiator = true;
-    if (env_stream_connect(p->d->env, &p->config.address, &handler, c, &c->stream) != OK) {
+    struct env *env = p->d->env;
+    const struct addr *to = &p->config.address;
+    enum error e = p->config.tls ? env_stream_connect_tls(env, p->d->config.tls, to, p->config.host,
+                                                          &handler, c, &c->stream)
+                                 : env_stream_connect(env, to, &handler, c, &c->stream);
+    if (e) {
         free(c);
         return NULL;
     }

@@ -23,7 +23,7 @@
 #define MUSTER_STACK_DIAMETER_DIAMETER_NODE_H
 
 #include "codec/diameter/diameter.h"
-#include "rt/env.h"
+#include "rt/tls.h"
 
 struct diameter;
 struct diameter_request; /* a request that came and has not been answered */
@@ -42,6 +42,7 @@ struct diameter_peer_config {
     struct addr address;      /* where to connect to; also, if its family is not 0, the only address
                                * (port disregarded) from which it may connect */
     bool connect;             /* we connect; if both do, the election of 5.6.4 decides */
+    bool tls;                 /* over TLS only: so we connect, and so he must */
     bool agent;               /* a relay or proxy: messages of other hosts may come through it, and
                                * requests for realms that no peer serves go to it */
     unsigned priority;        /* lower is preferred; equal ones take turns */
@@ -50,9 +51,12 @@ struct diameter_peer_config {
 };
 
 struct diameter_config {
-    struct span host;            /* Origin-Host: our DiameterIdentity */
-    struct span realm;           /* Origin-Realm */
-    const struct addr *listen;   /* NULL: nobody connects to us; port 0: any free one */
+    struct span host;              /* Origin-Host: our DiameterIdentity */
+    struct span realm;             /* Origin-Realm */
+    const struct addr *listen;     /* plain; NULL: nobody connects to us so; port 0: any free one */
+    const struct addr *listen_tls; /* the same over TLS from the first byte (13) */
+    struct tls_context *tls;     /* needed for listen_tls and for peers over TLS; outlives the node;
+                                  * as a listener it should require certificates */
     struct addr host_ip_address; /* for CER and CEA; family 0: the connection's own address */
     uint32_t vendor_id;          /* of the product; 0 is fine */
     struct span product_name;    /* empty: "Muster" */
@@ -93,10 +97,11 @@ struct diameter_counters {
     uint64_t malformed;     /* messages that were answered with a fault, or dropped */
     uint64_t framing_lost;  /* streams closed because no message can be found in them */
     uint64_t refused_peers; /* CERs answered with an error, or from addresses not allowed */
-    uint64_t refused_commands; /* requests that their peer may not send */
-    uint64_t origin_mismatch;  /* messages whose Origin-Host is not the peer's */
-    uint64_t failovers;        /* times that a peer's pending requests were moved */
-    uint64_t watchdog_losses;  /* connections given up because nothing came any more */
+    uint64_t refused_certificates; /* of these, for a certificate of somebody else, or none */
+    uint64_t refused_commands;     /* requests that their peer may not send */
+    uint64_t origin_mismatch;      /* messages whose Origin-Host is not the peer's */
+    uint64_t failovers;            /* times that a peer's pending requests were moved */
+    uint64_t watchdog_losses;      /* connections given up because nothing came any more */
     uint64_t connects, connect_failures;
     uint64_t busy; /* requests refused with 3004 */
 };
@@ -107,6 +112,7 @@ struct diameter_peer_status {
     const char *state;    /* of the peer state machine: "I-Open" */
     const char *watchdog; /* of RFC 3539: "OKAY" */
     struct addr remote;   /* family 0 without a connection */
+    bool tls;             /* the connection is over TLS */
     bool usable;          /* requests are sent there */
     size_t pending;       /* of them, without an answer yet */
 };
@@ -129,6 +135,9 @@ void diameter_stop(struct diameter *d, void (*done)(void *ctx), void *ctx);
 
 /** Where it listens; family 0 if it does not. */
 struct addr diameter_address(const struct diameter *d);
+
+/** The same for TLS. */
+struct addr diameter_tls_address(const struct diameter *d);
 
 /** Adds a peer while running (a copy is made of the struct; strings and arrays by reference).
  * ERR_EXISTS, ERR_NO_MEMORY. */

@@ -134,7 +134,7 @@ struct diameter {
     struct diameter_handler handler;
     void *ctx;
     struct diameter_counters counters;
-    struct listener *listener;
+    struct listener *listener, *tls_listener;
     struct list peers, connections;
     struct list gone; /* connections without a stream, until nobody can be at work on them */
     struct post bury;

@@ -57,9 +57,10 @@ static bool config_is_valid(const struct diameter_config *c) {
               c->n_applications <= APPLICATIONS_MAX;
     for (size_t i = 0; i < c->n_peers; i++) {
         const struct diameter_peer_config *p = &c->peers[i];
-        ok = ok && diameter_is_identity(p->host) && (!p->connect || p->address.family);
+        ok = ok && diameter_is_identity(p->host) && (!p->connect || p->address.family) &&
+             (!p->tls || c->tls);
     }
-    return ok;
+    return ok && (!c->listen_tls || c->tls);
 }
 
 static enum error start(struct diameter *d, const struct diameter_config *config) {
@@ -73,6 +74,13 @@ static enum error start(struct diameter *d, const struct diameter_config *config
     if (config->listen) {
         enum error e =
             env_listen(d->env, config->listen, diameter_connection_accepted, d, &d->listener);
+        if (e) {
+            return e;
+        }
+    }
+    if (config->listen_tls) {
+        enum error e = env_listen_tls(d->env, config->tls, config->listen_tls,
+                                      diameter_connection_accepted, d, &d->tls_listener);
         if (e) {
             return e;
         }
@@ -119,6 +127,12 @@ enum error diameter_new(struct env *env, const struct diameter_config *config,
     return OK;
 }
 
+static void close_listeners(struct diameter *d) {
+    listener_close(d->listener);
+    listener_close(d->tls_listener);
+    d->listener = d->tls_listener = NULL;
+}
+
 void diameter_free(struct diameter *d) {
     if (!d) {
         return;
@@ -126,7 +140,7 @@ void diameter_free(struct diameter *d) {
     d->stopped = true;
     post_cancel(&d->stop);
     timer_stop(&d->stop_timer);
-    listener_close(d->listener);
+    close_listeners(d);
     diameter_requests_free(d);
     diameter_incoming_free(d);
     LIST_EACH(&d->connections, c, struct connection, in_node) {
@@ -181,13 +195,16 @@ void diameter_stop(struct diameter *d, void (*done)(void *ctx), void *ctx) {
     d->stopping = true;
     d->done = done;
     d->done_ctx = ctx;
-    listener_close(d->listener);
-    d->listener = NULL;
+    close_listeners(d);
     env_post(d->env, &d->stop);
 }
 
 struct addr diameter_address(const struct diameter *d) {
     return d->listener ? *listener_local(d->listener) : (struct addr){.family = 0};
+}
+
+struct addr diameter_tls_address(const struct diameter *d) {
+    return d->tls_listener ? *listener_local(d->tls_listener) : (struct addr){.family = 0};
 }
 
 enum error diameter_peer_add(struct diameter *d, const struct diameter_peer_config *peer) {
@@ -211,6 +228,7 @@ void diameter_each_peer(const struct diameter *d,
             .state = diameter_peer_state_name(p),
             .watchdog = diameter_watchdog_name(p),
             .remote = c && c->stream ? *stream_remote(c->stream) : (struct addr){.family = 0},
+            .tls = c && c->stream && stream_is_tls(c->stream),
             .usable = c && p->watchdog == WATCHDOG_OKAY,
             .pending = p->n_pending,
         };

@@ -140,6 +140,7 @@ static void fail(struct diameter_pending *q, enum error why) {
 static void timed_out(struct timer *t) {
     struct diameter_pending *q = CONTAINER_OF(t, struct diameter_pending, timer);
     q->d->counters.timeouts++;
+    diameter_watchdog_probe(q->peer); /* is he slow, or gone? */
     fail(q, ERR_TIMEOUT);
 }
 

@@ -27,7 +27,7 @@ static const struct {
     {WHOLE "webb: {}\n", "t.yaml:7: \"webb\" is not a setting here: did you mean web?\n"},
     {WHOLE "frobnicate: 1\n",
      "t.yaml:7: \"frobnicate\" is not a setting here; there are network, nodes, store, "
-     "dns, subscribers, web, log or trace\n"},
+     "dns, subscribers, tls, web, log or trace\n"},
     {WHOLE "log: info\nlog: debug\n", "t.yaml:8: \"log\" stands here twice: first in line 7\n"},
     {WHOLE "log: loud\n",
      "t.yaml:7: log is \"loud\"; it takes debug, info, notice, warning or error\n"},
@@ -62,6 +62,22 @@ static const struct {
     {WHOLE "  scscf-2: {name: scscf2}\n",
      "t.yaml:7: scscf-2: name is \"scscf2\"; it takes a SIP URI, as in "
      "\"sip:scscf-2.ims.mnc001.mcc001.3gppnetwork.org:6061\"\n"},
+    {WHOLE "tls: {key: k.pem}\n",
+     "t.yaml:7: tls: certificate and key belong together: the certificate is missing\n"},
+    {WHOLE "  scscf-2: {tls: {certificate: c.pem}}\n",
+     "t.yaml:7: tls: certificate and key belong together: the key is missing\n"},
+    {WHOLE "  scscf-2: {diameter-tls: yes}\ntls: {certificate: c, key: k}\n",
+     "t.yaml:7: scscf-2: diameter-tls needs an HSS with tls-listen, and hss (line 6) has none\n"},
+    {NETWORK "nodes:\n  hss: {tls-listen: 127.0.0.1}\n",
+     "t.yaml:3: hss: tls-listen needs a certificate: add tls: {certificate: FILE, key: FILE, "
+     "trust: "
+     "FILE}, here or for the whole file\n"},
+    {NETWORK "nodes:\n  hss: {tls-listen: \"127.0.0.1:3868\"}\ntls: {certificate: c, key: k}\n",
+     "t.yaml:3: hss: listen and tls-listen are the same\n"},
+    {NETWORK "nodes:\n  hss:\n    peers:\n      a.example.org: {role: as, tls: yes}\n",
+     "t.yaml:5: a.example.org comes over TLS only, but hss has no tls-listen\n"},
+    {NETWORK "nodes:\n  hss:\n    peers:\n      a.example.org: {tls: yes}\n",
+     "t.yaml:5: role is missing here\n"},
     {WHOLE "  hss-2: {}\n",
      "t.yaml:2: there are 2 HSSs; a network without a subscription locator has one\n"},
     {WHOLE "  scscf-2: {expires-min-s: 100, expires-max-s: 50}\n",
@@ -84,7 +100,7 @@ static const struct {
      "capabilities, weight, expires-min-s, expires-max-s, expires-default-s, contacts-max, "
      "attempts-max, reg-await-auth-s, challenges-max, aka-without-integrity, algorithms, "
      "digest-nonce-s, trust-auth-done, diameter-timeout-ms, "
-     "pending-max or message-max\n"},
+     "diameter-watchdog-s, tls, diameter-tls, pending-max or message-max\n"},
     {WHOLE "  scscf-2: {algorithms: [MD5, SHA-512]}\n",
      "t.yaml:7: \"SHA-512\" is no algorithm; there are AKAv2-SHA-256, AKAv2-MD5, AKAv1-MD5, "
      "SHA-256 "

@@ -151,8 +151,8 @@ static inline struct bench *bench_new(uint64_t seed, uint64_t flush_delay_us,
     assert_int_equal(sim_new(seed, &b->sim), OK);
     assert_int_equal(sim_env_new(b->sim, "store", &b->store_env), OK);
     assert_int_equal(store_memory_new(b->store_env, &store, &b->store), OK);
-    b->peers[0] = (struct hss_peer){SPAN("icscf." HOME), HSS_PEER_ICSCF};
-    b->peers[1] = (struct hss_peer){SPAN("scscf." HOME), HSS_PEER_SCSCF};
+    b->peers[0] = (struct hss_peer){.host = SPAN("icscf." HOME), .roles = HSS_PEER_ICSCF};
+    b->peers[1] = (struct hss_peer){.host = SPAN("scscf." HOME), .roles = HSS_PEER_SCSCF};
     b->config = (struct hss_config){.host = SPAN("hss." HOME),
                                     .realm = SPAN(HOME),
                                     .home_domain = SPAN(HOME),
