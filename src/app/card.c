@@ -62,6 +62,14 @@ static enum error begin(struct card *card, size_t bytes, struct buf *b, const ch
     return OK;
 }
 
+static enum error set_password(struct card *card, struct span password) {
+    if (password.n) {
+        card->password = strndup(password.p, password.n);
+        card->isim.password = span_of(card->password, card->password ? password.n : 0);
+    }
+    return password.n && !card->password ? ERR_NO_MEMORY : OK;
+}
+
 static enum error finish(struct card *card, enum error e) {
     card->isim.impus = card->impus;
     if (e) {
@@ -185,10 +193,29 @@ enum error card_from_json(const json_t *subscription, const json_t *impi, const 
             }
         }
     }
-    e = out->isim.n_impus
-            ? read_keys(out, text_of(impi, "k"), text_of(impi, "op"), text_of(impi, "opc"))
-            : ERR_INVALID;
+    struct span k = text_of(impi, "k"), password = text_of(impi, "password");
+    e = out->isim.n_impus ? set_password(out, password) : ERR_INVALID;
+    if (!e && (k.n || !password.n)) {
+        e = read_keys(out, k, text_of(impi, "op"), text_of(impi, "opc"));
+    }
+    out->isim.no_key = k.n == 0;
     return finish(out, e);
+}
+
+enum error card_from_user(struct span impu, struct span password, const char *domain,
+                          struct card *out) {
+    struct buf b;
+    enum error e = begin(out, 2 * impu.n, &b, domain);
+    if (e) {
+        return e;
+    }
+    struct span rest = impu;
+    bool sip = span_starts_with(impu, SPAN("sip:")) && span_find_char(impu, '@') < impu.n;
+    rest = span_after(rest, sip ? strlen("sip:") : 0);
+    out->isim.impi = keep(&b, rest);
+    out->isim.no_key = true;
+    add_impu(out, &b, impu);
+    return finish(out, sip && password.n ? set_password(out, password) : ERR_INVALID);
 }
 
 /* SIMs stand in a list of their own, by IMSI and MSISDN. */
@@ -246,6 +273,10 @@ enum error card_set_impu(struct card *card, struct span impu) {
 
 void card_free(struct card *card) {
     OPENSSL_cleanse(&card->isim.key, sizeof card->isim.key);
+    if (card->password) {
+        OPENSSL_cleanse(card->password, strlen(card->password));
+        free(card->password);
+    }
     free(card->text);
     free(card->other);
     *card = (struct card){0};

@@ -12,20 +12,21 @@ struct card {
     struct ue_isim
         isim; /* its spans point to the members below; sequence numbers as of a new card */
     struct span impus[CARD_IMPUS_MAX];
-    char *text;  /* owned: the identities */
-    char *other; /* owned: one that was set */
+    char *text;     /* owned: the identities */
+    char *other;    /* owned: one that was set */
+    char *password; /* owned, cleared: for SIP Digest; NULL: none */
 };
 
 /** Finds the private identity that `name` means in a file of subscribers (as subscribers_json gives
  * it): an IMPI, its user part, the beginning of that up to a dot ("alice" for alice.smith@...), or
  * one of the public identities. The IMPUs are those that belong to it, its own before those that it
- * shares, barred ones last. ERR_NOT_FOUND; ERR_EXISTS: several fit; ERR_INVALID: it has no key, or
- * a broken one; ERR_NO_MEMORY. */
+ * shares, barred ones last. ERR_NOT_FOUND; ERR_EXISTS: several fit; ERR_INVALID: it has neither
+ * a key nor a password, or a broken key; ERR_NO_MEMORY. */
 MUST_CHECK enum error card_find(const json_t *document, struct span name, const char *domain,
                                 struct card *out);
 
 /** Makes the card of one private identity (an item of the subscription's impis) as card_find does.
- * ERR_INVALID: it has no key, or a broken one; ERR_NO_MEMORY. */
+ * ERR_INVALID: it has neither a key nor a password, or a broken key; ERR_NO_MEMORY. */
 MUST_CHECK enum error card_from_json(const json_t *subscription, const json_t *impi,
                                      const char *domain, struct card *out);
 
@@ -36,10 +37,16 @@ MUST_CHECK enum error card_from_sim(struct span imsi, struct span msisdn, struct
                                     struct span op, struct span opc, const char *domain,
                                     struct card *out);
 
+/** Makes the card of a client without SIM: its public identity "sip:USER@DOMAIN" as it stands, the
+ * private one derived from it (TS 24.229 5.4.1.1), and a password (copied). ERR_INVALID: no such
+ * URI, or no password; ERR_NO_MEMORY. */
+MUST_CHECK enum error card_from_user(struct span impu, struct span password, const char *domain,
+                                     struct card *out);
+
 /** Makes the first IMPU the one that is given (copied): it registers by default. ERR_NO_MEMORY. */
 MUST_CHECK enum error card_set_impu(struct card *card, struct span impu);
 
-/** Frees it; clears the key. */
+/** Frees it; clears key and password. */
 void card_free(struct card *card);
 
 #endif

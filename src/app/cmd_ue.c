@@ -7,16 +7,20 @@
 #include "app/terminal.h"
 #include "rt/loop.h"
 
+#include <openssl/crypto.h>
 #include <signal.h>
 #include <stdlib.h>
 
 enum { TIMEOUT_S = 60, LEAVE_TIMEOUT_S = 10 };
 
 struct options {
+    const char *user, *password;
     const char *config, *pcscf, *local, *impu, *imsi, *impi, *msisdn, *k, *op, *opc;
     uint64_t expires_s, timeout_s;
-    bool stay, all;
+    bool stay, all, password_stdin;
 };
+
+enum { PASSWORD_MAX = 258 };
 
 /* A terminal on its way. */
 struct terminal {
@@ -141,8 +145,26 @@ static int card_of_options(struct terminal *t) {
     return e ? command_fail(EXIT_CODE_SYSTEM, "%s", error_text(e)) : EXIT_CODE_OK;
 }
 
+static int card_of_user(struct terminal *t) {
+    const struct options *o = t->options;
+    t->name = o->user;
+    switch (card_from_user(span_from_cstr(o->user), span_from_cstr(o->password), t->config.domain,
+                           &t->card)) {
+    case OK:
+        return EXIT_CODE_OK;
+    case ERR_INVALID:
+        return command_fail(EXIT_CODE_USAGE,
+                            "--user takes a SIP URI, as in sip:alice@%s, not \"%s\"",
+                            t->config.domain, o->user);
+    default:
+        return command_fail(EXIT_CODE_SYSTEM, "out of memory");
+    }
+}
+
 static int find_card(struct terminal *t) {
-    int code = t->options->imsi ? card_of_options(t) : card_of_name(t);
+    int code = t->options->user   ? card_of_user(t)
+               : t->options->imsi ? card_of_options(t)
+                                  : card_of_name(t);
     if (!code && t->options->impi) {
         t->card.isim.impi = span_from_cstr(t->options->impi);
     }
@@ -257,6 +279,7 @@ static void print_registration(const struct terminal *t) {
     print_row("public identity", ue_impu(t->ue));
     print_row("private identity", t->card.isim.impi);
     print_row("contact", ue_contact(t->ue));
+    print_row("algorithm", auth_algorithm_name(ue_algorithm(t->ue)));
     print_row("associated", ue_associated_uris(t->ue));
     print_row("service route", ue_service_route(t->ue));
     fflush(stdout);
@@ -328,6 +351,15 @@ static int terminal_command(const struct command *self, int argc, char **argv, b
          .help = "a SIM of this IMSI instead of a NAME",
          .kind = OPTION_TEXT,
          .out = &o.imsi},
+        {.name = "user",
+         .value = "URI",
+         .help = "a client without SIM: its public identity; it has a password",
+         .kind = OPTION_TEXT,
+         .out = &o.user},
+        {.name = "password-stdin",
+         .help = "read its password from standard input, one line",
+         .kind = OPTION_FLAG,
+         .out = &o.password_stdin},
         {.name = "k",
          .value = "HEX",
          .help = "its key; or in the environment, as MUSTER_K",
@@ -384,17 +416,20 @@ static int terminal_command(const struct command *self, int argc, char **argv, b
         {0},
     };
     const struct usage usage = {
-        .arguments = "NAME | --imsi IMSI --k HEX --opc HEX",
+        .arguments = "NAME | --imsi IMSI --k HEX --opc HEX | --user URI --password-stdin",
         .text =
             registers
-                ? "Registers a terminal with IMS-AKA. NAME is a subscriber of the\n"
-                  "configuration's files, by IMPI or the beginning of it."
+                ? "Registers a terminal: with IMS-AKA by the key of its card, or with SIP Digest "
+                  "by\n"
+                  "a password; the strongest algorithm that the network offers. NAME is a\n"
+                  "subscriber of the configuration's files, by IMPI or the beginning of it."
                 : "De-registers all contacts of a public identity. NAME is a subscriber of the\n"
                   "configuration's files, by IMPI or the beginning of it.",
         .options = options,
         .examples = registers ? "  muster ue register alice\n"
                                 "  muster ue register alice --impu sip:alice.work@DOMAIN --stay\n"
-                                "  muster ue register --imsi 001010000000001 --k HEX --opc HEX"
+                                "  muster ue register --imsi 001010000000001 --k HEX --opc HEX\n"
+                                "  muster ue register --user sip:alice@DOMAIN --password-stdin"
                               : "  muster ue deregister alice",
         .max_args = 1,
     };
@@ -403,14 +438,24 @@ static int terminal_command(const struct command *self, int argc, char **argv, b
     if (!command_parse(self, &usage, argc, argv, &rest, &code)) {
         return code;
     }
-    if ((rest.n == 1) == (o.imsi != NULL)) {
-        return command_usage_error(self, "give either a NAME or --imsi with its keys");
+    if ((rest.n == 1) + (o.imsi != NULL) + (o.user != NULL) != 1) {
+        return command_usage_error(
+            self, "give a NAME, or --imsi with its keys, or --user with its password");
+    }
+    if ((o.user != NULL) != o.password_stdin) {
+        return command_usage_error(self, "--user and --password-stdin belong together");
     }
     if (!o.timeout_s || (o.stay && !registers)) {
         return command_usage_error(self, o.stay && !registers ? "--stay is of ue register"
                                                               : "--timeout takes at least 1");
     }
-    code = with_terminal(&o, rest.n ? rest.v[0] : o.imsi, registers ? do_register : do_deregister);
+    char password[PASSWORD_MAX] = "";
+    code = o.user ? command_read_password(self, password, sizeof password) : EXIT_CODE_OK;
+    o.password = password;
+    code = code ? code
+                : with_terminal(&o, rest.n ? rest.v[0] : o.imsi,
+                                registers ? do_register : do_deregister);
+    OPENSSL_cleanse(password, sizeof password);
     command_hide(o.k);
     command_hide(o.op);
     command_hide(o.opc);

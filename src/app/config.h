@@ -10,9 +10,9 @@
 #include "app/settings.h"
 #include "base/log.h"
 #include "model/naming/naming.h"
+#include "model/registration/algorithm.h"
 #include "rt/tls.h"
 #include "stack/dns/client.h"
-#include "model/registration/algorithm.h"
 
 enum { CONFIG_NODES_MAX = 64, CONFIG_NUMBER_MAX = 0x7fffffff };
 
@@ -62,7 +62,9 @@ struct config_node {
     /* P-CSCF */
     const char *visited_network, *ioi;
     uint32_t registrations_max, registering_max;
-    int ipsec; /* index into its choices */
+    uint32_t guesses_max, guess_lock_s;
+    int ipsec;  /* index into its choices */
+    int digest; /* the same: accept, refuse */
 
     /* S-CSCF */
     const char *sip_name; /* Server-Name: "sip:scscf.DOMAIN:6060" */

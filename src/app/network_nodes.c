@@ -82,6 +82,8 @@ static struct diameter_config diameter_client(const struct network *n,
     };
 }
 
+enum { REFUSE = 1 }; /* index into the choices of aka-without-integrity and digest */
+
 /* P-CSCF */
 
 /* Hosts of the core. One that is the P-CSCF's own may be a terminal's, too: everything on one
@@ -115,6 +117,9 @@ static enum error configure_pcscf(struct network *n, struct network_node *node) 
         .message_max = c->message_max,
         .registrations_max = c->registrations_max,
         .registering_max = c->registering_max,
+        .refuse_digest = c->digest == REFUSE,
+        .guesses_max = c->guesses_max,
+        .guess_lock_s = c->guess_lock_s,
         .reg_await_auth_s = c->reg_await_auth_s,
     };
     return find_core(n, c, &node->settings.pcscf);
@@ -178,8 +183,6 @@ static bool icscf_ready(const void *node) {
 
 /* S-CSCF */
 
-enum { INTEGRITY_REFUSE = 1 }; /* index into the choices of aka-without-integrity */
-
 static enum error configure_scscf(struct network *n, struct network_node *node) {
     const struct config_node *c = node->config;
     node->settings.scscf = (struct scscf_config){
@@ -202,7 +205,7 @@ static enum error configure_scscf(struct network *n, struct network_node *node) 
         .n_algorithms = c->n_algorithms,
         .digest_nonce_s = c->digest_nonce_s,
         .trust_auth_done = c->trust_auth_done,
-        .refuse_without_integrity = c->aka_without_integrity == INTEGRITY_REFUSE,
+        .refuse_without_integrity = c->aka_without_integrity == REFUSE,
     };
     return OK;
 }

@@ -201,6 +201,9 @@ static bool adapt(struct actor *a, const struct flow_step *step) {
             wanted.isim = &a->other;
         }
         a->other.key.k[0] ^= 1;
+        if (a->other.password.n) {
+            a->other.password = SPAN("not the password");
+        }
     }
     if (step->has_expires) {
         wanted.expires_s = step->expires_s;

@@ -16,7 +16,7 @@ static enum error add_subscription(struct runner *r, const json_t *subscription)
     json_t *impi;
     json_array_foreach(json_object_get(subscription, "impis"), i, impi) {
         if (!err && r->n_cards < CARDS_MAX &&
-            text_of(impi, "k").n) { /* else of no use to anybody */
+            (text_of(impi, "k").n || text_of(impi, "password").n)) { /* else of no use to anybody */
             err = card_from_json(subscription, impi, r->config.domain, &r->cards[r->n_cards]);
             r->n_cards += err == OK;
         }

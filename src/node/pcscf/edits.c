@@ -7,6 +7,7 @@
 #include "node/pcscf/internal.h"
 
 #include "codec/sip/headers.h"
+#include "model/registration/algorithm.h"
 
 /* Header fields that a terminal must not send (hardening HA2), or that are between it and us. */
 static const enum sip_header_id untrusted[] = {
@@ -102,8 +103,26 @@ static void put_digest(struct buf *b, const struct sip_auth *a) {
     put_param(b, "algorithm", a->algorithm, false);
 }
 
+/* What we say of the way to the terminal; NULL: nothing. Who shows what AKA needs, or may use
+ * nothing else, is outside of a security association (5.2.2.2). Others use SIP Digest without TLS
+ * (5.2.2.3): a response comes from an address that has registered, or from a new one. */
+static const char *integrity_of(struct pcscf *p, const struct sip_msg *req,
+                                const struct addr *source, const struct sip_auth *a) {
+    enum auth_algorithm algorithm;
+    bool named = a->algorithm.n && auth_algorithm_parse(a->algorithm, &algorithm);
+    if (p->config.refuse_digest || sip_has(req, SIP_H_SECURITY_CLIENT) ||
+        (named && auth_algorithm_is_aka(algorithm))) {
+        return "no";
+    }
+    if (!a->response.n) {
+        return NULL;
+    }
+    return pcscf_knows_terminal(p, source) ? "ip-assoc-yes" : "ip-assoc-pending";
+}
+
 /* One Authorization line, with integrity-protected of our own. */
-static enum error edit_authorization(const struct sip_msg *req, struct register_values *values,
+static enum error edit_authorization(struct pcscf *p, const struct sip_msg *req,
+                                     const struct addr *source, struct register_values *values,
                                      struct sip_edits *edits) {
     const struct sip_header *h = sip_header(req, SIP_H_AUTHORIZATION);
     if (!h) {
@@ -128,7 +147,10 @@ static enum error edit_authorization(const struct sip_msg *req, struct register_
     } else {
         buf_put(&b, a.text);
     }
-    buf_cstr(&b, ", integrity-protected=\"no\"");
+    const char *integrity = integrity_of(p, req, source, &a);
+    if (integrity) {
+        buf_printf(&b, ", integrity-protected=\"%s\"", integrity);
+    }
     sip_edit_replace(edits, SIP_H_AUTHORIZATION, buf_span(&b));
     return finish(&b);
 }
@@ -226,7 +248,8 @@ static enum error add_own(struct pcscf *p, const struct sip_msg *req, uint64_t t
     return path.overflow || charging.overflow || visited.overflow ? ERR_TOO_BIG : OK;
 }
 
-enum error pcscf_edit_register(struct pcscf *p, const struct sip_msg *req, uint64_t token,
+enum error pcscf_edit_register(struct pcscf *p, const struct sip_msg *req,
+                               const struct addr *source, uint64_t token,
                                struct register_values *values, struct sip_edits *edits,
                                unsigned *stripped, const char **why) {
     *stripped = remove_all(req, untrusted, COUNT_OF(untrusted), edits);
@@ -241,7 +264,7 @@ enum error pcscf_edit_register(struct pcscf *p, const struct sip_msg *req, uint6
     }
     if (e == OK) {
         *why = "Malformed Authorization";
-        e = edit_authorization(req, values, edits);
+        e = edit_authorization(p, req, source, values, edits);
     }
     if (e == OK) {
         *why = "Malformed P-Access-Network-Info";

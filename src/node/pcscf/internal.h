@@ -3,6 +3,8 @@
 #define MUSTER_NODE_PCSCF_INTERNAL_H
 
 #include "base/htab.h"
+#include "codec/sip/headers.h"
+#include "model/registration/guesses.h"
 #include "node/pcscf/pcscf.h"
 #include "stack/sip/proxy.h"
 
@@ -49,6 +51,9 @@ struct pcscf {
     struct htab terminals;
     struct htab challenges;
     struct list challenge_age;
+    struct guess_policy guess_policy;
+    struct htab guesses; /* guesses.c */
+    struct list guess_age;
     struct list registering; /* REGISTERs under way */
     struct timer stop_timer; /* the requests under way have until then */
     void (*stop_done)(void *ctx);
@@ -86,13 +91,13 @@ struct register_values { /* text that edits point to */
     char authenticate[4][1024];
 };
 
-/** The changes of a REGISTER on its way to the home network. ERR_MALFORMED: a header that had to be
- * read cannot be, *why says which; ERR_TOO_BIG: a value outgrew its place. Returns the number of
- * header lines taken away for distrust in *stripped. */
+/** The changes of a REGISTER, which came from `source`, on its way to the home network.
+ * ERR_MALFORMED: a header that had to be read cannot be, *why says which; ERR_TOO_BIG: a value
+ * outgrew its place. Returns the number of header lines taken away for distrust in *stripped. */
 MUST_CHECK enum error pcscf_edit_register(struct pcscf *p, const struct sip_msg *req,
-                                          uint64_t token, struct register_values *values,
-                                          struct sip_edits *edits, unsigned *stripped,
-                                          const char **why);
+                                          const struct addr *source, uint64_t token,
+                                          struct register_values *values, struct sip_edits *edits,
+                                          unsigned *stripped, const char **why);
 
 struct challenge_keys {
     bool found;
@@ -104,6 +109,23 @@ struct challenge_keys {
 MUST_CHECK enum error pcscf_edit_answer(const struct sip_msg *answer,
                                         struct register_values *values, struct sip_edits *edits,
                                         struct challenge_keys *keys);
+
+/* guesses.c */
+
+/** Does an Authorization try a password? */
+bool pcscf_is_guess(const struct sip_auth *auth);
+
+/** May this source try a password for a private identity (as it stands in the header)? Else *wait_s
+ * is how long not. */
+bool pcscf_guess_allowed(struct pcscf *p, const struct addr *source, struct span impi,
+                         uint32_t *wait_s);
+
+/** Learns what became of such a try: answer is final. */
+void pcscf_guess_answered(struct pcscf *p, const struct addr *source, struct span impi,
+                          const struct sip_msg *answer);
+
+/** Forgets all. */
+void pcscf_forget_guesses(struct pcscf *p);
 
 /* registrations.c */
 

@@ -14,6 +14,8 @@ enum {
     REGISTRATIONS_MAX = 2000000,
     REGISTERING_MAX = 65536,
     REG_AWAIT_AUTH_S = 240,
+    GUESSES_MAX = 5,
+    GUESS_LOCK_S = 30,
     STOP_US = 2000000
 };
 
@@ -127,7 +129,12 @@ enum error pcscf_new(struct env *env, const struct pcscf_config *config, struct 
     set_default(&p->config.registrations_max, REGISTRATIONS_MAX);
     set_default(&p->config.registering_max, REGISTERING_MAX);
     set_default(&p->config.reg_await_auth_s, REG_AWAIT_AUTH_S);
+    set_default(&p->config.guesses_max, GUESSES_MAX);
+    set_default(&p->config.guess_lock_s, GUESS_LOCK_S);
+    p->guess_policy =
+        (struct guess_policy){p->config.guesses_max, p->config.guess_lock_s * SEC_IN_US};
     list_init(&p->challenge_age);
+    list_init(&p->guess_age);
     list_init(&p->registering);
     timer_init(&p->stop_timer, stopped);
     p->port = config->listen.port;

@@ -23,6 +23,11 @@ struct pcscf_config {
     uint32_t message_max;       /* bytes of a request; larger ones get 513. 0: 8192 */
     uint32_t registrations_max; /* further ones get 503. 0: 2,000,000 */
     uint32_t registering_max; /* challenges whose keys are kept; the oldest goes first. 0: 65,536 */
+    bool refuse_digest;       /* every REGISTER is one of IMS AKA, as in access networks of 3GPP
+                               * (TS 33.203       N.1): integrity-protected is never more than "no" */
+    uint32_t guesses_max;  /* wrong passwords for an identity from an address before both together
+                            * are  locked out; 0: 5 */
+    uint32_t guess_lock_s; /* for how long; each further lock is twice as long. 0: 30 */
     uint32_t reg_await_auth_s; /* how long CK and IK of a challenge are kept; 0: 240 */
 };
 
@@ -44,15 +49,17 @@ void pcscf_stop(struct pcscf *p, void (*done)(void *ctx), void *ctx);
 const struct addr *pcscf_address(const struct pcscf *p);
 
 struct pcscf_counters {
-    uint64_t registers;      /* REGISTERs taken from terminals */
-    uint64_t challenged;     /* 401s relayed */
-    uint64_t registered;     /* 200s relayed that left a registration */
-    uint64_t deregistered;   /* 200s relayed that ended one */
-    uint64_t expired;        /* registrations that ended by their timer */
-    uint64_t refused;        /* requests answered with an error of our own */
-    uint64_t relayed_errors; /* final errors of the home network relayed */
-    uint64_t stripped;       /* header fields removed because terminals must not send them */
-    uint64_t unreachable;    /* home networks that did not resolve or answer */
+    uint64_t registers;       /* REGISTERs taken from terminals */
+    uint64_t challenged;      /* 401s relayed */
+    uint64_t registered;      /* 200s relayed that left a registration */
+    uint64_t deregistered;    /* 200s relayed that ended one */
+    uint64_t expired;         /* registrations that ended by their timer */
+    uint64_t refused;         /* requests answered with an error of our own */
+    uint64_t relayed_errors;  /* final errors of the home network relayed */
+    uint64_t stripped;        /* header fields removed because terminals must not send them */
+    uint64_t wrong_passwords; /* responses of SIP Digest that the home network refused */
+    uint64_t guessers_locked; /* times that there were too many of them */
+    uint64_t unreachable;     /* home networks that did not resolve or answer */
 };
 
 /** What has happened so far. */

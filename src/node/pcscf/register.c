@@ -20,6 +20,7 @@ struct operation {
     struct span impi;
     struct span contact; /* the first one; empty: none */
     bool star;
+    bool tries_password;
 };
 
 void pcscf_refuse(struct pcscf *p, struct sip_server *up, unsigned status, const char *why) {
@@ -50,6 +51,19 @@ static void end_operation(struct operation *op) {
 static void refuse(struct operation *op, unsigned status, const char *why) {
     end_operation(op);
     pcscf_refuse(op->p, op->up, status, why);
+}
+
+/* Too many wrong passwords came from there: later. */
+static void refuse_guess(struct operation *op, uint32_t wait_s) {
+    struct pcscf *p = op->p;
+    struct sip_server *up = op->up;
+    p->counters.refused++;
+    LOG(&p->env->log, LOG_INFO, "password not tried", LOG_SPAN("impi", op->impi),
+        LOG_U64("wait_s", wait_s));
+    end_operation(op);
+    struct buf *b = sip_reply_begin(up, 480, SPAN_NONE);
+    sip_put_number(b, SIP_H_RETRY_AFTER, wait_s);
+    sip_reply_send(up, SPAN_NONE);
 }
 
 /* What is wrong with the request itself; 0: nothing. */
@@ -103,6 +117,7 @@ static const char *read_identities(struct operation *op, const struct sip_msg *r
     const struct sip_header *h = sip_header(req, SIP_H_AUTHORIZATION);
     if (h && sip_auth_parse(h->value, &auth) == OK) {
         op->impi = auth.username;
+        op->tries_password = pcscf_is_guess(&auth);
     }
     return read_contact(op, req) ? NULL : "Malformed Contact";
 }
@@ -184,6 +199,9 @@ static enum sip_proxy_verdict on_response(void *ctx, struct sip_proxy *proxy, st
         pcscf_forget_keys(p, key_of(op).hash);
     }
     if (response->status >= 200) {
+        if (op->tries_password) {
+            pcscf_guess_answered(p, sip_server_source(up), op->impi, response);
+        }
         end_operation(op);
     }
     return SIP_PROXY_RELAY;
@@ -213,9 +231,9 @@ static void forward(struct operation *op) {
     struct sip_forward f = {.to = op->targets.targets[op->next++].addr};
     unsigned stripped = 0;
     const char *why = "Out of memory";
-    enum error e = values
-                       ? pcscf_edit_register(p, req, op->token, values, &f.edits, &stripped, &why)
-                       : ERR_NO_MEMORY;
+    enum error e = values ? pcscf_edit_register(p, req, sip_server_source(op->up), op->token,
+                                                values, &f.edits, &stripped, &why)
+                          : ERR_NO_MEMORY;
     p->counters.stripped += stripped;
     if (e == OK) {
         why = "Cannot be forwarded";
@@ -285,6 +303,11 @@ void pcscf_register(struct pcscf *p, struct sip_server *up, const struct sip_msg
     why = read_identities(op, req);
     if (why) {
         refuse(op, 400, why);
+        return;
+    }
+    uint32_t wait_s;
+    if (op->tries_password && !pcscf_guess_allowed(p, sip_server_source(up), op->impi, &wait_s)) {
+        refuse_guess(op, wait_s);
         return;
     }
     struct binding_key key = key_of(op);

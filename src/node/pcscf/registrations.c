@@ -264,4 +264,5 @@ void pcscf_forget_all(struct pcscf *p) {
     htab_free(&p->by_token);
     htab_free(&p->terminals);
     htab_free(&p->challenges);
+    pcscf_forget_guesses(p);
 }

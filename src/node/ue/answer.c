@@ -2,9 +2,9 @@
  * RFC 3261 10.2.4) and the challenge of a 401 (TS 24.229 5.1.1.5.1 and 5.1.1.5.3, TS 33.203 6.1,
  * RFC 3310).
  *
- * Left open by the standards and chosen here: of several challenges the first with AKAv1-MD5
- * counts; with auts goes a response with an empty password, which RFC 3310 allows and S-CSCFs may
- * check. */
+ * Left open by the standards and chosen here: of several challenges the strongest that can be
+ * answered counts, AKA before passwords; rspauth is checked where there is one; with auts goes a
+ * response with an empty password, which RFC 3310 allows and S-CSCFs may check. */
 #include "node/ue/internal.h"
 
 #include "model/aka/nonce.h"
@@ -73,18 +73,42 @@ enum error ue_read_grant(struct ue *ue, const struct sip_msg *answer, uint32_t *
     return OK;
 }
 
-/* The first challenge that can be answered; its RAND and AUTN. */
-static bool find_challenge(const struct sip_msg *answer, struct sip_auth *auth,
-                           enum digest_qop *qop, uint8_t rand[16], uint8_t autn[16]) {
+/* May it be answered at all? */
+static bool can_answer(const struct ue *ue, enum auth_algorithm algorithm) {
+    const struct ue_isim *isim = ue->config.isim;
+    unsigned allowed = ue->config.algorithms ? ue->config.algorithms : AUTH_ALL;
+    bool has = auth_algorithm_is_aka(algorithm) ? !isim->no_key : isim->password.n > 0;
+    return has && (allowed & AUTH_BIT(algorithm));
+}
+
+/* A challenge as it was read. */
+struct offer {
+    struct sip_auth auth;
+    enum auth_algorithm algorithm;
+    enum digest_qop qop;
+    uint8_t rand[16], autn[16]; /* of AKA */
+};
+
+static bool read_offer(const struct ue *ue, struct span value, struct offer *out) {
+    return !sip_auth_parse(value, &out->auth) && span_eq_nocase(out->auth.scheme, SPAN("Digest")) &&
+           out->auth.nonce.n && auth_algorithm_parse(out->auth.algorithm, &out->algorithm) &&
+           can_answer(ue, out->algorithm) && digest_qop_choose(out->auth.qop, &out->qop) &&
+           (!auth_algorithm_is_aka(out->algorithm) ||
+            !nonce_parse(out->auth.nonce, out->rand, out->autn));
+}
+
+/* The strongest challenge that can be answered; of equals the first. */
+static bool find_challenge(const struct ue *ue, const struct sip_msg *answer, struct offer *out) {
+    bool found = false;
+    struct offer offer;
     for (const struct sip_header *h = sip_header(answer, SIP_H_WWW_AUTHENTICATE); h;
          h = sip_header_next(answer, h)) {
-        if (!sip_auth_parse(h->value, auth) && span_eq_nocase(auth->scheme, SPAN("Digest")) &&
-            span_eq_nocase(auth->algorithm, SPAN("AKAv1-MD5")) &&
-            digest_qop_choose(auth->qop, qop) && !nonce_parse(auth->nonce, rand, autn)) {
-            return true;
+        if (read_offer(ue, h->value, &offer) && (!found || offer.algorithm > out->algorithm)) {
+            *out = offer;
+            found = true;
         }
     }
-    return false;
+    return found;
 }
 
 /* Keeps a quoted string with its escapes undone. */
@@ -102,41 +126,85 @@ static bool keep_unquoted(struct ue_text *t, struct span text, struct ue_slice *
     return true;
 }
 
-static bool keep_challenge(struct ue *ue, const struct sip_auth *auth) {
+static bool keep_challenge(struct ue *ue, const struct offer *offer) {
+    const struct sip_auth *auth = &offer->auth;
     ue_text_clear(&ue->challenge);
+    ue->algorithm = (uint8_t)offer->algorithm;
+    ue->qop = offer->qop;
+    ue->nc = 0;
     return keep_unquoted(&ue->challenge, auth->realm, &ue->realm) &&
            keep_unquoted(&ue->challenge, auth->nonce, &ue->nonce) &&
            keep_unquoted(&ue->challenge, auth->opaque, &ue->opaque);
 }
 
-/* The response over a password: RES, or nothing beside auts. */
-static enum error respond(struct ue *ue, struct span password) {
-    struct ue_isim *isim = ue->config.isim;
-    struct digest *d = &ue->pool->digest;
-    char text[512];
-    struct buf uri = buf_init(text, sizeof text);
+void ue_put_nc(const struct ue *ue, char out[UE_NC_SIZE]) {
+    uint8_t bytes[4] = {(uint8_t)(ue->nc >> 24), (uint8_t)(ue->nc >> 16), (uint8_t)(ue->nc >> 8),
+                        (uint8_t)ue->nc};
+    struct buf b = buf_init(out, UE_NC_SIZE);
+    buf_hex(&b, bytes, sizeof bytes);
+}
+
+/* What a response is computed from, but for the method; text has room for the URI and the count. */
+struct response_text {
+    char uri[512], nc[UE_NC_SIZE];
+};
+
+static struct digest_request request_of(const struct ue *ue, struct response_text *text) {
+    struct buf uri = buf_init(text->uri, sizeof text->uri);
     buf_cstr(&uri, "sip:");
-    buf_put(&uri, isim->home_domain);
+    buf_put(&uri, ue->config.isim->home_domain);
+    ue_put_nc(ue, text->nc);
+    return (struct digest_request){
+        .hash = auth_algorithm_is_sha256((enum auth_algorithm)ue->algorithm) ? DIGEST_SHA256
+                                                                             : DIGEST_MD5,
+        .qop = ue->qop,
+        .uri = buf_span(&uri),
+        .nonce = ue_text_at(&ue->challenge, ue->nonce),
+        .nc = span_of(text->nc, sizeof text->nc),
+        .cnonce = span_of(ue->cnonce, sizeof ue->cnonce),
+    };
+}
+
+/* The digest of a method under a password. */
+static enum error compute(struct ue *ue, struct span method, struct span password,
+                          struct digest_hex *out) {
+    struct digest *d = &ue->pool->digest;
+    struct response_text text;
+    struct digest_request request = request_of(ue, &text);
+    struct digest_hex ha1;
+    request.method = method;
+    enum error e = digest_ha1(d, request.hash, ue->config.isim->impi,
+                              ue_text_at(&ue->challenge, ue->realm), password, &ha1);
+    if (!e) {
+        e = digest_response(d, &ha1, &request, out);
+    }
+    OPENSSL_cleanse(&ha1, sizeof ha1);
+    return e;
+}
+
+/* The response over a password: the user's, or what a card made of the challenge; nothing beside
+ * auts. */
+static enum error respond(struct ue *ue, struct span password) {
+    ue->nc++;
     if (ue->qop != DIGEST_QOP_NONE) {
         struct buf cnonce = buf_init(ue->cnonce, sizeof ue->cnonce);
         sip_stack_put_token(ue->pool->stack, &cnonce);
     }
-    const struct digest_request request = {
-        .hash = DIGEST_MD5,
-        .qop = ue->qop,
-        .method = SPAN_INIT("REGISTER"),
-        .uri = buf_span(&uri),
-        .nonce = ue_text_at(&ue->challenge, ue->nonce),
-        .nc = SPAN_INIT("00000001"),
-        .cnonce = span_of(ue->cnonce, sizeof ue->cnonce),
-    };
-    struct digest_hex ha1;
-    enum error e = digest_ha1(d, DIGEST_MD5, isim->impi, ue_text_at(&ue->challenge, ue->realm),
-                              password, &ha1);
-    if (!e) {
-        e = digest_response(d, &ha1, &request, &ue->response);
+    return compute(ue, SPAN("REGISTER"), password, &ue->response);
+}
+
+/* RFC 3310 3.3: the password is RES; RFC 4169 3: it is made of RES, IK and CK. */
+static enum error respond_with_card(struct ue *ue, const struct aka_answer *aka) {
+    struct akav2_password v2;
+    struct span res = span_of(aka->res, aka->res_n);
+    if (ue->algorithm == AUTH_AKAV1_MD5) {
+        return respond(ue, res);
     }
-    OPENSSL_cleanse(&ha1, sizeof ha1);
+    bool sha256 = auth_algorithm_is_sha256((enum auth_algorithm)ue->algorithm);
+    enum error e =
+        akav2_password_make(sha256 ? DIGEST_SHA256 : DIGEST_MD5, res, aka->ik, aka->ck, &v2);
+    e = e ? e : respond(ue, akav2_password_span(&v2));
+    OPENSSL_cleanse(&v2, sizeof v2);
     return e;
 }
 
@@ -150,19 +218,11 @@ static enum ue_challenge resynchronise(struct ue *ue, const uint8_t rand[16]) {
     return UE_CHALLENGE_SQN;
 }
 
-enum ue_challenge ue_take_challenge(struct ue *ue, const struct sip_msg *answer) {
+static enum ue_challenge answer_with_card(struct ue *ue, const struct offer *offer) {
     struct ue_isim *isim = ue->config.isim;
-    struct sip_auth auth;
     struct aka_answer aka;
-    uint8_t rand[16], autn[16];
-    if (!find_challenge(answer, &auth, &ue->qop, rand, autn)) {
-        return UE_CHALLENGE_UNREADABLE;
-    }
-    if (!keep_challenge(ue, &auth)) {
-        ue->auth = UE_AUTH_EMPTY;
-        return UE_CHALLENGE_INTERNAL;
-    }
-    enum error e = aka_challenge_check(&ue->pool->milenage, &isim->key, rand, autn, &aka);
+    enum error e =
+        aka_challenge_check(&ue->pool->milenage, &isim->key, offer->rand, offer->autn, &aka);
     if (e == ERR_AUTHENTICATION) {
         ue->auth = UE_AUTH_REFUSAL;
         return UE_CHALLENGE_FORGED;
@@ -172,8 +232,8 @@ enum ue_challenge ue_take_challenge(struct ue *ue, const struct sip_msg *answer)
     }
     enum ue_challenge result = UE_CHALLENGE_GOOD;
     if (sqn_check(&isim->sqn, aka.sqn, &isim->limits) != SQN_FRESH) {
-        result = resynchronise(ue, rand);
-    } else if (respond(ue, span_of(aka.res, aka.res_n))) {
+        result = resynchronise(ue, offer->rand);
+    } else if (respond_with_card(ue, &aka)) {
         result = UE_CHALLENGE_INTERNAL;
     } else {
         sqn_accept(&isim->sqn, aka.sqn);
@@ -183,4 +243,79 @@ enum ue_challenge ue_take_challenge(struct ue *ue, const struct sip_msg *answer)
     }
     OPENSSL_cleanse(&aka, sizeof aka);
     return result;
+}
+
+/* RFC 3261 22.2: what was refused is not sent again, unless only the nonce was too old. */
+static enum ue_challenge answer_with_password(struct ue *ue, const struct offer *offer) {
+    if (ue->answered && !span_eq_nocase(offer->auth.stale, SPAN("true"))) {
+        ue->auth = UE_AUTH_EMPTY;
+        return UE_CHALLENGE_PASSWORD;
+    }
+    if (respond(ue, ue->config.isim->password)) {
+        return UE_CHALLENGE_INTERNAL;
+    }
+    ue->answered = true;
+    ue->auth = UE_AUTH_RESPONSE;
+    return UE_CHALLENGE_GOOD;
+}
+
+enum ue_challenge ue_take_challenge(struct ue *ue, const struct sip_msg *answer) {
+    struct offer offer;
+    if (!find_challenge(ue, answer, &offer)) {
+        return UE_CHALLENGE_UNREADABLE;
+    }
+    if (!keep_challenge(ue, &offer)) {
+        ue->auth = UE_AUTH_EMPTY;
+        return UE_CHALLENGE_INTERNAL;
+    }
+    return auth_algorithm_is_aka(offer.algorithm) ? answer_with_card(ue, &offer)
+                                                  : answer_with_password(ue, &offer);
+}
+
+void ue_answer_again(struct ue *ue) {
+    bool aka = auth_algorithm_is_aka((enum auth_algorithm)ue->algorithm);
+    if (!aka && ue->qop != DIGEST_QOP_NONE && respond(ue, ue->config.isim->password)) {
+        ue->auth = UE_AUTH_EMPTY;
+    }
+}
+
+/* The nonce of the last challenge gives way to another. */
+static void keep_next_nonce(struct ue *ue, struct span nonce) {
+    char text[1024];
+    struct buf b = buf_init(text, sizeof text);
+    struct ue_slice realm = {0, ue->realm.n}, opaque = {ue->realm.n, ue->opaque.n};
+    buf_put(&b, ue_text_at(&ue->challenge, ue->realm));
+    buf_put(&b, ue_text_at(&ue->challenge, ue->opaque));
+    if (b.overflow) {
+        return; /* the old one serves until the network calls it stale */
+    }
+    ue_text_clear(&ue->challenge);
+    struct ue_slice kept;
+    if (!ue_text_add(&ue->challenge, buf_span(&b), &kept) ||
+        !keep_unquoted(&ue->challenge, nonce, &ue->nonce)) {
+        ue->auth = UE_AUTH_EMPTY;
+        return;
+    }
+    ue->realm = realm;
+    ue->opaque = opaque;
+    ue->nc = 0;
+}
+
+bool ue_check_info(struct ue *ue, const struct sip_msg *answer) {
+    struct sip_auth info;
+    struct digest_hex expected;
+    bool digest =
+        ue->auth == UE_AUTH_RESPONSE && !auth_algorithm_is_aka((enum auth_algorithm)ue->algorithm);
+    if (!digest || !sip_has(answer, SIP_H_AUTHENTICATION_INFO) ||
+        sip_auth_info_parse(sip_value(answer, SIP_H_AUTHENTICATION_INFO), &info)) {
+        return true;
+    }
+    if (info.rspauth.p && (compute(ue, SPAN_NONE, ue->config.isim->password, &expected) ||
+                           !span_eq_nocase(info.rspauth, digest_hex_span(&expected)))) {
+        return false;
+    }
+    if (info.nextnonce.n) {
+        keep_next_nonce(ue, info.nextnonce);
+    }
+    return true;
 }

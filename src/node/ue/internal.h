@@ -2,7 +2,7 @@
 #ifndef MUSTER_NODE_UE_INTERNAL_H
 #define MUSTER_NODE_UE_INTERNAL_H
 
-#include "crypto/digest.h"
+#include "crypto/akav2.h"
 #include "node/ue/ue.h"
 #include "stack/sip/sip_stack.h"
 
@@ -66,6 +66,9 @@ struct ue {
     struct ue_slice service_route, associated;
     struct digest_hex response;
     enum digest_qop qop;
+    uint8_t algorithm; /* enum auth_algorithm, of the last challenge */
+    bool answered;     /* this procedure has answered a challenge with the password */
+    uint32_t nc;       /* times that the nonce has been used */
     uint8_t auts[AKA_AUTS_SIZE];
     uint8_t ck[16], ik[16];
 };
@@ -108,6 +111,7 @@ enum ue_challenge {
     UE_CHALLENGE_GOOD,       /* answer it */
     UE_CHALLENGE_FORGED,     /* the MAC is wrong */
     UE_CHALLENGE_SQN,        /* the SQN is out of range: resynchronise */
+    UE_CHALLENGE_PASSWORD,   /* the password was wrong */
     UE_CHALLENGE_UNREADABLE, /* none that could be answered */
     UE_CHALLENGE_INTERNAL,   /* out of memory, or OpenSSL failed */
 };
@@ -115,5 +119,18 @@ enum ue_challenge {
 /** Checks the challenge of a 401 and prepares the Authorization of the next REGISTER (TS 24.229
  * 5.1.1.5.1, TS 33.203 6.1). */
 enum ue_challenge ue_take_challenge(struct ue *ue, const struct sip_msg *answer);
+
+/** A further request in the protection space of a password's nonce (RFC 7616 3.6): prepares the
+ * Authorization with the next count. Nothing if there is no such nonce. */
+void ue_answer_again(struct ue *ue);
+
+/** Reads Authentication-Info of a 200 (RFC 7616 3.5): the next nonce is kept. False: rspauth is
+ * wrong, somebody else than the home network has answered. */
+MUST_CHECK bool ue_check_info(struct ue *ue, const struct sip_msg *answer);
+
+enum { UE_NC_SIZE = 8 };
+
+/** The count of the last response, in digits. */
+void ue_put_nc(const struct ue *ue, char out[UE_NC_SIZE]);
 
 #endif

@@ -123,8 +123,11 @@ static void start(struct ue *ue, struct occasion *o) {
     (void)o;
     timer_stop(&ue->timer);
     ue->rounds = ue->bad_challenges = 0;
+    ue->answered = false;
     if (ue->state == UE_REGISTERING || ue->auth != UE_AUTH_RESPONSE) {
-        ue->auth = UE_AUTH_EMPTY; /* else as 5.1.1.4.2 says: the last nonce and response */
+        ue->auth = UE_AUTH_EMPTY;
+    } else { /* of a card as 5.1.1.4.2 says: the last nonce and response */
+        ue_answer_again(ue);
     }
     ue_send_register(ue);
 }
@@ -329,6 +332,9 @@ static void take_challenge(struct ue *ue, const struct sip_msg *answer, struct o
     case UE_CHALLENGE_SQN:
         bad_challenge(ue, UE_REASON_SQN, o);
         return;
+    case UE_CHALLENGE_PASSWORD:
+        refuse(ue, UE_REASON_PASSWORD, o);
+        return;
     case UE_CHALLENGE_UNREADABLE:
         refuse(ue, UE_REASON_MALFORMED, o);
         return;
@@ -342,6 +348,10 @@ static void take_grant(struct ue *ue, const struct sip_msg *answer, struct occas
     if (ue->state == UE_LEAVING) {
         ue->pool->counters.deregistered++;
         handle(ue, ON_GRANTED, o);
+        return;
+    }
+    if (!ue_check_info(ue, answer)) {
+        refuse(ue, UE_REASON_UNPROVEN, o);
         return;
     }
     enum error e = ue_read_grant(ue, answer, &o->seconds);

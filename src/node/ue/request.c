@@ -3,7 +3,9 @@
  *
  * The same header lines in all of them; Contact and Authorization differ. Left out while there are
  * no security associations: Security-Client, Require and Proxy-Require: sec-agree. Expiry stands in
- * Contact, with "*" in Expires. */
+ * Contact, with "*" in Expires. A terminal with a card alone says so by an algorithm before the
+ * first challenge, as others do: without Security-Client nothing else tells it from a client with a
+ * password (5.4.1.1). */
 #include "node/ue/internal.h"
 
 #include "model/aka/nonce.h"
@@ -96,16 +98,21 @@ static void put_authorization(struct ue *ue, struct buf *b, struct span uri) {
     put_parameter(b, "uri", uri);
     put_parameter(b, "nonce", challenged ? ue_text_at(&ue->challenge, ue->nonce) : SPAN_NONE);
     put_parameter(b, "response", response);
-    if (challenged) {
-        buf_cstr(b, ", algorithm=AKAv1-MD5");
-        if (ue->opaque.n) {
-            put_parameter(b, "opaque", ue_text_at(&ue->challenge, ue->opaque));
-        }
+    if (challenged || !isim->password.n) {
+        buf_cstr(b, ", algorithm=");
+        buf_put(b, auth_algorithm_name(challenged ? (enum auth_algorithm)ue->algorithm
+                                                  : AUTH_AKAV1_MD5));
+    }
+    if (challenged && ue->opaque.n) {
+        put_parameter(b, "opaque", ue_text_at(&ue->challenge, ue->opaque));
     }
     if (response.n && ue->qop != DIGEST_QOP_NONE) {
         buf_cstr(b, ", qop=");
         buf_cstr(b, digest_qop_name(ue->qop));
-        buf_cstr(b, ", nc=00000001");
+        buf_cstr(b, ", nc=");
+        char nc[UE_NC_SIZE];
+        ue_put_nc(ue, nc);
+        buf_bytes(b, nc, sizeof nc);
         put_parameter(b, "cnonce", span_of(ue->cnonce, sizeof ue->cnonce));
     }
     if (ue->auth == UE_AUTH_AUTS) {

@@ -102,7 +102,8 @@ enum error ue_new(struct ue_pool *pool, const struct ue_config *config, void *us
     struct span impi = config->isim->impi;
     struct span name = config->contact_user.n ? config->contact_user
                                               : span_slice(impi, 0, span_find_char(impi, '@'));
-    if (config->impu >= config->isim->n_impus || span_is_empty(name) ||
+    if (config->impu >= config->isim->n_impus ||
+        (config->isim->no_key && span_is_empty(config->isim->password)) || span_is_empty(name) ||
         (config->reg_id && span_is_empty(config->instance))) {
         return ERR_INVALID;
     }
@@ -224,6 +225,10 @@ struct span ue_associated_uris(const struct ue *ue) {
     return ue_text_at(&ue->grant, ue->associated);
 }
 
+enum auth_algorithm ue_algorithm(const struct ue *ue) {
+    return (enum auth_algorithm)ue->algorithm;
+}
+
 void ue_keys(const struct ue *ue, uint8_t ck[16], uint8_t ik[16]) {
     memcpy(ck, ue->ck, 16);
     memcpy(ik, ue->ik, 16);
@@ -250,6 +255,8 @@ const char *ue_reason_text(enum ue_reason reason) {
         [UE_REASON_FORGED] = "the challenge is not from the home network (MAC wrong): same K, OPc?",
         [UE_REASON_SQN] = "challenges stay out of range after resynchronisation",
         [UE_REASON_MALFORMED] = "the 401 holds no challenge that could be answered",
+        [UE_REASON_PASSWORD] = "the network does not take the password",
+        [UE_REASON_UNPROVEN] = "the network does not prove that it knows the password",
         [UE_REASON_CHALLENGES] = "too many challenges in a row",
         [UE_REASON_NO_BINDING] = "the 200 does not name our contact",
         [UE_REASON_INTERNAL] = "out of memory, or a message beyond the limits",

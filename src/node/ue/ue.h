@@ -1,5 +1,5 @@
-/* The terminal, as far as registration: TS 24.229 5.1.1 with IMS-AKA (TS 33.203), security
- * associations left out (ipsec: off).
+/* The terminal, as far as registration: TS 24.229 5.1.1 with IMS-AKA (TS 33.203) or SIP Digest (the
+ * same, annex N), security associations left out (ipsec: off).
  *
  *     ue_pool    a socket, its SIP transactions, the workplaces of cryptography
  *     ue_isim    a card: identities, key, sequence numbers. It survives its terminal.
@@ -13,6 +13,7 @@
 
 #include "crypto/aka.h"
 #include "model/aka/sqn.h"
+#include "model/registration/algorithm.h"
 #include "rt/env.h"
 
 struct ue_pool;
@@ -33,7 +34,9 @@ struct ue_isim {
     struct span home_domain; /* "ims.mnc001.mcc001.3gppnetwork.org" */
     const struct span *impus;
     size_t n_impus; /* at least 1; the first is what registers by default */
+    bool no_key;    /* it has no key: the terminal registers with its password alone */
     struct aka_key key;
+    struct span password;     /* for SIP Digest; empty: none. A secret of the caller's */
     struct sqn_array sqn;     /* zeroed for a new card */
     struct sqn_limits limits; /* SQN_LIMITS; zeroed means the same */
 };
@@ -52,6 +55,8 @@ struct ue_config {
     struct span access;       /* value of P-Access-Network-Info; empty: none is sent */
     uint32_t reg_id;          /* RFC 5626; 0: none. Needs an instance */
     uint32_t expires_s;       /* asked for; 0: UE_EXPIRES_S */
+    unsigned algorithms;      /* AUTH_BITs of those that are answered; 0: all. Of several challenges
+                               * the strongest is */
     bool gruu;                /* say Supported: gruu */
     bool no_retry;            /* after a failure wait for ue_register, whatever failed */
     bool no_refresh;          /* let the registration expire, unless ue_register is called */
@@ -86,6 +91,8 @@ enum ue_reason {
     UE_REASON_FORGED,      /* a challenge whose MAC is wrong: not from the home network */
     UE_REASON_SQN,         /* challenges out of range, even after resynchronisation */
     UE_REASON_MALFORMED,   /* a 401 without a challenge that could be answered */
+    UE_REASON_PASSWORD,    /* the network does not take the password */
+    UE_REASON_UNPROVEN,    /* a 200 that does not prove that the network knows the password */
     UE_REASON_CHALLENGES,  /* more challenges than UE_ROUNDS_MAX */
     UE_REASON_NO_BINDING,  /* a 200 that does not have our contact */
     UE_REASON_INTERNAL,    /* out of memory, or a message beyond the limits */
@@ -193,7 +200,10 @@ struct span ue_service_route(const struct ue *ue);
 /** See ue_service_route. */
 struct span ue_associated_uris(const struct ue *ue);
 
-/** CK and IK of the last challenge that was answered, 16 bytes each; secrets. */
+/** The algorithm of the last challenge that was answered. */
+enum auth_algorithm ue_algorithm(const struct ue *ue);
+
+/** CK and IK of the last challenge of AKA that was answered, 16 bytes each; secrets. */
 void ue_keys(const struct ue *ue, uint8_t ck[16], uint8_t ik[16]);
 
 /** "idle", "registering", ... */

@@ -160,7 +160,8 @@ static void a_register_says_what_the_standard_asks_for(void **state) {
         ">;+sip.instance=\"<urn:gsma:imei:35212309-000001-0>\";reg-id=1;+g.3gpp.smsip;audio;"
         "expires=1234\r\n",
         "\r\nAuthorization: Digest username=\"001010000000001@" HOME_DOMAIN
-        "\", realm=\"" HOME_DOMAIN "\", uri=\"sip:" HOME_DOMAIN "\", nonce=\"\", response=\"\"\r\n",
+        "\", realm=\"" HOME_DOMAIN "\", uri=\"sip:" HOME_DOMAIN
+        "\", nonce=\"\", response=\"\", algorithm=AKAv1-MD5\r\n",
         "\r\nSupported: path, outbound, gruu\r\n",
         "\r\nP-Access-Network-Info: 3GPP-E-UTRAN-FDD; utran-cell-id-3gpp=0010100011234567\r\n",
         "\r\nContent-Length: 0\r\n\r\n",
