@@ -30,6 +30,9 @@ static void print_network(const struct config *c, const struct process *p) {
     for (size_t i = 0; i < c->n_nodes; i++) {
         const struct config_node *n = &c->nodes[i];
         print_row(n->name, &n->listen, n->remote ? "in another process" : uses[n->role]);
+        if (n->tls_listen.family && !n->remote) {
+            print_row("", &n->tls_listen, "Diameter over TLS");
+        }
     }
     print_row("web", process_web(p), "HTTP: provisioning and trace");
     printf("\nTry:  %s sub list              who may register\n"

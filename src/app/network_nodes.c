@@ -50,6 +50,9 @@ enum error network_prepare(struct network *n) {
         if (!e) {
             e = trace_name_address(n->trace, &c->listen, text(c->name));
         }
+        if (!e && c->tls_listen.family) {
+            e = trace_name_address(n->trace, &c->tls_listen, text(c->name));
+        }
     }
     return e;
 }
