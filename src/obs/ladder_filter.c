@@ -186,6 +186,8 @@ struct summary {
     const struct ladder_entry *final;   /* the last final answer that a terminal got */
     const struct ladder_entry *refusal; /* the last failure that the HSS gave before it */
     bool asked, challenged;             /* a terminal sent something; a 401 came */
+    bool responded;                     /* the last that it sent answers a challenge */
+    bool by_password;                   /* by SIP Digest; else by AKA */
 };
 
 static bool is_terminal(struct span name) {
@@ -210,7 +212,12 @@ static void count_entry(struct summary *s, const struct ladder_entry *e) {
         return;
     }
     if (is_terminal(a->from) && sip.request) {
+        struct span authorization = peek_sip_header(a->bytes, "Authorization", 0);
+        struct span algorithm = peek_sip_param(authorization, "algorithm");
         s->asked = true;
+        s->responded = peek_sip_param(authorization, "response").n > 0;
+        s->by_password =
+            s->responded && algorithm.n && !span_starts_with_nocase(algorithm, SPAN("AKA"));
     }
     if (is_terminal(a->to) && !sip.request && sip.status >= 200) {
         s->challenged |= sip.status == 401;
@@ -244,7 +251,10 @@ static void put_outcome(const struct summary *s, struct buf *out) {
             buf_escaped(out, expires);
             buf_cstr(out, " s");
         }
-        buf_cstr(out, s->challenged ? ", authenticated by AKA" : "");
+        if (s->challenged) {
+            buf_cstr(out,
+                     s->by_password ? ", authenticated by SIP Digest" : ", authenticated by AKA");
+        }
     } else if (sip.status / 100 == 2 && registration) {
         buf_cstr(out, " is no longer registered");
     } else if (sip.status / 100 == 2) {
@@ -252,7 +262,8 @@ static void put_outcome(const struct summary *s, struct buf *out) {
         buf_escaped(out, span_slice(sip.method, 0, 32));
         buf_cstr(out, " succeeded");
     } else if (sip.status == 401) {
-        buf_cstr(out, " was challenged and has not answered");
+        buf_cstr(out, s->responded ? " was challenged again: its response is not right"
+                                   : " was challenged and has not answered");
     } else {
         buf_cstr(out, " was refused: ");
         buf_put(out, s->final->arrow.label);

@@ -182,6 +182,10 @@ static bool has_fault(const struct flow_step *step, enum flow_fault_kind kind) {
 static bool adapt(struct actor *a, const struct flow_step *step) {
     struct runner *r = a->runner;
     struct ue_config wanted = a->config;
+    if (a->wrong_key) { /* of the last time */
+        a->wrong_key = false;
+        wanted.isim = &a->card->isim;
+    }
     if (step->impi.n || step->impu.n) {
         struct span impu = runner_identity(r, step->impu);
         wanted.isim = &a->card->isim;
@@ -200,6 +204,7 @@ static bool adapt(struct actor *a, const struct flow_step *step) {
             a->other = *wanted.isim;
             wanted.isim = &a->other;
         }
+        a->wrong_key = true;
         a->other.key.k[0] ^= 1;
         if (a->other.password.n) {
             a->other.password = SPAN("not the password");

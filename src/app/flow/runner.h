@@ -35,6 +35,7 @@ struct actor {
     struct ue_pool *pool;
     struct ue *ue;
     struct ue_isim other; /* with the identities of "register impu X" */
+    bool wrong_key;       /* `other` has a key or a password that is not the card's */
     struct span other_impu;
     struct ue_config config;
     bool busy;   /* an action is under way */

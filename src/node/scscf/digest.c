@@ -15,13 +15,19 @@
 enum { HEX_MD5 = 32, HEX_SHA256 = 64, REALM_MAX = 255 };
 
 static void make_nonce(struct scscf *s, struct digest_offer *d) {
-    uint8_t random[SCSCF_NONCE_SIZE / 4 * 3 + SCSCF_OPAQUE_SIZE / 2];
+    uint8_t random[SCSCF_NONCE_SIZE / 4 * 3];
     struct buf nonce = buf_init(d->nonce, sizeof d->nonce);
+    env_random(s->env, random, sizeof random);
+    base64_put(&nonce, random, sizeof random);
+    d->born_us = env_now_us(s->env);
+}
+
+/* It stays while one nonce follows the other: Authentication-Info has no word for it. */
+static void make_opaque(struct scscf *s, struct digest_offer *d) {
+    uint8_t random[SCSCF_OPAQUE_SIZE / 2];
     struct buf opaque = buf_init(d->opaque, sizeof d->opaque);
     env_random(s->env, random, sizeof random);
-    base64_put(&nonce, random, SCSCF_NONCE_SIZE / 4 * 3);
-    buf_hex(&opaque, random + SCSCF_NONCE_SIZE / 4 * 3, SCSCF_OPAQUE_SIZE / 2);
-    d->born_us = env_now_us(s->env);
+    buf_hex(&opaque, random, sizeof random);
 }
 
 /* Digest-QoP may be a list. False: it has nothing that is known. */
@@ -91,6 +97,7 @@ enum error digest_offer_new(struct scscf *s, const struct cx_sip_digest_authenti
         return e;
     }
     make_nonce(s, d);
+    make_opaque(s, d);
     *out = d;
     return OK;
 }

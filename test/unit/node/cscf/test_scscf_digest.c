@@ -242,7 +242,7 @@ static void the_next_nonce_comes_in_time(void **state) {
     assert_true(span_to_cstr(info.nextnonce, next.nonce, sizeof next.nonce));
     script_run(w->sim, 60 * SEC_IN_US);
     unsigned mar = w->hss.mar;
-    assert_int_equal(reply_to(w, &next, &(struct answer){.no_opaque = true}), 200);
+    assert_int_equal(reply_to(w, &next, &(struct answer){0}), 200);
     assert_int_equal(w->hss.mar, mar);
     assert_int_equal(reply_to(w, &k, &(struct answer){.nc = 3}), 401);
 }
