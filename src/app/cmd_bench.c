@@ -160,6 +160,26 @@ static int no_such_kind(const struct command *self, const char *name) {
                                meant ? "\"?" : "");
 }
 
+/* What the options may not be together; EXIT_CODE_OK if all is well. */
+static int check_options(const struct command *self, const struct bench_kind *kind,
+                         const struct bench_options *o, bool json) {
+    if (o->users == 0 || o->seconds == 0) {
+        return command_usage_error(self, "--users and --seconds must be at least 1");
+    }
+    if (json && !kind) {
+        return command_usage_error(self, "--json needs a NAME: it prints one object");
+    }
+    if (o->rate && (!kind || kind->run == bench_cx)) {
+        return command_usage_error(self, "--rate is for registration and reregistration");
+    }
+    if ((o->pcscf || o->web || o->pids) &&
+        (!(o->pcscf && o->web && o->pids) || !kind || kind->run == bench_cx)) {
+        return command_usage_error(self, "--pcscf, --web and --pids go together, with registration "
+                                         "or reregistration");
+    }
+    return EXIT_CODE_OK;
+}
+
 int cmd_bench(const struct command *self, int argc, char **argv) {
     struct bench_options o = {.users = 10000, .seconds = 10, .warmup_s = 1};
     bool json = false;
@@ -250,19 +270,6 @@ int cmd_bench(const struct command *self, int argc, char **argv) {
     if (args.n && !kind) {
         return no_such_kind(self, args.v[0]);
     }
-    if (o.users == 0 || o.seconds == 0) {
-        return command_usage_error(self, "--users and --seconds must be at least 1");
-    }
-    if (json && !kind) {
-        return command_usage_error(self, "--json needs a NAME: it prints one object");
-    }
-    if (o.rate && (!kind || kind->run == bench_cx)) {
-        return command_usage_error(self, "--rate is for registration and reregistration");
-    }
-    if ((o.pcscf || o.web || o.pids) &&
-        (!(o.pcscf && o.web && o.pids) || !kind || kind->run == bench_cx)) {
-        return command_usage_error(self, "--pcscf, --web and --pids go together, with registration "
-                                         "or reregistration");
-    }
-    return measure_all(kind, &o, json);
+    code = check_options(self, kind, &o, json);
+    return code ? code : measure_all(kind, &o, json);
 }
