@@ -48,7 +48,7 @@ static void on_request(void *ctx, struct sip_server *up, const struct sip_msg *r
     struct icscf *i = (struct icscf *)ctx;
     if (i->stopping) {
         icscf_refuse(i, up, 503, "Shutting down", true);
-    } else if (!is_trusted(i, sip_server_source(up))) {
+    } else if (!is_trusted(i, &sip_server_source(up)->addr)) {
         icscf_refuse(i, up, 403, "Not from the trust domain", false);
     } else if (req->method == SIP_REGISTER) {
         icscf_register(i, up, req);
@@ -99,7 +99,7 @@ void icscf_stop(struct icscf *i, void (*done)(void *ctx), void *ctx) {
 static const char *const proxy_supported[] = {"path", ""};
 
 static enum error open_links(struct icscf *i) {
-    struct sip_stack_config sip = {.local = {i->config.listen},
+    struct sip_stack_config sip = {.local = {{i->config.listen, SIP_UDP}},
                                    .n_local = 1,
                                    .sent_by = span_from_cstr(i->sent_by),
                                    .limits = sip_limits_default(),

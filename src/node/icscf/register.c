@@ -165,7 +165,7 @@ static void forward(struct operation *op) {
         refuse(op, 500, "Name of the S-CSCF too long");
         return;
     }
-    struct sip_forward f = {.to = op->targets.targets[op->next++].addr, .uri = op->server};
+    struct sip_forward f = {.to = op->targets.targets[op->next++], .uri = op->server};
     sip_edit_replace(&f.edits, SIP_H_ROUTE, buf_span(&b));
     enum error e = sip_proxy_forward(op->up, &f, &proxy_handler, op, NULL);
     if (e == OK) {

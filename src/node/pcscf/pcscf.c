@@ -61,7 +61,7 @@ static void other_request(struct pcscf *p, struct sip_server *up, const struct s
         }
     } else if (req->method == SIP_OPTIONS && is_for_us(p, req)) {
         answer_options(up);
-    } else if (pcscf_knows_terminal(p, sip_server_source(up))) {
+    } else if (pcscf_knows_terminal(p, &sip_server_source(up)->addr)) {
         pcscf_refuse(p, up, 501, "Sessions are not served");
     } else {
         pcscf_refuse(p, up, 403, "Terminal is not registered");
@@ -74,7 +74,7 @@ static void on_request(void *ctx, struct sip_server *up, const struct sip_msg *r
         pcscf_refuse(p, up, 503, "Shutting down");
     } else if (req->method != SIP_REGISTER) {
         other_request(p, up, req);
-    } else if (is_core(p, sip_server_source(up))) {
+    } else if (is_core(p, &sip_server_source(up)->addr)) {
         pcscf_refuse(p, up, 403, "REGISTER does not come from a terminal");
     } else {
         pcscf_register(p, up, req);
@@ -96,7 +96,7 @@ static void stopped(struct timer *t) {
 }
 
 static enum error open_links(struct pcscf *p) {
-    struct sip_stack_config sip = {.local = {p->config.listen},
+    struct sip_stack_config sip = {.local = {{p->config.listen, SIP_UDP}},
                                    .n_local = 1,
                                    .sent_by = span_from_cstr(p->sent_by),
                                    .limits = sip_limits_default(),

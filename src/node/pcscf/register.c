@@ -27,7 +27,7 @@ void pcscf_refuse(struct pcscf *p, struct sip_server *up, unsigned status, const
     const struct sip_msg *req = sip_server_request(up);
     char from[80];
     struct buf source = buf_init(from, sizeof from);
-    addr_put(&source, sip_server_source(up));
+    addr_put(&source, &sip_server_source(up)->addr);
     p->counters.refused++;
     LOG(&p->env->log, LOG_NOTICE, "request refused", LOG_SPAN("method", req->method_name),
         LOG_U64("status", status), LOG_CSTR("why", why), LOG_SPAN("to", sip_value(req, SIP_H_TO)),
@@ -155,7 +155,7 @@ static void registered(struct operation *op, const struct sip_msg *answer) {
     if (expires_s == 0) {
         struct registration *r = pcscf_find(p, &key);
         if (op->star) {
-            p->counters.deregistered += pcscf_drop_all_of(p, op->impu, sip_server_source(op->up));
+            p->counters.deregistered += pcscf_drop_all_of(p, op->impu, &sip_server_source(op->up)->addr);
         } else if (r) {
             p->counters.deregistered++;
             pcscf_drop(p, r);
@@ -165,7 +165,7 @@ static void registered(struct operation *op, const struct sip_msg *answer) {
     p->counters.registered++;
     enum error e =
         pcscf_store(p, &(struct registration_news){&key, op->impi, op->token,
-                                                   *sip_server_source(op->up), expires_s, answer});
+                                                   sip_server_source(op->up)->addr, expires_s, answer});
     if (e != OK) {
         LOG(&p->env->log, LOG_ERROR, "registration not kept", LOG_SPAN("impu", op->impu),
             LOG_CSTR("error", error_text(e)));
@@ -228,7 +228,7 @@ static void forward(struct operation *op) {
     struct pcscf *p = op->p;
     const struct sip_msg *req = sip_server_request(op->up);
     struct register_values *values = ARENA_NEW(sip_server_arena(op->up), struct register_values);
-    struct sip_forward f = {.to = op->targets.targets[op->next++].addr};
+    struct sip_forward f = {.to = op->targets.targets[op->next++]};
     unsigned stripped = 0;
     const char *why = "Out of memory";
     enum error e = values ? pcscf_edit_register(p, req, sip_server_source(op->up), op->token,

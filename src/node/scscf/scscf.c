@@ -37,7 +37,7 @@ static void on_request(void *ctx, struct sip_server *up, const struct sip_msg *r
     struct scscf *s = (struct scscf *)ctx;
     if (s->stopping) {
         scscf_refuse(s, up, 503, "Shutting down", 5);
-    } else if (!is_trusted(s, sip_server_source(up))) {
+    } else if (!is_trusted(s, &sip_server_source(up)->addr)) {
         scscf_refuse(s, up, 403, "Not from the trust domain", 0);
     } else if (req->method == SIP_REGISTER) {
         scscf_register(s, up, req);
@@ -78,7 +78,7 @@ void scscf_stop(struct scscf *s, void (*done)(void *ctx), void *ctx) {
 static const char *const supported[] = {"path", "outbound", ""};
 
 static enum error open_links(struct scscf *s) {
-    struct sip_stack_config sip = {.local = {s->config.listen},
+    struct sip_stack_config sip = {.local = {{s->config.listen, SIP_UDP}},
                                    .n_local = 1,
                                    .sent_by = span_from_cstr(s->sent_by),
                                    .limits = sip_limits_default(),

@@ -51,7 +51,7 @@ enum error ue_pool_new(struct env *env, const struct ue_pool_config *config,
     pool->ctx = ctx;
     list_init(&pool->ues);
     const struct sip_stack_config stack = {
-        .local = {config->local},
+        .local = {{config->local, SIP_UDP}},
         .n_local = 1,
         .dgram_flags = config->queue ? 0 : DGRAM_SOCKET_ONLY,
         .rport = true,

@@ -9,7 +9,7 @@
 struct answer {
     struct htab_node node;
     uint64_t expires_us;
-    struct addr to;
+    struct addr to; /* always over UDP */
     uint32_t size;  /* to the next entry */
     uint32_t key_n; /* 0: no answer, but the unused end of the ring */
     uint32_t n;
@@ -86,12 +86,12 @@ void answers_add(struct sip_stack *stack, const struct sip_server *tx, struct sp
         return;
     }
     *entry = (struct answer){.expires_us = env_now_us(stack->env) + 64 * stack->config.t1_us,
-                             .to = tx->reply_to,
+                             .to = tx->reply.to.addr,
                              .size = (uint32_t)size,
                              .key_n = (uint32_t)tx->key.n,
                              .n = (uint32_t)bytes.n,
                              .method = (uint8_t)tx->req->method,
-                             .endpoint = tx->endpoint};
+                             .endpoint = tx->reply.endpoint};
     memcpy(entry->data, tx->key.p, tx->key.n);
     memcpy(entry->data + tx->key.n, bytes.p, bytes.n);
     if (htab_insert(&a->index, &entry->node, tx->node.hash) != OK) {
@@ -112,8 +112,9 @@ bool answers_repeat(struct sip_stack *stack, const struct server_key *key,
         if (entry->method == req->method &&
             span_eq((struct span){entry->data, entry->key_n}, key->text) &&
             entry->expires_us > env_now_us(stack->env)) {
+            struct sip_path path = {.to = {entry->to, SIP_UDP}, .endpoint = entry->endpoint};
             stack->counters.sent_again++;
-            (void)sip_stack_send(stack, entry->endpoint, &entry->to,
+            (void)sip_stack_send(stack, &path,
                                  (struct span){entry->data + entry->key_n, entry->n});
             return true;
         }

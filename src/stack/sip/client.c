@@ -96,6 +96,7 @@ void sip_client_destroy(struct sip_client *tx) {
     tx->dead = true;
     timer_stop(&tx->repeat);
     timer_stop(&tx->limit);
+    sip_path_leave(&tx->path);
     list_remove(&tx->in_all);
     htab_remove(&tx->stack->clients, &tx->node);
     tx->stack->counters.transactions--;
@@ -154,16 +155,72 @@ static void acknowledge(struct sip_client *tx, const struct sip_msg *response) {
     put_like_invite(&stack->out, invite, SIP_ACK, sip_value(response, SIP_H_TO));
     sip_put_body(&stack->out, SPAN_NONE);
     if (!stack->out.overflow) {
-        (void)sip_stack_send(stack, tx->endpoint, &tx->to, buf_span(&stack->out));
+        (void)sip_stack_send(stack, &tx->path, buf_span(&stack->out));
     }
 }
 
 static void on_repeat(struct timer *t);
 static void on_limit(struct timer *t);
 
+static void fail_later(struct sip_client *tx, enum error why) {
+    tx->failure = why;
+    timer_stop(&tx->repeat);
+    timer_start(tx->stack->env, &tx->limit, 0);
+}
+
+static void start_repeating(struct sip_client *tx) {
+    tx->repeat_us = tx->stack->config.t1_us;
+    timer_start(tx->stack->env, &tx->repeat, tx->repeat_us);
+}
+
+/* 18.1.1: the peer does not speak TCP after all. The message is as it was. */
+static void back_to_datagrams(struct sip_client *tx, int endpoint) {
+    tx->switched = false;
+    tx->is_reliable = false;
+    tx->path.endpoint = (uint8_t)endpoint;
+    tx->path.to.transport = SIP_UDP;
+    struct buf via = buf_init((char *)(uintptr_t)tx->bytes.p + tx->via_at, 3);
+    buf_put(&via, sip_transport_name(SIP_UDP));
+    tx->failure = sip_stack_send(tx->stack, &tx->path, tx->bytes);
+    if (tx->failure) {
+        fail_later(tx, tx->failure);
+    } else {
+        start_repeating(tx);
+    }
+}
+
+/* The connection broke. What an INVITE with a provisional answer waits for may still come by another
+ * one (18.2.2). */
+static void on_broken(struct sip_path *path, enum error why) {
+    struct sip_client *tx = CONTAINER_OF(path, struct sip_client, path);
+    bool never_stood = why == ERR_REFUSED || why == ERR_UNREACHABLE || why == ERR_TIMEOUT;
+    int udp = sip_stack_endpoint(tx->stack, SIP_UDP);
+    if (tx->state == CALLING && tx->switched && never_stood && udp >= 0) {
+        back_to_datagrams(tx, udp);
+    } else if (tx->state == CALLING || (tx->state == PROCEEDING && tx->method != SIP_INVITE)) {
+        fail_later(tx, why);
+    }
+}
+
+/* By which endpoint and transport; see sip_client_begin. */
+static bool choose_path(struct sip_stack *stack, unsigned endpoint, const struct sip_hop *to,
+                        struct sip_path *path) {
+    int udp = sip_stack_endpoint(stack, SIP_UDP), own = (int)endpoint;
+    *path = (struct sip_path){.to = *to, .broken = on_broken};
+    if (to->transport == SIP_TCP && udp >= 0 &&
+        dgram_is_reliable(stack->endpoints[udp].dgram, &to->addr)) {
+        path->to.transport = SIP_UDP;
+    }
+    if (stack->endpoints[own].transport != path->to.transport) {
+        own = sip_stack_endpoint(stack, path->to.transport);
+    }
+    path->endpoint = (uint8_t)(own < 0 ? 0 : own);
+    return own >= 0;
+}
+
 /* A transaction without a message yet. */
 static struct sip_client *client_new(struct sip_stack *stack, unsigned endpoint,
-                                     const struct addr *to, enum sip_method method,
+                                     const struct sip_hop *to, enum sip_method method,
                                      uint64_t token) {
     struct arena arena = arena_init(stack->env->chunks);
     struct sip_client *tx = NULL;
@@ -178,10 +235,12 @@ static struct sip_client *client_new(struct sip_stack *stack, unsigned endpoint,
     tx->stack = stack;
     tx->arena = arena;
     tx->token = token;
-    tx->to = *to;
-    tx->endpoint = (uint8_t)endpoint;
     tx->method = (uint8_t)method;
-    tx->is_reliable = dgram_is_reliable(stack->endpoints[endpoint].dgram, to);
+    if (!choose_path(stack, endpoint, to, &tx->path)) {
+        tx->failure = ERR_UNSUPPORTED;
+    }
+    tx->is_reliable = tx->path.to.transport != SIP_UDP ||
+                      dgram_is_reliable(stack->endpoints[tx->path.endpoint].dgram, &to->addr);
     timer_init(&tx->repeat, on_repeat);
     timer_init(&tx->limit, on_limit);
     list_insert(&stack->all_clients, &tx->in_all);
@@ -194,7 +253,7 @@ static void send_cancel(struct sip_client *tx) {
     struct sip_stack *stack = tx->stack;
     struct sip_msg *invite = own_request(tx);
     struct sip_client *cancel =
-        invite ? client_new(stack, tx->endpoint, &tx->to, SIP_CANCEL, tx->token) : NULL;
+        invite ? client_new(stack, tx->path.endpoint, &tx->path.to, SIP_CANCEL, tx->token) : NULL;
     tx->cancel_sent = true;
     timer_start(stack->env, &tx->limit, 64 * stack->config.t1_us);
     if (!cancel) {
@@ -242,7 +301,7 @@ static void step(struct sip_client *tx, enum event event, const struct sip_msg *
     tx->state = s->next;
     if (actions & DO_RESEND) {
         stack->counters.sent_again++;
-        (void)sip_stack_send(stack, tx->endpoint, &tx->to, tx->bytes);
+        (void)sip_stack_send(stack, &tx->path, tx->bytes);
     }
     if (actions & DO_START_A) {
         start_doubled(tx, UINT64_MAX);
@@ -306,8 +365,12 @@ static bool read_token(struct span branch, uint64_t *token) {
     return true;
 }
 
-void sip_client_receive(struct endpoint *at, const struct sip_msg *response) {
-    struct sip_stack *stack = at->stack;
+/* 18.1.2: a response whose Via is not ours is not for us, whatever its branch. */
+static bool is_for(const struct sip_client *tx, const struct sip_msg *response) {
+    return sip_via_is_own(&response->via, sip_stack_sent_by(tx->stack, tx->path.endpoint));
+}
+
+void sip_client_receive(struct sip_stack *stack, const struct sip_msg *response) {
     uint64_t token;
     struct htab_node *node = NULL;
     if (read_token(response->via.branch, &token)) {
@@ -315,7 +378,8 @@ void sip_client_receive(struct endpoint *at, const struct sip_msg *response) {
     }
     for (; node; node = htab_next(node)) {
         struct sip_client *tx = CONTAINER_OF(node, struct sip_client, node);
-        if (tx->token == token && tx->method == response->method && tx->state != STATE_NONE) {
+        if (tx->token == token && tx->method == response->method && tx->state != STATE_NONE &&
+            is_for(tx, response)) {
             unsigned status = response->status;
             step(tx, status < 200 ? GOT_1XX : status < 300 ? GOT_2XX : GOT_FINAL, response);
             return;
@@ -325,7 +389,7 @@ void sip_client_receive(struct endpoint *at, const struct sip_msg *response) {
 }
 
 struct buf *sip_client_begin_branch(struct sip_stack *stack, unsigned endpoint,
-                                    const struct addr *to, struct span method, struct span uri,
+                                    const struct sip_hop *to, struct span method, struct span uri,
                                     struct span suffix, struct sip_client **out) {
     uint8_t token_bytes[TOKEN_BYTES];
     uint64_t token;
@@ -340,7 +404,9 @@ struct buf *sip_client_begin_branch(struct sip_stack *stack, unsigned endpoint,
     struct buf *b = &stack->out;
     sip_put_request_line(b, method, uri);
     sip_put_begin(b, SIP_H_VIA);
-    sip_put_via(b, SPAN("UDP"), sip_stack_sent_by(stack, endpoint), BRANCH_COOKIE,
+    stack->via_at = b->n + sizeof "SIP/2.0/" - 1;
+    sip_put_via(b, sip_transport_name(tx->path.to.transport),
+                sip_stack_sent_by(stack, tx->path.endpoint), BRANCH_COOKIE,
                 stack->config.rport && !tx->is_reliable);
     buf_hex(b, token_bytes, sizeof token_bytes);
     buf_put(b, suffix);
@@ -348,7 +414,7 @@ struct buf *sip_client_begin_branch(struct sip_stack *stack, unsigned endpoint,
     return b;
 }
 
-struct buf *sip_client_begin(struct sip_stack *stack, unsigned endpoint, const struct addr *to,
+struct buf *sip_client_begin(struct sip_stack *stack, unsigned endpoint, const struct sip_hop *to,
                              struct span method, struct span uri, struct sip_client **out) {
     return sip_client_begin_branch(stack, endpoint, to, method, uri, SPAN_NONE, out);
 }
@@ -361,12 +427,34 @@ static enum error finish(struct sip_client *tx, struct span body) {
                                                                                   : OK;
 }
 
+/* 18.1.1: too long for a datagram, and the same host may take it over TCP. */
+static void switch_if_long(struct sip_client *tx) {
+    struct sip_stack *stack = tx->stack;
+    int tcp = sip_stack_endpoint(stack, SIP_TCP);
+    if (tx->is_reliable || tx->path.to.transport != SIP_UDP || tcp < 0 ||
+        stack->out.n <= stack->config.datagram_max ||
+        !span_eq(sip_stack_sent_by(stack, tx->path.endpoint),
+                 sip_stack_sent_by(stack, (unsigned)tcp))) {
+        return;
+    }
+    struct buf via = buf_init(stack->out.p + stack->via_at, 3);
+    buf_put(&via, sip_transport_name(SIP_TCP));
+    tx->via_at = stack->via_at;
+    tx->path.endpoint = (uint8_t)tcp;
+    tx->path.to.transport = SIP_TCP;
+    tx->switched = tx->is_reliable = true;
+    stack->counters.switched_to_tcp++;
+}
+
 enum error sip_client_send(struct sip_client *tx, struct span body,
                            const struct sip_client_handler *handler, void *ctx) {
     struct sip_stack *stack = tx->stack;
     enum error e = finish(tx, body);
     bool failed = false;
-    if (e == OK && (!tx->is_reliable || tx->method == SIP_INVITE)) {
+    if (e == OK) {
+        switch_if_long(tx);
+    }
+    if (e == OK && (!tx->is_reliable || tx->switched || tx->method == SIP_INVITE)) {
         tx->bytes = arena_copy(&tx->arena, buf_span(&stack->out), &failed);
         e = failed ? ERR_NO_MEMORY : OK;
     }
@@ -378,15 +466,16 @@ enum error sip_client_send(struct sip_client *tx, struct span body,
     tx->ctx = ctx;
     tx->state = CALLING;
     stack->counters.sent_requests[tx->method]++;
-    tx->failure = sip_stack_send(stack, tx->endpoint, &tx->to, buf_span(&stack->out));
+    if (!tx->failure) {
+        tx->failure = sip_stack_send(stack, &tx->path, buf_span(&stack->out));
+    }
     if (tx->failure) {
-        timer_start(stack->env, &tx->limit, 0);
+        fail_later(tx, tx->failure);
         return OK;
     }
     timer_start(stack->env, &tx->limit, 64 * stack->config.t1_us);
     if (!tx->is_reliable) {
-        tx->repeat_us = stack->config.t1_us;
-        timer_start(stack->env, &tx->repeat, tx->repeat_us);
+        start_repeating(tx);
     }
     return OK;
 }
@@ -395,7 +484,8 @@ enum error sip_client_send_ack(struct sip_client *tx, struct span body) {
     enum error e = finish(tx, body);
     if (e == OK) {
         tx->stack->counters.sent_requests[tx->method]++;
-        e = sip_stack_send(tx->stack, tx->endpoint, &tx->to, buf_span(&tx->stack->out));
+        e = tx->failure ? tx->failure
+                        : sip_stack_send(tx->stack, &tx->path, buf_span(&tx->stack->out));
     }
     sip_client_destroy(tx);
     return e;
@@ -421,8 +511,8 @@ void sip_client_free(struct sip_client *tx) {
     }
 }
 
-const struct addr *sip_client_destination(const struct sip_client *tx) {
-    return &tx->to;
+const struct sip_hop *sip_client_destination(const struct sip_client *tx) {
+    return &tx->path.to;
 }
 
 struct arena *sip_client_arena(struct sip_client *tx) {

@@ -9,7 +9,7 @@ enum {
     TOKEN_BYTES = 8, /* of a branch or tag, before they become hexadecimal digits */
     TOKEN_DIGITS = 2 * TOKEN_BYTES,
     DATAGRAM_MAX = 65507,
-    SENT_BY_MAX = 64,
+    SENT_BY_MAX = 280,
     RANDOM_BYTES = 512
 };
 
@@ -33,10 +33,31 @@ struct answers {
 
 struct endpoint {
     struct sip_stack *stack;
-    struct dgram *dgram;
+    enum sip_transport transport;
+    struct dgram *dgram;       /* UDP */
+    struct listener *listener; /* TCP, TLS */
     unsigned number;
     char sent_by[SENT_BY_MAX];
     size_t sent_by_n;
+};
+
+struct connection; /* connection.c */
+
+/** The way that messages of a transaction take. */
+struct sip_path {
+    struct sip_hop to;
+    uint8_t endpoint;
+    struct connection *connection; /* that they go over; NULL: none yet, or it has gone */
+    struct list in_connection;
+    /** The connection broke; with the path without one. NULL: nobody needs to know. */
+    void (*broken)(struct sip_path *path, enum error why);
+};
+
+/** Where a message came from. */
+struct sip_origin {
+    struct endpoint *at;
+    struct sip_hop from;
+    struct connection *connection; /* NULL: a datagram */
 };
 
 struct sip_stack {
@@ -49,9 +70,13 @@ struct sip_stack {
     struct htab clients; /* by the token in their branch */
     struct list all_servers, all_clients;
     struct answers answers;
+    struct htab connections;   /* by the other end */
+    struct list by_connection; /* all connections, the oldest first */
+    struct list unproven;      /* accepted ones that have not sent a whole message, likewise */
     struct sip_stack_counters counters;
     struct buf out;  /* the message that is being built */
     char *out_bytes; /* DATAGRAM_MAX of them */
+    size_t via_at;   /* where the transport stands in the Via of the request that is being built */
     uint8_t random[RANDOM_BYTES];
     size_t random_used;
 };
@@ -72,8 +97,8 @@ struct sip_server {
     struct arena arena; /* this structure is in it */
     struct sip_msg *req;
     struct span key;
-    struct addr source, reply_to;
-    uint8_t endpoint;
+    struct sip_hop source;
+    struct sip_path reply;
     uint8_t state;
     bool is_invite, is_reliable;
     bool cancelled;
@@ -97,11 +122,12 @@ struct sip_client {
     struct sip_stack *stack;
     struct arena arena; /* this structure is in it */
     uint64_t token;
-    struct addr to;
-    uint8_t endpoint;
+    struct sip_path path;
     uint8_t state;
     uint8_t method;
     bool is_reliable;
+    bool switched; /* from UDP, for its length */
+    size_t via_at; /* see struct sip_stack; in bytes */
     bool in_callback;
     bool dead; /* destroyed during a callback, which frees it when it returns */
     bool cancel_wanted, cancel_sent;
@@ -117,28 +143,64 @@ struct sip_client {
 /** Draws random bytes from the stack's supply. */
 void sip_stack_random(struct sip_stack *stack, void *out, size_t n);
 
-/** Sends, counts failures, and records what leaves the process. */
-enum error sip_stack_send(struct sip_stack *stack, unsigned endpoint, const struct addr *to,
-                          struct span bytes);
+/** Sends on a path, counts failures, and records what leaves the process. Without a connection that
+ * it needs, the path gets one. */
+enum error sip_stack_send(struct sip_stack *stack, struct sip_path *path, struct span bytes);
+
+/** The same for one message, whose sender does not wait for anything. */
+enum error sip_stack_send_once(struct sip_stack *stack, const struct sip_origin *by,
+                               const struct sip_hop *to, struct span bytes);
+
+/** A message that came by this way was read as far as its end: reads, counts, hands on. */
+void sip_stack_receive(const struct sip_origin *origin, char *bytes, size_t n);
+
+/** A request of a stream whose end cannot be told (why: ERR_MALFORMED or ERR_TOO_BIG), or the
+ * beginning of one: answered if that is possible. */
+void sip_stack_refuse_unframed(const struct sip_origin *origin, char *bytes, size_t n,
+                               enum error why);
+
+/** Records a message in the trace, which is on. */
+void sip_stack_record(struct sip_stack *stack, const struct addr *from, const struct addr *to,
+                      bool stream, struct span bytes);
+
+/** Takes a path out of its connection, if it has one. */
+void sip_path_leave(struct sip_path *path);
+
+/** Puts a path into a connection. */
+void sip_path_join(struct sip_path *path, struct connection *c);
+
+/** Gives a path over TCP or TLS its connection: one that stands or is being made, or a new one.
+ * ERR_NO_MEMORY, ERR_BUSY (connections_max), ERR_UNSUPPORTED (no TLS here). */
+MUST_CHECK enum error connection_find(struct sip_stack *stack, struct sip_path *path);
+
+/** Sends over a connection. A reader that is too slow loses it. */
+enum error connection_send(struct connection *c, struct span bytes);
+
+/** Listens for connections of an endpoint over TCP or TLS. Errors of env_listen. */
+MUST_CHECK enum error connection_listen(struct endpoint *at, const struct addr *local);
+
+/** Closes them all without telling anybody. */
+void connections_close(struct sip_stack *stack);
 
 /** Counts a response that goes out. */
 void sip_stack_count_response(struct sip_stack *stack, unsigned status);
 
 /** Where the answer to a request goes: RFC 3261 18.2.2, RFC 3581 section 4. */
-struct addr sip_reply_address(const struct sip_via *via, const struct addr *source);
+struct sip_hop sip_reply_hop(const struct sip_via *via, const struct sip_hop *source);
 
 /** Answers a request without a transaction. */
-void sip_stack_reply_stateless(struct sip_stack *stack, unsigned endpoint,
-                               const struct addr *source, const struct sip_msg *req,
+void sip_stack_reply_stateless(const struct sip_origin *origin, const struct sip_msg *req,
                                unsigned status, const char *reason, struct span to_tag);
 
 /** A request that was read: matched to its transaction, or made a new one. Takes the arena over,
  * which holds the request. */
-void sip_server_receive(struct endpoint *at, const struct addr *from, struct arena *arena,
-                        struct sip_msg *req);
+void sip_server_receive(const struct sip_origin *origin, struct arena *arena, struct sip_msg *req);
 
 /** A response that was read: matched to its transaction, or counted. */
-void sip_client_receive(struct endpoint *at, const struct sip_msg *response);
+void sip_client_receive(struct sip_stack *stack, const struct sip_msg *response);
+
+/** Does the Via name this sent-by? */
+bool sip_via_is_own(const struct sip_via *via, struct span sent_by);
 
 /** Frees a transaction without a word; held ones (holds) lose their memory with the last release.
  */
@@ -158,7 +220,7 @@ void sip_client_destroy(struct sip_client *tx);
 
 /** As sip_client_begin, with more text behind the branch. */
 struct buf *sip_client_begin_branch(struct sip_stack *stack, unsigned endpoint,
-                                    const struct addr *to, struct span method, struct span uri,
+                                    const struct sip_hop *to, struct span method, struct span uri,
                                     struct span suffix, struct sip_client **out);
 
 /** Tells a proxy that its server transaction was answered by somebody else, or goes away. */

@@ -43,7 +43,7 @@ void sip_proxy_finish(struct sip_proxy *p) {
 /* A 2xx that comes when the first has been relayed. */
 static void relay_again(struct sip_proxy *p, const struct sip_msg *response) {
     struct sip_stack *stack = p->up->stack;
-    (void)sip_stack_relay_response(stack, p->up->endpoint, response, NULL);
+    (void)sip_stack_relay_response(stack, p->up->reply.endpoint, response, NULL);
 }
 
 static void on_response(void *ctx, struct sip_client *tx, const struct sip_msg *response) {
@@ -140,8 +140,7 @@ static void put_loop_hash(struct buf *b, const struct sip_msg *req) {
     buf_hex(b, &hash, LOOP_DIGITS / 2);
 }
 
-/* Does the Via name this node? */
-static bool is_own_via(const struct sip_via *via, struct span sent_by) {
+bool sip_via_is_own(const struct sip_via *via, struct span sent_by) {
     struct span rest = span_after(via->text, (size_t)(via->host.p - via->text.p));
     return span_starts_with_nocase(rest, sent_by) &&
            (rest.n == sent_by.n || rest.p[sent_by.n] == ';' || rest.p[sent_by.n] == ' ');
@@ -149,10 +148,10 @@ static bool is_own_via(const struct sip_via *via, struct span sent_by) {
 
 static bool is_loop(struct sip_server *up) {
     struct sip_list list = sip_list_of(up->req, SIP_H_VIA);
-    struct span sent_by = sip_stack_sent_by(up->stack, up->endpoint);
+    struct span sent_by = sip_stack_sent_by(up->stack, up->reply.endpoint);
     struct sip_via via;
     while (sip_via_next(&list, &via)) {
-        if (!is_own_via(&via, sent_by) || via.branch.n < LOOP_DIGITS) {
+        if (!sip_via_is_own(&via, sent_by) || via.branch.n < LOOP_DIGITS) {
             continue;
         }
         char text[LOOP_DIGITS];

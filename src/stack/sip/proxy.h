@@ -33,8 +33,8 @@ struct sip_proxy_handler {
 
 /** Where to and how changed. */
 struct sip_forward {
-    struct addr to;
-    unsigned endpoint;       /* to send from */
+    struct sip_hop to;
+    unsigned endpoint;       /* to send from; see sip_client_begin */
     struct span uri;         /* new Request-URI; empty: as received */
     struct sip_edits edits;  /* on top of what the proxy does by itself: Via, Max-Forwards */
     const struct span *body; /* in place of the received one; NULL: as received. With a new body,

@@ -88,6 +88,7 @@ void sip_server_destroy(struct sip_server *tx) {
     }
     timer_stop(&tx->repeat);
     timer_stop(&tx->end);
+    sip_path_leave(&tx->reply);
     list_remove(&tx->in_all);
     htab_remove(&stack->servers, &tx->node);
     stack->counters.transactions--;
@@ -112,14 +113,14 @@ void sip_server_release(struct sip_server *tx) {
 static void resend(struct sip_server *tx) {
     if (tx->last.n) {
         tx->stack->counters.sent_again++;
-        (void)sip_stack_send(tx->stack, tx->endpoint, &tx->reply_to, tx->last);
+        (void)sip_stack_send(tx->stack, &tx->reply, tx->last);
     }
 }
 
 /* Does the event in this state. The transaction may be gone afterwards. answer: what was built, for
  * the events TU_; ack and where it came from, for ACK. */
 static enum error step(struct sip_server *tx, enum event event, struct span answer,
-                       const struct sip_msg *ack, const struct addr *from) {
+                       const struct sip_msg *ack, const struct sip_hop *from) {
     const struct sip_step *s =
         tx->is_invite ? &invite_machine[tx->state][event] : &other_machine[tx->state][event];
     struct sip_stack *stack = tx->stack;
@@ -132,7 +133,7 @@ static enum error step(struct sip_server *tx, enum event event, struct span answ
     tx->state = s->next;
     if (actions & DO_SEND) {
         timer_stop(&tx->repeat);
-        e = sip_stack_send(stack, tx->endpoint, &tx->reply_to, answer);
+        e = sip_stack_send(stack, &tx->reply, answer);
     }
     if ((actions & DO_KEEP) && !tx->is_reliable) {
         bool failed = false;
@@ -231,29 +232,29 @@ static struct sip_server *find(struct sip_stack *stack, const struct server_key 
 }
 
 /* ACK and CANCEL: they belong to an INVITE. */
-static void receive_ack(struct endpoint *at, const struct addr *from, const struct server_key *key,
+static void receive_ack(const struct sip_origin *origin, const struct server_key *key,
                         struct sip_msg *req) {
-    struct sip_stack *stack = at->stack;
+    struct sip_stack *stack = origin->at->stack;
     struct sip_server *tx = find(stack, key, SIP_INVITE);
     if (tx) {
-        (void)step(tx, ACK, SPAN_NONE, req, from);
+        (void)step(tx, ACK, SPAN_NONE, req, &origin->from);
     } else if (stack->handler->ack) {
-        stack->handler->ack(stack->ctx, stack, req, from);
+        stack->handler->ack(stack->ctx, stack, req, &origin->from);
     } else {
         stack->counters.stray_requests++;
     }
 }
 
-static void receive_cancel(struct endpoint *at, const struct addr *from,
-                           const struct server_key *key, struct sip_msg *req) {
-    struct sip_stack *stack = at->stack;
+static void receive_cancel(const struct sip_origin *origin, const struct server_key *key,
+                           struct sip_msg *req) {
+    struct sip_stack *stack = origin->at->stack;
     struct sip_server *tx = find(stack, key, SIP_INVITE);
     if (!tx) {
         stack->counters.stray_requests++;
-        sip_stack_reply_stateless(stack, at->number, from, req, 481, NULL, SPAN_NONE);
+        sip_stack_reply_stateless(origin, req, 481, NULL, SPAN_NONE);
         return;
     }
-    sip_stack_reply_stateless(stack, at->number, from, req, 200, NULL, sip_server_to_tag(tx));
+    sip_stack_reply_stateless(origin, req, 200, NULL, sip_server_to_tag(tx));
     if (!tx->owned || tx->cancelled) {
         return;
     }
@@ -316,14 +317,14 @@ static bool refuse_extensions(struct sip_server *tx) {
 }
 
 /* Begins a transaction and shows it to the node. */
-static void begin(struct endpoint *at, const struct addr *from, struct arena *arena,
+static void begin(const struct sip_origin *origin, struct arena *arena,
                   const struct server_key *key, struct sip_msg *req) {
-    struct sip_stack *stack = at->stack;
+    struct sip_stack *stack = origin->at->stack;
     struct sip_server *tx = ARENA_NEW(arena, struct sip_server);
     if (!tx || stack->counters.transactions >= stack->config.transactions_max ||
         htab_insert(&stack->servers, &tx->node, key->hash) != OK) {
         stack->counters.busy++;
-        sip_stack_reply_stateless(stack, at->number, from, req, 503, NULL, SPAN_NONE);
+        sip_stack_reply_stateless(origin, req, 503, NULL, SPAN_NONE);
         arena_release(arena);
         return;
     }
@@ -331,11 +332,15 @@ static void begin(struct endpoint *at, const struct addr *from, struct arena *ar
     tx->arena = *arena;
     tx->req = req;
     tx->key = key->text;
-    tx->source = *from;
-    tx->reply_to = sip_reply_address(&req->via, from);
-    tx->endpoint = (uint8_t)at->number;
+    tx->source = origin->from;
+    tx->reply.to = sip_reply_hop(&req->via, &origin->from);
+    tx->reply.endpoint = (uint8_t)origin->at->number;
     tx->is_invite = req->method == SIP_INVITE;
-    tx->is_reliable = dgram_is_reliable(at->dgram, &tx->reply_to);
+    tx->is_reliable =
+        origin->connection || dgram_is_reliable(origin->at->dgram, &tx->reply.to.addr);
+    if (origin->connection) {
+        sip_path_join(&tx->reply, origin->connection);
+    }
     tx->owned = true;
     tx->state = tx->is_invite ? PROCEEDING : TRYING;
     timer_init(&tx->repeat, on_repeat);
@@ -351,24 +356,24 @@ static void begin(struct endpoint *at, const struct addr *from, struct arena *ar
     }
 }
 
-void sip_server_receive(struct endpoint *at, const struct addr *from, struct arena *arena,
+void sip_server_receive(const struct sip_origin *origin, struct arena *arena,
                         struct sip_msg *req) {
-    struct sip_stack *stack = at->stack;
+    struct sip_stack *stack = origin->at->stack;
     struct server_key key;
     struct sip_server *tx;
     if (!make_key(arena, req, &key)) {
         stack->counters.busy++;
     } else if (req->method == SIP_ACK) {
-        receive_ack(at, from, &key, req);
+        receive_ack(origin, &key, req);
     } else if (req->method == SIP_CANCEL) {
-        receive_cancel(at, from, &key, req);
+        receive_cancel(origin, &key, req);
     } else if ((tx = find(stack, &key, req->method)) != NULL) {
         stack->counters.received_again++;
         (void)step(tx, REPEATED, SPAN_NONE, NULL, NULL);
     } else if (answers_repeat(stack, &key, req)) {
         stack->counters.received_again++;
     } else {
-        begin(at, from, arena, &key, req);
+        begin(origin, arena, &key, req);
         return;
     }
     arena_release(arena);
@@ -378,12 +383,12 @@ const struct sip_msg *sip_server_request(const struct sip_server *tx) {
     return tx->req;
 }
 
-const struct addr *sip_server_source(const struct sip_server *tx) {
+const struct sip_hop *sip_server_source(const struct sip_server *tx) {
     return &tx->source;
 }
 
 unsigned sip_server_endpoint(const struct sip_server *tx) {
-    return tx->endpoint;
+    return tx->reply.endpoint;
 }
 
 struct sip_stack *sip_server_stack(const struct sip_server *tx) {

@@ -1,6 +1,12 @@
-/* The SIP stack of one node: its datagram endpoints, and the transactions over them (RFC 3261
- * section 17 with RFC 6026, RFC 3581, RFC 4320). Timers that guard against loss are zero for
- * destinations that lose nothing (dgram_is_reliable).
+/* The SIP stack of one node: its endpoints over UDP, TCP and TLS, and the transactions over them
+ * (RFC 3261 sections 17 and 18 with RFC 6026, RFC 3581, RFC 4320). Timers that guard against loss
+ * are zero for destinations that lose nothing (streams, dgram_is_reliable).
+ *
+ * Connections belong to the stack. A request to a hop goes over the connection that stands to it,
+ * whoever made it, or a new one; an answer over the connection that the request came by while it
+ * stands, else over one to where the Via points (18.2.2). A hop that was the source of a terminal's
+ * request names its connection, as a flow (RFC 5626). When a connection breaks, transactions that
+ * wait on it fail at once.
  *
  * Messages that cannot be read, or are beyond the limits, are answered (or dropped) by the stack
  * itself, without state. A node sees requests once: repetitions are the stack's business.
@@ -12,20 +18,26 @@
 #define MUSTER_STACK_SIP_SIP_STACK_H
 
 #include "codec/sip/build.h"
+#include "codec/sip/transport.h"
 #include "rt/env.h"
 
 struct sip_stack;
 struct sip_server; /* a server transaction: a request that came in and waits for its answer */
 struct sip_client; /* a client transaction: a request that went out */
+struct tls_context; /* rt/tls.h */
 
 enum { SIP_ENDPOINTS_MAX = 4 };
 
 struct sip_stack_config {
-    struct addr local[SIP_ENDPOINTS_MAX]; /* where to listen; the first is the default endpoint */
-    unsigned n_local;                     /* at least 1 */
-    unsigned dgram_flags;                 /* of env_dgram_open, all endpoints */
-    struct span sent_by; /* what own Vias say instead of the endpoint's address: "pcscf.home:5060";
-                          * empty: the address. Kept by the caller */
+    struct sip_hop local[SIP_ENDPOINTS_MAX]; /* where to listen; the first is the default endpoint.
+                                              * Port 0: any; further ones then take the same */
+    unsigned n_local;                        /* at least 1 */
+    unsigned dgram_flags;                    /* of env_dgram_open, all endpoints */
+    struct tls_context *tls; /* for endpoints over TLS, which are not opened without; outlives the
+                              * stack */
+    struct span sent_by; /* what own Vias say instead of the endpoint's address: "pcscf.home:5060",
+                          * for endpoints of another port with that; empty: the address. Kept by the
+                          * caller */
     bool rport;          /* own Vias ask for rport (terminals do) */
     struct span agent;   /* Server header of answers; empty: none. Kept by the caller */
     struct sip_limits limits;
@@ -39,6 +51,13 @@ struct sip_stack_config {
     size_t answers_max_bytes; /* what answers of finished transactions may take; the oldest go
                                * first; 0: 4 MiB */
     size_t transactions_max;  /* unfinished ones, both kinds; above: 503; 0: 100,000 */
+    size_t datagram_max; /* longer requests go over TCP if this stack has an endpoint for it and the
+                          * peer takes the connection (18.1.1); 0: 1,300; SIZE_MAX: never */
+    size_t connections_max; /* both directions; above, the oldest that has not sent a whole message
+                             * gives way, or the new one is closed; 0: 65,536 */
+    uint32_t idle_s;        /* silent connections are closed after so long; 0: 900 */
+    uint32_t partial_s; /* patience with a message that is not complete, with a new connection that
+                         * says nothing, and with a reader that takes nothing; 0: 20 */
 };
 
 /** Who gets what comes in. Callbacks may free transactions and begin others. */
@@ -51,7 +70,7 @@ struct sip_stack_handler {
     void (*cancelled)(void *ctx, struct sip_server *tx);
     /** An ACK that belongs to no transaction: one for a 2xx, valid until return. NULL: dropped. */
     void (*ack)(void *ctx, struct sip_stack *stack, const struct sip_msg *ack,
-                const struct addr *from);
+                const struct sip_hop *from);
 };
 
 /** What happened, for metrics. */
@@ -70,6 +89,15 @@ struct sip_stack_counters {
     uint64_t unanswered;                      /* freed by the node without an answer: 500 */
     uint64_t answers_dropped;                 /* pushed out of the cache before their time */
     uint64_t send_failures;
+    uint64_t accepted, connected;  /* connections that came about, by either side */
+    uint64_t connect_failures;     /* connections of ours that did not */
+    uint64_t connections_refused;  /* for connections_max */
+    uint64_t connections_idle;     /* closed for silence, or an unfinished message */
+    uint64_t slow_readers;         /* closed because they took nothing */
+    uint64_t unframed;             /* closed because the end of a message could not be told */
+    uint64_t keep_alives;          /* answered: empty lines, STUN */
+    uint64_t switched_to_tcp;      /* requests too long for a datagram */
+    size_t connections;   /* now */
     size_t transactions;  /* now */
     size_t answers;       /* now in the cache */
     size_t answers_bytes; /* what they take */
@@ -87,6 +115,9 @@ void sip_stack_free(struct sip_stack *stack);
 
 /** The address of an endpoint, with the port that was given to it. */
 const struct addr *sip_stack_local(const struct sip_stack *stack, unsigned endpoint);
+
+/** The first endpoint of this transport; -1 without one. */
+int sip_stack_endpoint(const struct sip_stack *stack, enum sip_transport transport);
 
 /** What own Vias and Contacts say: config's sent_by or the endpoint's address. Lives as long as the
  * stack. */
@@ -106,8 +137,8 @@ void sip_stack_put_token(struct sip_stack *stack, struct buf *b);
 /** The request; lives as long as tx. */
 const struct sip_msg *sip_server_request(const struct sip_server *tx);
 
-/** Where it came from, really. */
-const struct addr *sip_server_source(const struct sip_server *tx);
+/** Where it came from, really. While its connection stands, requests to this hop take it. */
+const struct sip_hop *sip_server_source(const struct sip_server *tx);
 
 /** The endpoint that it came to. */
 unsigned sip_server_endpoint(const struct sip_server *tx);
@@ -164,11 +195,12 @@ struct sip_client_handler {
     void (*ended)(void *ctx, struct sip_client *tx);
 };
 
-/** Begins a request: start line and a Via of the stack's own with a new branch. NULL when memory is
- * out or transactions_max is reached. *out is unsent until sip_client_send; sip_client_free drops
- * it. */
+/** Begins a request: start line and a Via of the stack's own with a new branch. The endpoint is
+ * used if it has the hop's transport, else the first that has; nodes of the same loop are reached by
+ * the queue whatever the hop says. NULL when memory is out or transactions_max is reached. *out is
+ * unsent until sip_client_send; sip_client_free drops it. */
 MUST_CHECK struct buf *sip_client_begin(struct sip_stack *stack, unsigned endpoint,
-                                        const struct addr *to, struct span method, struct span uri,
+                                        const struct sip_hop *to, struct span method, struct span uri,
                                         struct sip_client **out);
 
 /** Sends it, with its body (may be empty). Errors of building come at once (ERR_TOO_BIG; tx is
@@ -188,7 +220,7 @@ void sip_client_cancel(struct sip_client *tx);
 void sip_client_free(struct sip_client *tx);
 
 /** Where the request went. */
-const struct addr *sip_client_destination(const struct sip_client *tx);
+const struct sip_hop *sip_client_destination(const struct sip_client *tx);
 
 /** Memory that lives as long as tx. */
 struct arena *sip_client_arena(struct sip_client *tx);

@@ -1,6 +1,6 @@
-/* The transport's side of a SIP stack: RFC 3261 section 18 and RFC 3581 over datagrams. What
- * arrives is read, refused without state if it is not a message or beyond the limits, and handed to
- * its transaction; what leaves is counted and recorded. */
+/* The transport's side of a SIP stack: RFC 3261 section 18 and RFC 3581; streams are in
+ * connection.c. What arrives is read, refused without state if it is not a message or beyond the
+ * limits, and handed to its transaction; what leaves is counted and recorded. */
 #include "obs/trace.h"
 #include "stack/sip/internal.h"
 
@@ -11,7 +11,12 @@ enum {
     T2_DEFAULT_MS = 4000,
     T4_DEFAULT_MS = 5000,
     TIMER_C_DEFAULT_MS = 181000,
-    TRANSACTIONS_DEFAULT = 100000
+    TRANSACTIONS_DEFAULT = 100000,
+    DATAGRAM_DEFAULT = 1300,
+    CONNECTIONS_DEFAULT = 65536,
+    IDLE_DEFAULT_S = 900,
+    PARTIAL_DEFAULT_S = 20,
+    PORT_TRIES = 16
 };
 
 void sip_stack_random(struct sip_stack *stack, void *out, size_t n) {
@@ -29,25 +34,48 @@ void sip_stack_put_token(struct sip_stack *stack, struct buf *b) {
     buf_hex(b, bytes, sizeof bytes);
 }
 
-static void record(struct sip_stack *stack, const struct addr *from, const struct addr *to,
-                   struct span bytes) {
+void sip_stack_record(struct sip_stack *stack, const struct addr *from, const struct addr *to,
+                      bool stream, struct span bytes) {
     const struct trace_message m = {.at_us = env_now_us(stack->env),
                                     .wall_us = env_wall_us(stack->env),
                                     .protocol = TRACE_SIP,
+                                    .stream = stream,
                                     .from = *from,
                                     .to = *to,
                                     .bytes = bytes};
     trace_record(stack->env->trace, &m);
 }
 
-enum error sip_stack_send(struct sip_stack *stack, unsigned endpoint, const struct addr *to,
-                          struct span bytes) {
-    struct dgram *dgram = stack->endpoints[endpoint].dgram;
+static enum error send_datagram(struct sip_stack *stack, const struct sip_path *path,
+                                struct span bytes) {
+    struct dgram *dgram = stack->endpoints[path->endpoint].dgram;
+    const struct addr *to = &path->to.addr;
     if (trace_is_on(stack->env->trace) && !trace_is_local(stack->env->trace, to)) {
-        record(stack, dgram_local(dgram), to, bytes);
+        sip_stack_record(stack, dgram_local(dgram), to, false, bytes);
     }
-    enum error e = dgram_send(dgram, to, bytes);
+    return dgram_send(dgram, to, bytes);
+}
+
+enum error sip_stack_send(struct sip_stack *stack, struct sip_path *path, struct span bytes) {
+    enum error e = OK;
+    if (path->to.transport == SIP_UDP) {
+        e = send_datagram(stack, path, bytes);
+    } else {
+        e = path->connection ? OK : connection_find(stack, path);
+        e = e ? e : connection_send(path->connection, bytes);
+    }
     stack->counters.send_failures += e != OK;
+    return e;
+}
+
+enum error sip_stack_send_once(struct sip_stack *stack, const struct sip_origin *by,
+                               const struct sip_hop *to, struct span bytes) {
+    struct sip_path path = {.to = *to, .endpoint = (uint8_t)by->at->number};
+    if (by->connection) {
+        sip_path_join(&path, by->connection);
+    }
+    enum error e = sip_stack_send(stack, &path, bytes);
+    sip_path_leave(&path);
     return e;
 }
 
@@ -55,21 +83,21 @@ void sip_stack_count_response(struct sip_stack *stack, unsigned status) {
     stack->counters.sent_responses[status / 100 < 7 ? status / 100 : 0]++;
 }
 
-struct addr sip_reply_address(const struct sip_via *via, const struct addr *source) {
-    struct addr to;
-    uint16_t port = via->port ? via->port : 5060;
-    if (via->maddr.p && addr_parse_host(via->maddr, port, &to)) {
+struct sip_hop sip_reply_hop(const struct sip_via *via, const struct sip_hop *source) {
+    struct sip_hop to = *source;
+    uint16_t port = via->port ? via->port : sip_transport_port(source->transport);
+    if (source->transport == SIP_UDP && via->maddr.p &&
+        addr_parse_host(via->maddr, port, &to.addr)) {
         return to;
     }
-    to = *source;
-    to.port = via->rport ? source->port : port;
+    to.addr.port = source->transport == SIP_UDP && via->rport ? source->addr.port : port;
     return to;
 }
 
-void sip_stack_reply_stateless(struct sip_stack *stack, unsigned endpoint,
-                               const struct addr *source, const struct sip_msg *req,
+void sip_stack_reply_stateless(const struct sip_origin *origin, const struct sip_msg *req,
                                unsigned status, const char *reason, struct span to_tag) {
     enum { STATELESS_MAX = 4096 }; /* a request whose Vias and tags outgrow it gets no answer */
+    struct sip_stack *stack = origin->at->stack;
     char bytes[STATELESS_MAX], tag[TOKEN_DIGITS];
     struct buf b = buf_init(bytes, sizeof bytes);
     if (to_tag.n == 0) {
@@ -87,9 +115,9 @@ void sip_stack_reply_stateless(struct sip_stack *stack, unsigned endpoint,
     if (b.overflow) {
         return;
     }
-    const struct addr to = sip_reply_address(&req->via, source);
+    const struct sip_hop to = sip_reply_hop(&req->via, &origin->from);
     sip_stack_count_response(stack, status);
-    (void)sip_stack_send(stack, endpoint, &to, buf_span(&b));
+    (void)sip_stack_send_once(stack, origin, &to, buf_span(&b));
 }
 
 /* Notes in a request where it came from. */
@@ -109,9 +137,9 @@ static bool stamp(struct arena *arena, struct sip_msg *req, const struct addr *f
     return true;
 }
 
-static void refuse_unread(struct endpoint *at, const struct addr *from, struct arena *arena,
-                          enum error e, struct sip_msg *req, const struct sip_fault *fault) {
-    struct sip_stack *stack = at->stack;
+static void refuse_unread(const struct sip_origin *origin, struct arena *arena, enum error e,
+                          struct sip_msg *req, const struct sip_fault *fault) {
+    struct sip_stack *stack = origin->at->stack;
     if (e == ERR_INCOMPLETE || e == ERR_NO_MEMORY) {
         return;
     }
@@ -122,18 +150,16 @@ static void refuse_unread(struct endpoint *at, const struct addr *from, struct a
     }
     char source[64];
     struct buf b = buf_init(source, sizeof source);
-    addr_put(&b, from);
+    addr_put(&b, &origin->from.addr);
     LOG(&stack->env->log, LOG_INFO, "SIP message refused", LOG_SPAN("from", buf_span(&b)),
         LOG_U64("status", fault->status), LOG_CSTR("reason", fault->reason));
-    if (fault->status && req && stamp(arena, req, from)) {
-        sip_stack_reply_stateless(stack, at->number, from, req, fault->status, fault->reason,
-                                  SPAN_NONE);
+    if (fault->status && req && stamp(arena, req, &origin->from.addr)) {
+        sip_stack_reply_stateless(origin, req, fault->status, fault->reason, SPAN_NONE);
     }
 }
 
-static void receive_request(struct endpoint *at, const struct addr *from, const char *bytes,
-                            size_t n) {
-    struct sip_stack *stack = at->stack;
+static void receive_request(const struct sip_origin *origin, const char *bytes, size_t n) {
+    struct sip_stack *stack = origin->at->stack;
     struct arena arena = arena_init(stack->env->chunks);
     struct sip_msg *req;
     struct sip_fault fault;
@@ -143,40 +169,60 @@ static void receive_request(struct endpoint *at, const struct addr *from, const 
     }
     memcpy(copy, bytes, n);
     enum error e = sip_parse(&arena, copy, n, &stack->config.limits, &req, &fault);
-    if (e == OK && stamp(&arena, req, from)) {
-        sip_server_receive(at, from, &arena, req);
+    if (e == OK && stamp(&arena, req, &origin->from.addr)) {
+        sip_server_receive(origin, &arena, req);
         return;
     }
-    refuse_unread(at, from, &arena, e, req, &fault);
+    refuse_unread(origin, &arena, e, req, &fault);
     arena_release(&arena);
 }
 
-static void receive_response(struct endpoint *at, const struct addr *from, char *bytes, size_t n) {
-    struct sip_stack *stack = at->stack;
+static void receive_response(const struct sip_origin *origin, char *bytes, size_t n) {
+    struct sip_stack *stack = origin->at->stack;
     struct arena arena = arena_init(stack->env->chunks);
     struct sip_msg *response;
     struct sip_fault fault;
     enum error e = sip_parse(&arena, bytes, n, &stack->config.limits, &response, &fault);
     if (e == OK) {
         stack->counters.received_responses[response->status / 100]++;
-        sip_client_receive(at, response);
+        sip_client_receive(stack, response);
     } else {
-        refuse_unread(at, from, &arena, e, NULL, &fault);
+        refuse_unread(origin, &arena, e, NULL, &fault);
     }
+    arena_release(&arena);
+}
+
+void sip_stack_receive(const struct sip_origin *origin, char *bytes, size_t n) {
+    if (span_starts_with_nocase((struct span){bytes, n}, SPAN("SIP/"))) {
+        receive_response(origin, bytes, n);
+    } else {
+        receive_request(origin, bytes, n);
+    }
+}
+
+void sip_stack_refuse_unframed(const struct sip_origin *origin, char *bytes, size_t n,
+                               enum error why) {
+    struct sip_stack *stack = origin->at->stack;
+    struct arena arena = arena_init(stack->env->chunks);
+    struct sip_msg *req = NULL;
+    struct sip_fault fault;
+    enum error e = sip_parse(&arena, bytes, n, &stack->config.limits, &req, &fault);
+    if (e != ERR_NO_MEMORY && req && req->is_request && req->method != SIP_ACK) {
+        fault = why == ERR_TOO_BIG ? (struct sip_fault){513, "Message Too Large"}
+                                   : (struct sip_fault){400, "Missing or wrong Content-Length"};
+    }
+    refuse_unread(origin, &arena, why, req, &fault);
     arena_release(&arena);
 }
 
 static void on_datagram(void *ctx, struct dgram *d, const struct addr *from, char *bytes,
                         size_t n) {
-    struct endpoint *at = ctx;
-    if (trace_is_on(at->stack->env->trace)) {
-        record(at->stack, from, dgram_local(d), (struct span){bytes, n});
+    const struct sip_origin origin = {.at = ctx, .from = {*from, SIP_UDP}};
+    struct sip_stack *stack = origin.at->stack;
+    if (trace_is_on(stack->env->trace)) {
+        sip_stack_record(stack, from, dgram_local(d), false, (struct span){bytes, n});
     }
-    if (span_starts_with_nocase((struct span){bytes, n}, SPAN("SIP/"))) {
-        receive_response(at, from, bytes, n);
-    } else {
-        receive_request(at, from, bytes, n);
-    }
+    sip_stack_receive(&origin, bytes, n);
 }
 
 static void set_defaults(struct sip_stack_config *c) {
@@ -185,20 +231,79 @@ static void set_defaults(struct sip_stack_config *c) {
     c->t4_us = c->t4_us ? c->t4_us : T4_DEFAULT_MS * MS_IN_US;
     c->timer_c_us = c->timer_c_us ? c->timer_c_us : TIMER_C_DEFAULT_MS * MS_IN_US;
     c->transactions_max = c->transactions_max ? c->transactions_max : TRANSACTIONS_DEFAULT;
+    c->datagram_max = c->datagram_max ? c->datagram_max : DATAGRAM_DEFAULT;
+    c->connections_max = c->connections_max ? c->connections_max : CONNECTIONS_DEFAULT;
+    c->idle_s = c->idle_s ? c->idle_s : IDLE_DEFAULT_S;
+    c->partial_s = c->partial_s ? c->partial_s : PARTIAL_DEFAULT_S;
     if (c->limits.message_max == 0) {
         c->limits = sip_limits_default();
     }
 }
 
+static const struct addr *local_of(const struct endpoint *at) {
+    return at->dgram ? dgram_local(at->dgram) : listener_local(at->listener);
+}
+
+/* The configured name; with another port than the first endpoint's, the name with that port. */
+static void name_endpoint(struct sip_stack *stack, struct endpoint *at) {
+    struct buf b = buf_init(at->sent_by, sizeof at->sent_by);
+    uint16_t port = local_of(at)->port, first = local_of(&stack->endpoints[0])->port;
+    struct span name = stack->config.sent_by;
+    if (name.n == 0) {
+        addr_put(&b, local_of(at));
+    } else if (port == first) {
+        buf_put(&b, name);
+    } else {
+        size_t end = name.n;
+        for (size_t i = name.n; i > 0 && name.p[i - 1] != ']'; i--) {
+            end = name.p[i - 1] == ':' ? i - 1 : end;
+        }
+        buf_put(&b, span_slice(name, 0, end));
+        buf_char(&b, ':');
+        buf_u64(&b, port);
+    }
+    at->sent_by_n = b.n;
+}
+
 static enum error open_endpoint(struct sip_stack *stack, unsigned i) {
     struct endpoint *at = &stack->endpoints[i];
-    *at = (struct endpoint){.stack = stack, .number = i};
-    enum error e = env_dgram_open(stack->env, &stack->config.local[i], stack->config.dgram_flags,
-                                  on_datagram, at, &at->dgram);
+    struct addr local = stack->config.local[i].addr;
+    *at = (struct endpoint){
+        .stack = stack, .number = i, .transport = stack->config.local[i].transport};
+    if (local.port == 0 && i > 0) {
+        local.port = local_of(&stack->endpoints[0])->port;
+    }
+    enum error e = at->transport == SIP_UDP
+                       ? env_dgram_open(stack->env, &local, stack->config.dgram_flags, on_datagram,
+                                        at, &at->dgram)
+                       : connection_listen(at, &local);
     if (e == OK) {
-        struct buf b = buf_init(at->sent_by, sizeof at->sent_by);
-        addr_put(&b, dgram_local(at->dgram));
-        at->sent_by_n = b.n;
+        name_endpoint(stack, at);
+    }
+    return e;
+}
+
+static void close_endpoints(struct sip_stack *stack) {
+    for (unsigned i = 0; i < SIP_ENDPOINTS_MAX; i++) {
+        dgram_close(stack->endpoints[i].dgram);
+        listener_close(stack->endpoints[i].listener);
+        stack->endpoints[i] = (struct endpoint){0};
+    }
+}
+
+/* With any port for the first, the same one may be taken for another transport: then the next. */
+static enum error open_endpoints(struct sip_stack *stack) {
+    const struct sip_stack_config *c = &stack->config;
+    enum error e = c->n_local && c->n_local <= SIP_ENDPOINTS_MAX ? OK : ERR_INVALID;
+    for (unsigned tries = 0; tries < PORT_TRIES; tries++) {
+        for (unsigned i = 0; e == OK && i < c->n_local; i++) {
+            e = open_endpoint(stack, i);
+        }
+        if (e != ERR_ADDRESS_IN_USE || c->local[0].addr.port != 0) {
+            break;
+        }
+        close_endpoints(stack);
+        e = OK;
     }
     return e;
 }
@@ -219,15 +324,12 @@ enum error sip_stack_new(struct env *env, const struct sip_stack_config *config,
     set_defaults(&stack->config);
     list_init(&stack->all_servers);
     list_init(&stack->all_clients);
+    list_init(&stack->by_connection);
+    list_init(&stack->unproven);
     stack->out_bytes = malloc(DATAGRAM_MAX);
-    if (!stack->out_bytes) {
-        goto out;
+    if (stack->out_bytes) {
+        e = open_endpoints(stack);
     }
-    e = config->n_local ? OK : ERR_INVALID;
-    for (unsigned i = 0; e == OK && i < config->n_local; i++) {
-        e = open_endpoint(stack, i);
-    }
-out:
     if (e != OK) {
         sip_stack_free(stack);
         stack = NULL;
@@ -246,9 +348,8 @@ void sip_stack_free(struct sip_stack *stack) {
     LIST_EACH(&stack->all_clients, tx, struct sip_client, in_all) {
         sip_client_destroy(tx);
     }
-    for (unsigned i = 0; i < SIP_ENDPOINTS_MAX; i++) {
-        dgram_close(stack->endpoints[i].dgram);
-    }
+    connections_close(stack);
+    close_endpoints(stack);
     answers_free(&stack->answers);
     htab_free(&stack->servers);
     htab_free(&stack->clients);
@@ -257,13 +358,21 @@ void sip_stack_free(struct sip_stack *stack) {
 }
 
 const struct addr *sip_stack_local(const struct sip_stack *stack, unsigned endpoint) {
-    return dgram_local(stack->endpoints[endpoint].dgram);
+    return local_of(&stack->endpoints[endpoint]);
+}
+
+int sip_stack_endpoint(const struct sip_stack *stack, enum sip_transport transport) {
+    for (unsigned i = 0; i < stack->config.n_local; i++) {
+        if (stack->endpoints[i].transport == transport) {
+            return (int)i;
+        }
+    }
+    return -1;
 }
 
 struct span sip_stack_sent_by(const struct sip_stack *stack, unsigned endpoint) {
     const struct endpoint *at = &stack->endpoints[endpoint];
-    return stack->config.sent_by.n ? stack->config.sent_by
-                                   : (struct span){at->sent_by, at->sent_by_n};
+    return (struct span){at->sent_by, at->sent_by_n};
 }
 
 const struct sip_stack_counters *sip_stack_counters(const struct sip_stack *stack) {
@@ -283,9 +392,14 @@ enum error sip_stack_relay_response(struct sip_stack *stack, unsigned endpoint,
         stack->counters.stray_responses++;
         return ERR_NOT_FOUND;
     }
-    struct addr to;
-    uint16_t port = via.rport_value ? via.rport_value : via.port ? via.port : 5060;
-    if (!addr_parse_host(via.received.p ? via.received : via.host, port, &to)) {
+    struct sip_path path = {.endpoint = (uint8_t)endpoint};
+    if (!sip_transport_parse(via.transport, &path.to.transport)) {
+        return ERR_UNSUPPORTED;
+    }
+    uint16_t port = via.rport_value ? via.rport_value
+                    : via.port      ? via.port
+                                    : sip_transport_port(path.to.transport);
+    if (!addr_parse_host(via.received.p ? via.received : via.host, port, &path.to.addr)) {
         return ERR_UNREACHABLE;
     }
     sip_edits_copy(&all, edits);
@@ -298,5 +412,7 @@ enum error sip_stack_relay_response(struct sip_stack *stack, unsigned endpoint,
         return ERR_TOO_BIG;
     }
     sip_stack_count_response(stack, response->status);
-    return sip_stack_send(stack, endpoint, &to, buf_span(&stack->out));
+    enum error e = sip_stack_send(stack, &path, buf_span(&stack->out));
+    sip_path_leave(&path);
+    return e;
 }

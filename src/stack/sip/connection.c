@@ -1,0 +1,337 @@
+/* Connections: RFC 3261 18.2 to 18.4; keep-alives by empty lines: RFC 5626 3.5.1 and 4.4.1.
+ *
+ * A connection serves both directions, whoever made it, and is found by its other end. Messages are
+ * framed by codec/sip/frame.h; where that fails, the request is answered and the connection closed,
+ * since nothing behind it can be believed.
+ *
+ * A peer may not hold us up: a connection is closed when a message does not become complete, when
+ * it was accepted and says nothing, when it takes nothing of what waits for it, and when it has been
+ * silent for long. When there are too many, the oldest that never sent a whole message gives way. */
+#include "codec/sip/frame.h"
+#include "obs/trace.h"
+#include "stack/sip/internal.h"
+
+#include <stdlib.h>
+
+enum { WATCH_MS = 5000 };
+
+struct connection {
+    struct htab_node by_hop;
+    struct list in_all, in_unproven;
+    struct sip_stack *stack;
+    struct endpoint *at;
+    struct stream *stream;
+    struct sip_hop remote;
+    struct list paths;
+    struct sip_framing framing;
+    bool stands;
+    bool accepted;
+    bool reading;    /* messages of it are being handed on */
+    bool gone;       /* closed meanwhile */
+    uint8_t newlines; /* in a row, between messages */
+    struct timer watch;
+    uint64_t active_us;  /* when something last came */
+    uint64_t partial_us; /* since when a message is not complete; 0: there is none */
+    uint64_t sent, taken; /* bytes in all; of these, gone when last looked at */
+    uint64_t taken_us;    /* since when taken has not grown */
+};
+
+static uint64_t hop_hash(const struct sip_hop *hop) {
+    return hash_mix(addr_hash(&hop->addr), hop->transport);
+}
+
+void sip_path_leave(struct sip_path *path) {
+    if (path->connection) {
+        path->connection = NULL;
+        list_remove(&path->in_connection);
+    }
+}
+
+void sip_path_join(struct sip_path *path, struct connection *c) {
+    path->connection = c;
+    list_insert(&c->paths, &path->in_connection);
+}
+
+static void forget(struct connection *c) {
+    timer_stop(&c->watch);
+    list_remove(&c->in_all);
+    list_remove(&c->in_unproven);
+    htab_remove(&c->stack->connections, &c->by_hop);
+    c->stack->counters.connections--;
+    c->gone = true;
+    if (!c->reading) {
+        free(c);
+    }
+}
+
+/* The stream is closed or gone already; whoever waits on the connection is told. */
+static void end(struct connection *c, enum error why) {
+    while (!list_is_empty(&c->paths)) {
+        struct sip_path *path = CONTAINER_OF(c->paths.next, struct sip_path, in_connection);
+        sip_path_leave(path);
+        if (path->broken) {
+            path->broken(path, why);
+        }
+    }
+    forget(c);
+}
+
+static void close_it(struct connection *c, enum error why) {
+    stream_close(c->stream);
+    end(c, why);
+}
+
+/* Watching. */
+
+static uint64_t since(const struct connection *c, uint64_t then_us) {
+    return env_now_us(c->stack->env) - then_us;
+}
+
+/* Does the peer leave lying what it is sent? */
+static bool takes_nothing(struct connection *c, uint64_t patience_us) {
+    size_t backlog = stream_backlog(c->stream);
+    if (backlog == 0 || c->sent - backlog != c->taken) {
+        c->taken = c->sent - backlog;
+        c->taken_us = env_now_us(c->stack->env);
+        return false;
+    }
+    return since(c, c->taken_us) >= patience_us;
+}
+
+static void on_watch(struct timer *t) {
+    struct connection *c = CONTAINER_OF(t, struct connection, watch);
+    const struct sip_stack_config *config = &c->stack->config;
+    uint64_t patience_us = config->partial_s * SEC_IN_US, idle_us = config->idle_s * SEC_IN_US;
+    if (takes_nothing(c, patience_us)) {
+        c->stack->counters.slow_readers += c->stands;
+        c->stack->counters.connect_failures += !c->stands;
+        close_it(c, ERR_TIMEOUT);
+        return;
+    }
+    bool unfinished = c->partial_us && since(c, c->partial_us) >= patience_us;
+    bool mute = !list_is_empty(&c->in_unproven) && since(c, c->active_us) >= patience_us;
+    if (unfinished || mute || since(c, c->active_us) >= idle_us) {
+        c->stack->counters.connections_idle++;
+        close_it(c, ERR_CLOSED);
+        return;
+    }
+    timer_start(c->stack->env, t, WATCH_MS * MS_IN_US);
+}
+
+/* Receiving. */
+
+static void record(struct connection *c, struct span bytes) {
+    if (trace_is_on(c->stack->env->trace)) {
+        sip_stack_record(c->stack, &c->remote.addr, stream_local(c->stream), true, bytes);
+    }
+}
+
+/* Nobody can tell where the next message begins: the last answer, and the end. */
+static void give_up(struct connection *c, char *bytes, size_t n, enum error why) {
+    const struct sip_origin origin = {c->at, c->remote, c};
+    record(c, (struct span){bytes, n});
+    c->stack->counters.unframed++;
+    sip_stack_refuse_unframed(&origin, bytes, n, why);
+    if (!c->gone) {
+        close_it(c, why);
+    }
+}
+
+/* Empty lines between messages: two in a row ask whether we are there. Returns how many bytes they
+ * are. */
+static size_t take_newlines(struct connection *c, const char *bytes, size_t n) {
+    size_t at = 0;
+    while (n - at >= 2 && bytes[at] == '\r' && bytes[at + 1] == '\n') {
+        at += 2;
+        if (++c->newlines == 2) {
+            c->newlines = 0;
+            c->stack->counters.keep_alives++;
+            if (c->accepted && connection_send(c, SPAN("\r\n")) != OK) {
+                break;
+            }
+        }
+    }
+    return at;
+}
+
+static void prove(struct connection *c) {
+    list_remove(&c->in_unproven);
+    list_init(&c->in_unproven);
+    c->newlines = 0;
+}
+
+/* Takes one message off; false when it is not there yet, or the connection is closed. */
+static bool take_message(struct connection *c, char *bytes, size_t n, size_t *taken) {
+    struct sip_stack *stack = c->stack;
+    size_t length;
+    enum error e = sip_frame(&c->framing, bytes, n, &stack->config.limits, &length);
+    if (e == ERR_INCOMPLETE) {
+        return false;
+    }
+    c->framing = (struct sip_framing){0};
+    if (e != OK) {
+        give_up(c, bytes, length, e);
+        return false;
+    }
+    prove(c);
+    record(c, (struct span){bytes, length});
+    *taken += length;
+    const struct sip_origin origin = {c->at, c->remote, c};
+    sip_stack_receive(&origin, bytes, length);
+    return !c->gone;
+}
+
+static size_t on_received(void *ctx, struct stream *s, char *bytes, size_t n) {
+    struct connection *c = ctx;
+    size_t taken = 0;
+    (void)s;
+    c->active_us = env_now_us(c->stack->env);
+    c->reading = true;
+    while (!c->gone) {
+        taken += c->framing.scanned ? 0 : take_newlines(c, bytes + taken, n - taken);
+        if (taken == n || c->gone || (n - taken == 1 && bytes[taken] == '\r') ||
+            !take_message(c, bytes + taken, n - taken, &taken)) {
+            break;
+        }
+    }
+    c->reading = false;
+    if (c->gone) {
+        free(c);
+        return n;
+    }
+    c->partial_us = taken == n ? 0 : c->partial_us && taken == 0 ? c->partial_us : c->active_us;
+    return taken;
+}
+
+static void on_connected(void *ctx, struct stream *s) {
+    struct connection *c = ctx;
+    (void)s;
+    c->stands = true;
+    c->stack->counters.connected++;
+}
+
+static void on_closed(void *ctx, struct stream *s, enum error why) {
+    struct connection *c = ctx;
+    (void)s;
+    c->stack->counters.connect_failures += !c->stands;
+    end(c, why);
+}
+
+static const struct stream_handler handler = {on_connected, on_received, on_closed};
+
+/* Coming about. */
+
+static bool make_room(struct sip_stack *stack) {
+    if (stack->counters.connections < stack->config.connections_max) {
+        return true;
+    }
+    if (list_is_empty(&stack->unproven)) {
+        return false;
+    }
+    stack->counters.connections_idle++;
+    close_it(CONTAINER_OF(stack->unproven.next, struct connection, in_unproven), ERR_BUSY);
+    return true;
+}
+
+static struct connection *make(struct endpoint *at, const struct sip_hop *remote) {
+    struct sip_stack *stack = at->stack;
+    struct connection *c = make_room(stack) ? calloc(1, sizeof *c) : NULL;
+    if (!c) {
+        stack->counters.connections_refused++;
+        return NULL;
+    }
+    c->stack = stack;
+    c->at = at;
+    c->remote = *remote;
+    if (htab_insert(&stack->connections, &c->by_hop, hop_hash(remote)) != OK) {
+        free(c);
+        return NULL;
+    }
+    list_init(&c->paths);
+    list_init(&c->in_unproven);
+    list_insert(&stack->by_connection, &c->in_all);
+    timer_init(&c->watch, on_watch);
+    c->active_us = c->taken_us = env_now_us(stack->env);
+    timer_start(stack->env, &c->watch, WATCH_MS * MS_IN_US);
+    stack->counters.connections++;
+    return c;
+}
+
+static void on_accept(void *ctx, struct listener *l, struct stream *s) {
+    struct endpoint *at = ctx;
+    const struct sip_hop remote = {*stream_remote(s), at->transport};
+    struct connection *c = make(at, &remote);
+    (void)l;
+    if (!c) {
+        stream_close(s);
+        return;
+    }
+    c->stream = s;
+    c->stands = c->accepted = true;
+    list_insert(&at->stack->unproven, &c->in_unproven);
+    at->stack->counters.accepted++;
+    stream_attach(s, &handler, c);
+}
+
+enum error connection_listen(struct endpoint *at, const struct addr *local) {
+    struct env *env = at->stack->env;
+    return at->transport == SIP_TCP ? env_listen(env, local, on_accept, at, &at->listener)
+                                    : ERR_UNSUPPORTED;
+}
+
+static struct connection *find(struct sip_stack *stack, const struct sip_hop *hop) {
+    struct htab_node *node = htab_first(&stack->connections, hop_hash(hop));
+    for (; node; node = htab_next(node)) {
+        struct connection *c = CONTAINER_OF(node, struct connection, by_hop);
+        if (sip_hop_eq(&c->remote, hop)) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
+enum error connection_find(struct sip_stack *stack, struct sip_path *path) {
+    struct connection *c = find(stack, &path->to);
+    if (!c) {
+        c = make(&stack->endpoints[path->endpoint], &path->to);
+        if (!c) {
+            return ERR_BUSY;
+        }
+        enum error e =
+            path->to.transport == SIP_TCP
+                ? env_stream_connect(stack->env, &path->to.addr, &handler, c, &c->stream)
+                : ERR_UNSUPPORTED;
+        if (e != OK) {
+            forget(c);
+            return e;
+        }
+    }
+    sip_path_join(path, c);
+    return OK;
+}
+
+enum error connection_send(struct connection *c, struct span bytes) {
+    if (trace_is_on(c->stack->env->trace) && bytes.n > 2 &&
+        !trace_is_local(c->stack->env->trace, &c->remote.addr)) {
+        sip_stack_record(c->stack, stream_local(c->stream), &c->remote.addr, true, bytes);
+    }
+    enum error e = stream_send(c->stream, bytes);
+    if (e == OK) {
+        c->sent += bytes.n;
+        return OK;
+    }
+    c->stack->counters.slow_readers += e == ERR_BUSY;
+    close_it(c, e);
+    return e;
+}
+
+void connections_close(struct sip_stack *stack) {
+    LIST_EACH(&stack->by_connection, c, struct connection, in_all) {
+        while (!list_is_empty(&c->paths)) {
+            sip_path_leave(CONTAINER_OF(c->paths.next, struct sip_path, in_connection));
+        }
+        stream_close(c->stream);
+        forget(c);
+    }
+    htab_free(&stack->connections);
+}
