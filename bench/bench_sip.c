@@ -135,7 +135,7 @@ static void answer_request(void *ctx, struct sip_server *tx, const struct sip_ms
 
 static void forward_request(void *ctx, struct sip_server *tx, const struct sip_msg *req) {
     struct path *path = ctx;
-    struct sip_forward f = {.to = *sip_stack_local(path->stack[SERVER], 0)};
+    struct sip_forward f = {.to = {*sip_stack_local(path->stack[SERVER], 0), SIP_UDP}};
     (void)req;
     if (sip_proxy_forward(tx, &f, NULL, NULL, NULL) != OK) {
         sip_server_free(tx);
@@ -165,9 +165,10 @@ static const struct sip_client_handler client_handler = {take_response, take_tim
 static bool ask(struct path *path) {
     const char *rest = strstr(request, "Max-Forwards");
     struct sip_client *tx;
-    const struct addr *to = sip_stack_local(path->stack[path->stack[PROXY] ? PROXY : SERVER], 0);
+    const struct sip_hop to = {
+        *sip_stack_local(path->stack[path->stack[PROXY] ? PROXY : SERVER], 0), SIP_UDP};
     struct buf *b =
-        sip_client_begin(path->stack[CLIENT], 0, to, SPAN("REGISTER"), SPAN("sip:home.net"), &tx);
+        sip_client_begin(path->stack[CLIENT], 0, &to, SPAN("REGISTER"), SPAN("sip:home.net"), &tx);
     if (!b) {
         return false;
     }
@@ -182,7 +183,7 @@ static bool is_done(void *ctx) {
 
 static bool open_stack(struct path *path, unsigned i, const char *name,
                        const struct sip_stack_handler *handler) {
-    struct sip_stack_config config = {.local = {addr_v4(127, 0, 0, 1, 0)}, .n_local = 1};
+    struct sip_stack_config config = {.local = {{addr_v4(127, 0, 0, 1, 0), SIP_UDP}}, .n_local = 1};
     return loop_env_new(path->loop, name, &path->env[i]) == OK &&
            sip_stack_new(path->env[i], &config, handler, path, &path->stack[i]) == OK;
 }

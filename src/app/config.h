@@ -9,6 +9,7 @@
 
 #include "app/settings.h"
 #include "base/log.h"
+#include "codec/sip/transport.h"
 #include "model/naming/naming.h"
 #include "model/registration/algorithm.h"
 #include "rt/tls.h"
@@ -51,6 +52,10 @@ struct config_node {
     bool remote;        /* runs in another process: only its names and addresses matter here */
     const char *host;   /* "scscf-2.DOMAIN": in SIP, and its Diameter identity */
     struct addr listen; /* SIP; of an HSS Diameter */
+    enum sip_transport transports[SIP_TRANSPORTS]; /* of a CSCF, the preferred one first */
+    size_t n_transports;
+    struct addr tls_listen;                         /* SIP over TLS */
+    uint32_t connections_max, idle_s, datagram_max; /* of SIP over TCP and TLS; see sip_stack.h */
     uint32_t message_max, pending_max, diameter_timeout_ms;
     uint32_t reg_await_auth_s;
     uint32_t diameter_watchdog_s;

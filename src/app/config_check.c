@@ -52,6 +52,16 @@ static void derive_node(struct config *c, struct config_node *n, unsigned instan
         n->listen =
             addr_v4(127, 0, 0, 1, (uint16_t)(naming_role_port(n->role) + (uint16_t)instance));
     }
+    if (n->role != NAMING_HSS && !n->n_transports) {
+        bool core = n->role != NAMING_PCSCF; /* terminals prefer UDP, nodes TCP */
+        n->transports[0] = core ? SIP_TCP : SIP_UDP;
+        n->transports[1] = core ? SIP_UDP : SIP_TCP;
+        n->n_transports = 2;
+    }
+    if (n->role != NAMING_HSS && !n->tls_listen.family) {
+        n->tls_listen = n->listen;
+        n->tls_listen.port++;
+    }
     if (n->role == NAMING_PCSCF && !n->visited_network) {
         n->visited_network = c->domain;
     }

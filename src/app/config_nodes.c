@@ -31,7 +31,13 @@ enum { MESSAGE_MIN = 1300, MESSAGE_MAX = 65507, SECONDS_MAX = 0x7fffffff / 1000 
 /* Of nodes that are found by the SRV records of a domain. */
 #define SRV                                                                                        \
     NUMBER("srv-priority", srv_priority, 0, 65535), NUMBER("srv-weight", srv_weight, 0, 65535)
-#define MESSAGE NUMBER("message-max", message_max, MESSAGE_MIN, MESSAGE_MAX)
+#define SIP                                                                                        \
+    SETTING_GROUP("transports", read_transports),                                                  \
+        SETTING("tls-listen", SETTING_ADDR, AT(tls_listen), .min = 5061),                          \
+        NUMBER("connections-max", connections_max, 1, CONFIG_NUMBER_MAX),                          \
+        NUMBER("idle-s", idle_s, 30, SECONDS_MAX),                                                 \
+        NUMBER("datagram-max", datagram_max, 500, MESSAGE_MAX),                                    \
+        NUMBER("message-max", message_max, MESSAGE_MIN, MESSAGE_MAX)
 #define PENDING NUMBER("pending-max", pending_max, 1, CONFIG_NUMBER_MAX)
 #define TIMEOUT                                                                                    \
     NUMBER("diameter-timeout-ms", diameter_timeout_ms, 100, 60000),                                \
@@ -91,6 +97,33 @@ static void read_mandatory(struct settings *s, setting_value value, void *object
 static void read_optional(struct settings *s, setting_value value, void *object) {
     struct config_node *n = object;
     settings_numbers(s, value, UINT32_MAX, &n->optional_capabilities, &n->n_optional_capabilities);
+}
+
+static void read_transport(struct settings *s, setting_value value, void *object) {
+    struct config_node *n = object;
+    const char *name = settings_text(s, value, "transports");
+    enum sip_transport t;
+    if (!name) {
+        return;
+    }
+    if (!sip_transport_parse(span_from_cstr(name), &t)) {
+        settings_fault(s, settings_line(value), "transports has \"%.24s\"; it takes udp, tcp, tls",
+                       name);
+        return;
+    }
+    for (size_t i = 0; i < n->n_transports; i++) {
+        if (n->transports[i] == t) {
+            settings_fault(s, settings_line(value), "transports has %s twice", name);
+            return;
+        }
+    }
+    n->transports[n->n_transports++] = t;
+}
+
+static void read_transports(struct settings *s, setting_value value, void *object) {
+    struct config_node *n = object;
+    n->n_transports = 0;
+    settings_each_item(s, value, "transports", read_transport, object);
 }
 
 static void read_charging(struct settings *s, setting_value value, void *object) {
@@ -170,12 +203,12 @@ static const struct setting pcscf_settings[] = {
     NUMBER("guesses-max", guesses_max, 1, CONFIG_NUMBER_MAX),
     NUMBER("guess-lock-s", guess_lock_s, 1, 3600),
     NUMBER("reg-await-auth-s", reg_await_auth_s, 1, 3600),
-    MESSAGE,
+    SIP,
     {0},
 };
 
 static const struct setting icscf_settings[] = {
-    COMMON(4060), SRV, TIMEOUT, TLS, DIAMETER_TLS, PENDING, MESSAGE, {0},
+    COMMON(4060), SRV, TIMEOUT, TLS, DIAMETER_TLS, PENDING, SIP, {0},
 };
 
 static const struct setting scscf_settings[] = {
@@ -198,7 +231,7 @@ static const struct setting scscf_settings[] = {
     TLS,
     DIAMETER_TLS,
     PENDING,
-    MESSAGE,
+    SIP,
     {0},
 };
 

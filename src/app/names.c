@@ -12,10 +12,15 @@ enum { SRV_PRIORITY = 10, SRV_WEIGHT = 10 };
 static enum error add_service(struct dns_zone *zone, const char *domain,
                               const struct config_node *n) {
     bool given = n->srv_priority || n->srv_weight;
-    struct sip_hop hop = {n->listen, SIP_UDP};
-    return dns_zone_add_sip(zone, span_from_cstr(domain), span_from_cstr(n->host), &hop,
-                            (uint16_t)(given ? n->srv_priority : SRV_PRIORITY),
-                            (uint16_t)(given ? n->srv_weight : SRV_WEIGHT));
+    enum error e = OK;
+    for (size_t i = 0; i < n->n_transports && !e; i++) {
+        const struct sip_hop hop = {n->transports[i] == SIP_TLS ? n->tls_listen : n->listen,
+                                    n->transports[i]};
+        e = dns_zone_add_sip(zone, span_from_cstr(domain), span_from_cstr(n->host), &hop,
+                             (uint16_t)(given ? n->srv_priority : SRV_PRIORITY),
+                             (uint16_t)(given ? n->srv_weight : SRV_WEIGHT));
+    }
+    return e;
 }
 
 static enum error add_node(const struct config *c, struct dns_zone *zone,

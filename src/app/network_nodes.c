@@ -86,6 +86,17 @@ static struct diameter_config diameter_client(const struct network *n,
 }
 
 enum { REFUSE = 1 }; /* index into the choices of aka-without-integrity and digest */
+static struct sip_listening listening(const struct config_node *c) {
+    struct sip_listening l = {.addr = c->listen,
+                              .tls_addr = c->tls_listen,
+                              .connections_max = c->connections_max,
+                              .datagram_max = c->datagram_max,
+                              .idle_s = c->idle_s};
+    for (size_t i = 0; i < c->n_transports; i++) {
+        l.transports |= 1U << c->transports[i];
+    }
+    return l;
+}
 
 /* P-CSCF */
 
@@ -113,7 +124,7 @@ static enum error configure_pcscf(struct network *n, struct network_node *node) 
     const struct config_node *c = node->config;
     node->settings.pcscf = (struct pcscf_config){
         .host = text(c->host),
-        .listen = c->listen,
+        .sip = listening(c),
         .visited_network = text(c->visited_network),
         .ioi = text(c->ioi),
         .dns = n->resolver,
@@ -153,7 +164,7 @@ static enum error configure_icscf(struct network *n, struct network_node *node) 
     const struct config_node *c = node->config;
     node->settings.icscf = (struct icscf_config){
         .host = text(c->host),
-        .listen = c->listen,
+        .sip = listening(c),
         .diameter = diameter_client(n, node),
         .hss_realm = text(n->config->domain),
         .scscf = n->scscfs,
@@ -191,7 +202,7 @@ static enum error configure_scscf(struct network *n, struct network_node *node) 
     node->settings.scscf = (struct scscf_config){
         .name = text(c->sip_name),
         .host = text(c->host),
-        .listen = c->listen,
+        .sip = listening(c),
         .realm = text(n->config->domain),
         .diameter = diameter_client(n, node),
         .hss_realm = text(n->config->domain),

@@ -109,9 +109,27 @@ static void place_drop_if_unused(struct trace *t, struct place *p) {
     }
 }
 
+static void forget_name(struct trace *t, const struct addr *a) {
+    struct place *p = place_find(t, a);
+    if (p) {
+        free(p->name);
+        p->name = NULL;
+        place_drop_if_unused(t, p);
+    }
+}
+
+struct span trace_name_of(const struct trace *t, const struct addr *a) {
+    const struct place *p = place_find(t, a);
+    return p && p->name ? span_of(p->name, p->n_name) : SPAN_NONE;
+}
+
 enum error trace_name_address(struct trace *t, const struct addr *a, struct span name) {
+    if (name.n == 0) {
+        forget_name(t, a);
+        return OK;
+    }
     struct place *p = place_get(t, a);
-    char *copy = p ? malloc(name.n ? name.n : 1) : NULL;
+    char *copy = p ? malloc(name.n) : NULL;
     if (!copy) {
         if (p) {
             place_drop_if_unused(t, p);
@@ -195,8 +213,7 @@ static struct span name_of(const struct trace *t, struct span given, const struc
     if (!span_is_empty(given)) {
         return given;
     }
-    const struct place *p = place_find(t, a);
-    return p && p->name ? span_of(p->name, p->n_name) : SPAN_NONE;
+    return trace_name_of(t, a);
 }
 
 static void tell(const struct trace *t, const struct trace_message *message,

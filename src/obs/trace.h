@@ -60,9 +60,12 @@ MUST_CHECK enum error trace_enable(struct trace *t, size_t max_bytes);
 /** Stops recording and forgets. */
 void trace_disable(struct trace *t);
 
-/** Says that `name` (copied) stands at this address; a later name for the same address replaces it.
- */
+/** Says that `name` (copied) stands at this address; a later name for the same address replaces it,
+ * an empty one takes it away. */
 enum error trace_name_address(struct trace *t, const struct addr *a, struct span name);
+
+/** The name that stands at this address; empty if none is known. Valid until it changes. */
+struct span trace_name_of(const struct trace *t, const struct addr *a);
 
 /** Is this address the local end of a link of this loop? */
 bool trace_is_local(const struct trace *t, const struct addr *a);

@@ -10,8 +10,8 @@
 static bool is_content_length(struct span line, struct span *value) {
     size_t colon = span_find_char(line, ':');
     struct span name = lex_trim(span_slice(line, 0, colon));
-    if (colon == line.n || !(span_eq_nocase(name, SPAN("Content-Length")) ||
-                             span_eq_nocase(name, SPAN("l")))) {
+    if (colon == line.n ||
+        !(span_eq_nocase(name, SPAN("Content-Length")) || span_eq_nocase(name, SPAN("l")))) {
         return false;
     }
     *value = lex_trim(span_after(line, colon + 1));

@@ -16,3 +16,8 @@ bool sip_transport_parse(struct span name, enum sip_transport *out) {
     }
     return false;
 }
+
+void sip_put_transport(struct buf *b, enum sip_transport t) {
+    static const char *const params[SIP_TRANSPORTS] = {"", ";transport=tcp", ";transport=tls"};
+    buf_cstr(b, params[t]);
+}

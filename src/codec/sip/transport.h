@@ -18,6 +18,10 @@ struct span sip_transport_name(enum sip_transport t);
 /** The transport of that name (no case; Via's or a URI's transport parameter). False for others. */
 MUST_CHECK bool sip_transport_parse(struct span name, enum sip_transport *out);
 
+/** Appends the parameter that a URI needs for it: ";transport=tcp"; nothing for UDP, the default.
+ */
+void sip_put_transport(struct buf *b, enum sip_transport t);
+
 /** 5060, or 5061 for TLS (RFC 3261 19.1.2). */
 static inline uint16_t sip_transport_port(enum sip_transport t) {
     return t == SIP_TLS ? 5061 : 5060;

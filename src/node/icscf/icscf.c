@@ -99,17 +99,17 @@ void icscf_stop(struct icscf *i, void (*done)(void *ctx), void *ctx) {
 static const char *const proxy_supported[] = {"path", ""};
 
 static enum error open_links(struct icscf *i) {
-    struct sip_stack_config sip = {.local = {{i->config.listen, SIP_UDP}},
-                                   .n_local = 1,
-                                   .sent_by = span_from_cstr(i->sent_by),
+    struct sip_stack_config sip = {.sent_by = span_from_cstr(i->sent_by),
                                    .limits = sip_limits_default(),
                                    .proxy_supported = proxy_supported,
                                    .t1_us = i->config.t1_ms * MS_IN_US};
+    sip_stack_listen_on(&sip, &i->config.sip);
     sip.limits.message_max = i->config.message_max;
     enum error e = sip_stack_new(i->env, &sip, &stack_handler, i, &i->stack);
     if (e == OK) {
-        i->config.dns.no_ipv4 = i->config.listen.family == 6;
-        i->config.dns.no_ipv6 = i->config.listen.family == 4;
+        i->config.dns.transports = sip_listening_transports(&i->config.sip);
+        i->config.dns.no_ipv4 = i->config.sip.addr.family == 6;
+        i->config.dns.no_ipv6 = i->config.sip.addr.family == 4;
         e = resolver_new(i->env, &i->config.dns, &i->resolver);
     }
     i->config.diameter.applications = &application;
@@ -143,7 +143,7 @@ enum error icscf_new(struct env *env, const struct icscf_config *config, struct 
     struct buf b = buf_init(i->sent_by, sizeof i->sent_by - 1);
     buf_put(&b, config->host);
     buf_char(&b, ':');
-    buf_u64(&b, config->listen.port);
+    buf_u64(&b, config->sip.addr.port);
     enum error e = open_links(i);
     if (e != OK) {
         icscf_free(i);

@@ -10,10 +10,11 @@
 #include "rt/env.h"
 #include "stack/diameter/diameter_node.h"
 #include "stack/dns/resolver.h"
+#include "stack/sip/sip_stack.h"
 
 struct icscf_config {
-    struct span host;   /* own name: "icscf.DOMAIN"; stands in Via */
-    struct addr listen; /* SIP */
+    struct span host; /* own name: "icscf.DOMAIN"; stands in Via */
+    struct sip_listening sip;
     /** Origin-Host, Origin-Realm, and the HSSs as peers with `connect`; the applications are the
      * node's own business. */
     struct diameter_config diameter;

@@ -96,15 +96,15 @@ static void stopped(struct timer *t) {
 }
 
 static enum error open_links(struct pcscf *p) {
-    struct sip_stack_config sip = {.local = {{p->config.listen, SIP_UDP}},
-                                   .n_local = 1,
-                                   .sent_by = span_from_cstr(p->sent_by),
+    struct sip_stack_config sip = {.sent_by = span_from_cstr(p->sent_by),
                                    .limits = sip_limits_default(),
                                    .proxy_supported = proxy_supported};
+    sip_stack_listen_on(&sip, &p->config.sip);
     sip.limits.message_max = p->config.message_max;
     enum error e = sip_stack_new(p->env, &sip, &stack_handler, p, &p->stack);
-    p->config.dns.no_ipv4 = p->config.listen.family == 6;
-    p->config.dns.no_ipv6 = p->config.listen.family == 4;
+    p->config.dns.transports = sip_listening_transports(&p->config.sip);
+    p->config.dns.no_ipv4 = p->config.sip.addr.family == 6;
+    p->config.dns.no_ipv6 = p->config.sip.addr.family == 4;
     return e != OK ? e : resolver_new(p->env, &p->config.dns, &p->resolver);
 }
 
@@ -137,11 +137,11 @@ enum error pcscf_new(struct env *env, const struct pcscf_config *config, struct 
     list_init(&p->guess_age);
     list_init(&p->registering);
     timer_init(&p->stop_timer, stopped);
-    p->port = config->listen.port;
+    p->port = config->sip.addr.port;
     struct buf b = buf_init(p->sent_by, sizeof p->sent_by - 1);
     buf_put(&b, config->host);
     buf_char(&b, ':');
-    buf_u64(&b, config->listen.port);
+    buf_u64(&b, config->sip.addr.port);
     uint8_t life[8];
     env_random(env, life, sizeof life);
     b = buf_init(p->icid_prefix, sizeof p->icid_prefix - 1);

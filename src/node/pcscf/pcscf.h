@@ -9,10 +9,11 @@
 
 #include "rt/env.h"
 #include "stack/dns/resolver.h"
+#include "stack/sip/sip_stack.h"
 
 struct pcscf_config {
     struct span host;            /* own name: "pcscf.DOMAIN"; stands in Via and Path */
-    struct addr listen;          /* for terminals and for the core */
+    struct sip_listening sip;    /* for terminals and for the core */
     struct span visited_network; /* value of P-Visited-Network-ID: the domain of this network */
     struct span ioi;             /* type 1 orig-ioi of P-Charging-Vector; empty: none is sent */
     struct resolver_config dns;  /* where names resolve: a source at least. Transports and address

@@ -155,7 +155,8 @@ static void registered(struct operation *op, const struct sip_msg *answer) {
     if (expires_s == 0) {
         struct registration *r = pcscf_find(p, &key);
         if (op->star) {
-            p->counters.deregistered += pcscf_drop_all_of(p, op->impu, &sip_server_source(op->up)->addr);
+            p->counters.deregistered +=
+                pcscf_drop_all_of(p, op->impu, &sip_server_source(op->up)->addr);
         } else if (r) {
             p->counters.deregistered++;
             pcscf_drop(p, r);
@@ -163,9 +164,9 @@ static void registered(struct operation *op, const struct sip_msg *answer) {
         return;
     }
     p->counters.registered++;
-    enum error e =
-        pcscf_store(p, &(struct registration_news){&key, op->impi, op->token,
-                                                   sip_server_source(op->up)->addr, expires_s, answer});
+    enum error e = pcscf_store(p, &(struct registration_news){&key, op->impi, op->token,
+                                                              sip_server_source(op->up)->addr,
+                                                              expires_s, answer});
     if (e != OK) {
         LOG(&p->env->log, LOG_ERROR, "registration not kept", LOG_SPAN("impu", op->impu),
             LOG_CSTR("error", error_text(e)));

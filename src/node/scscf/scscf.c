@@ -78,12 +78,11 @@ void scscf_stop(struct scscf *s, void (*done)(void *ctx), void *ctx) {
 static const char *const supported[] = {"path", "outbound", ""};
 
 static enum error open_links(struct scscf *s) {
-    struct sip_stack_config sip = {.local = {{s->config.listen, SIP_UDP}},
-                                   .n_local = 1,
-                                   .sent_by = span_from_cstr(s->sent_by),
+    struct sip_stack_config sip = {.sent_by = span_from_cstr(s->sent_by),
                                    .limits = sip_limits_default(),
                                    .proxy_supported = supported,
                                    .supported = supported};
+    sip_stack_listen_on(&sip, &s->config.sip);
     sip.limits.message_max = s->config.message_max;
     s->config.diameter.applications = &application;
     s->config.diameter.n_applications = 1;
@@ -133,7 +132,7 @@ static void set_names(struct scscf *s) {
     struct buf b = buf_init(s->sent_by, sizeof s->sent_by - 1);
     buf_put(&b, s->config.host);
     buf_char(&b, ':');
-    buf_u64(&b, s->config.listen.port);
+    buf_u64(&b, s->config.sip.addr.port);
     b = buf_init(s->service_route, sizeof s->service_route - 1);
     buf_cstr(&b, "<sip:orig@");
     buf_cstr(&b, s->sent_by);

@@ -9,12 +9,13 @@
 #include "model/registration/algorithm.h"
 #include "rt/env.h"
 #include "stack/diameter/diameter_node.h"
+#include "stack/sip/sip_stack.h"
 
 struct scscf_config {
-    struct span name;   /* Server-Name: "sip:scscf.DOMAIN:6060" */
-    struct span host;   /* own name: "scscf.DOMAIN"; stands in Via and Service-Route */
-    struct addr listen; /* SIP */
-    struct span realm;  /* of the challenge: the home domain */
+    struct span name; /* Server-Name: "sip:scscf.DOMAIN:6060" */
+    struct span host; /* own name: "scscf.DOMAIN"; stands in Via and Service-Route */
+    struct sip_listening sip;
+    struct span realm; /* of the challenge: the home domain */
     /** Origin-Host, Origin-Realm, and the HSSs as peers with `connect`; the applications are the
      * node's own business. */
     struct diameter_config diameter;

@@ -20,6 +20,7 @@ static void put_route(struct ue *ue, struct buf *b, const struct addr *pcscf) {
     } else {
         buf_cstr(b, "sip:");
         addr_put(b, pcscf);
+        sip_put_transport(b, ue->pool->config.transport);
         buf_cstr(b, ";lr");
     }
     buf_char(b, '>');
@@ -138,12 +139,13 @@ static void put_supported(struct ue *ue, struct buf *b) {
 void ue_send_register(struct ue *ue) {
     struct ue_pool *pool = ue->pool;
     const struct addr *pcscf = &pool->config.pcscf[ue->pcscf % pool->config.n_pcscf];
+    const struct sip_hop hop = {*pcscf, pool->config.transport};
     char text[sizeof "sip:" + DOMAIN_MAX];
     struct buf uri = buf_init(text, sizeof text);
     buf_cstr(&uri, "sip:");
     buf_put(&uri, ue->config.isim->home_domain);
     struct buf *b = uri.overflow ? NULL
-                                 : sip_client_begin(pool->stack, 0, pcscf, SPAN("REGISTER"),
+                                 : sip_client_begin(pool->stack, 0, &hop, SPAN("REGISTER"),
                                                     buf_span(&uri), &ue->client);
     if (b) {
         sip_put_number(b, SIP_H_MAX_FORWARDS, 70);

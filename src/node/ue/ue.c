@@ -51,8 +51,9 @@ enum error ue_pool_new(struct env *env, const struct ue_pool_config *config,
     pool->ctx = ctx;
     list_init(&pool->ues);
     const struct sip_stack_config stack = {
-        .local = {{config->local, SIP_UDP}},
-        .n_local = 1,
+        .local = {{config->local, config->transport}, {config->local, SIP_TCP}},
+        .n_local = config->transport == SIP_UDP ? 2 : 1,
+        .tls = config->tls,
         .dgram_flags = config->queue ? 0 : DGRAM_SOCKET_ONLY,
         .rport = true,
         .limits = sip_limits_default(),
@@ -108,7 +109,7 @@ enum error ue_new(struct ue_pool *pool, const struct ue_config *config, void *us
         return ERR_INVALID;
     }
     struct span at = sip_stack_sent_by(pool->stack, 0);
-    size_t contact_cap = sizeof "sip:@" + 3 * name.n + at.n;
+    size_t contact_cap = sizeof "sip:@;transport=tls" + 3 * name.n + at.n;
     struct ue *ue = calloc(1, sizeof *ue + contact_cap);
     if (!ue) {
         return ERR_NO_MEMORY;
@@ -127,6 +128,7 @@ enum error ue_new(struct ue_pool *pool, const struct ue_config *config, void *us
     sip_put_user(&contact, name);
     buf_char(&contact, '@');
     buf_put(&contact, at);
+    sip_put_transport(&contact, pool->config.transport);
     ue->contact = buf_span(&contact);
     ue->ask_s = ue->config.expires_s;
     struct buf call_id = buf_init(ue->call_id, sizeof ue->call_id);

@@ -11,6 +11,7 @@
 #ifndef MUSTER_NODE_UE_UE_H
 #define MUSTER_NODE_UE_UE_H
 
+#include "codec/sip/transport.h"
 #include "crypto/aka.h"
 #include "model/aka/sqn.h"
 #include "model/registration/algorithm.h"
@@ -62,14 +63,18 @@ struct ue_config {
     bool no_refresh;          /* let the registration expire, unless ue_register is called */
 };
 
+struct tls_context; /* rt/tls.h */
+
 struct ue_pool_config {
-    struct addr local;        /* port 0: any */
-    const struct addr *pcscf; /* tried one after the other; kept by the caller */
-    size_t n_pcscf;           /* at least 1 */
-    struct span route;        /* URI of the P-CSCF for the Route header: "sip:pcscf.DOMAIN:5060;lr";
-                               * empty: made from the address that is used */
-    struct span agent;        /* User-Agent; empty: none */
-    bool queue;               /* allow the in-process queue; else always a real socket */
+    struct addr local;            /* port 0: any */
+    enum sip_transport transport; /* to the P-CSCF. With UDP, long requests go over TCP */
+    struct tls_context *tls;      /* for TLS: whom to trust; outlives the pool */
+    const struct addr *pcscf;     /* tried one after the other; kept by the caller */
+    size_t n_pcscf;               /* at least 1 */
+    struct span route; /* URI of the P-CSCF for the Route header: "sip:pcscf.DOMAIN:5060;lr";
+                        * empty: made from the address that is used */
+    struct span agent; /* User-Agent; empty: none */
+    bool queue;        /* allow the in-process queue; else always a real socket */
     uint64_t t1_us, t2_us, t4_us; /* SIP timers; 0: 2 s, 16 s, 17 s (TS 24.229 7.7, terminals) */
 };
 

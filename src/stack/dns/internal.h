@@ -77,6 +77,12 @@ struct resolver_lookup {
     uint32_t ttl_s;
     uint32_t negative_ttl_s; /* UINT32_MAX: nobody said */
     uint8_t groups;
+    struct service {
+        enum sip_transport transport;
+        uint8_t name_n;
+        char name[DNS_NAME_MAX];
+    } later[SIP_TRANSPORTS]; /* services of NAPTR records, if the preferred ones come to nothing */
+    uint8_t n_later, next_later;
     size_t open; /* questions without an answer */
     size_t n;
     struct candidate found[CANDIDATES_MAX];

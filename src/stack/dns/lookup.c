@@ -1,13 +1,15 @@
 /* One look-up through the records: RFC 3263 sections 4.1 and 4.2, RFC 3403, RFC 2782, RFC 7984.
  *
- *     NAPTR of the domain -> SRV of each service -> A and AAAA of each target -> candidates
+ *     NAPTR of the domain -> SRV of the preferred service -> A and AAAA of each target ->
+ * candidates
  *
- * Questions that do not wait for each other are asked at once. Choices that the standards leave
- * open: of NAPTR records only those with flag "s" and a service that this node speaks count, and of
- * those the ones with the order of the first; a domain with NAPTR records of which none is usable
- * does not want to be reached by us; without NAPTR records the SRV records of what is spoken count,
- * UDP first; a name that does not exist has no services below it either (RFC 8020); a TTL is
- * honoured as the least of all records that led to a target. */
+ * Questions that do not wait for each other are asked at once; the next service is asked for only
+ * if the one before leads nowhere. Choices that the standards leave open: of NAPTR records only
+ * those with flag "s" and a service that this node speaks count, and of those the ones with the
+ * order of the first; a domain with NAPTR records of which none is usable does not want to be
+ * reached by us; without NAPTR records the SRV records of what is spoken count, UDP first; a name
+ * that does not exist has no services below it either (RFC 8020); a TTL is honoured as the least of
+ * all records that led to a target. */
 #include "stack/dns/internal.h"
 
 #include "obs/trace.h"
@@ -167,6 +169,25 @@ static void sort(const struct dns_answer *answer, const struct dns_record **out,
     }
 }
 
+static void keep_service(struct resolver_lookup *l, struct span name, enum sip_transport t) {
+    if (l->n_later < COUNT_OF(l->later) && name.n <= sizeof l->later[0].name) {
+        struct service *s = &l->later[l->n_later++];
+        s->transport = t;
+        s->name_n = (uint8_t)name.n;
+        memcpy(s->name, name.p, name.n);
+    }
+}
+
+static bool ask_next_service(struct resolver_lookup *l) {
+    if (l->next_later == l->n_later) {
+        return false;
+    }
+    const struct service *s = &l->later[l->next_later++];
+    ask(l, span_of(s->name, s->name_n), DNS_SRV,
+        &(struct ask){.transport = s->transport, .rank = l->next_later});
+    return true;
+}
+
 static void take_naptr(struct resolver_lookup *l, const struct dns_answer *answer) {
     const struct dns_record *sorted[DNS_BELIEVED_MAX], *first = NULL;
     uint8_t rank = 0;
@@ -178,9 +199,10 @@ static void take_naptr(struct resolver_lookup *l, const struct dns_answer *answe
         if (naptr_is_usable(l, r, &t) && (!first || first->naptr.order == r->naptr.order)) {
             first = first ? first : r;
             heed_ttl(l, r);
-            ask(l, r->naptr.replacement, DNS_SRV, &(struct ask){.transport = t, .rank = rank++});
+            keep_service(l, r->naptr.replacement, t);
         }
     }
+    ask_next_service(l);
     unsigned t = l->name.sips ? SIP_TLS : SIP_UDP;
     for (; answer->n == 0 && t < SIP_TRANSPORTS; t++) {
         if (resolver_speaks(l->resolver, (enum sip_transport)t)) {
@@ -263,6 +285,9 @@ static void on_answer(struct dns_exchange *x, const struct dns_answer *answer) {
         send(a, answer->alias, x->type);
     } else {
         take(l, a, answer);
+    }
+    if (l->open == 0 && l->n == 0 && ask_next_service(l)) {
+        return;
     }
     bool bare = !l->services_known && !l->fell_back && !l->gone && !l->trouble;
     if (l->open == 0 && bare) {

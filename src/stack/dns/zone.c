@@ -148,10 +148,14 @@ enum error dns_zone_add_host(struct dns_zone *zone, struct span host, const stru
     return add_once(zone, &r);
 }
 
+static void ignore(void *ctx, const struct dns_record *record) {
+    (void)ctx;
+    (void)record;
+}
+
 /* How a service is named in the two records by which it is found. */
 struct service {
     struct span prefix, tag;
-    uint16_t preference;
 };
 
 static enum error add_service(struct dns_zone *zone, struct span domain,
@@ -166,7 +170,8 @@ static enum error add_service(struct dns_zone *zone, struct span domain,
     }
     struct dns_record naptr = {.name = domain, .type = DNS_NAPTR, .ttl_s = zone->ttl_s};
     naptr.naptr.order = 50;
-    naptr.naptr.preference = service->preference;
+    naptr.naptr.preference =
+        (uint16_t)(50 + 10 * dns_zone_find(zone, domain, DNS_NAPTR, ignore, NULL));
     naptr.naptr.flags = SPAN("s");
     naptr.naptr.service = service->tag;
     naptr.naptr.replacement = buf_span(&b);
@@ -185,9 +190,9 @@ static enum error add_service(struct dns_zone *zone, struct span domain,
 enum error dns_zone_add_sip(struct dns_zone *zone, struct span domain, struct span host,
                             const struct sip_hop *hop, uint16_t priority, uint16_t weight) {
     static const struct service services[SIP_TRANSPORTS] = {
-        [SIP_UDP] = {SPAN_INIT("_sip._udp."), SPAN_INIT("SIP+D2U"), 50},
-        [SIP_TCP] = {SPAN_INIT("_sip._tcp."), SPAN_INIT("SIP+D2T"), 60},
-        [SIP_TLS] = {SPAN_INIT("_sips._tcp."), SPAN_INIT("SIPS+D2T"), 70},
+        [SIP_UDP] = {SPAN_INIT("_sip._udp."), SPAN_INIT("SIP+D2U")},
+        [SIP_TCP] = {SPAN_INIT("_sip._tcp."), SPAN_INIT("SIP+D2T")},
+        [SIP_TLS] = {SPAN_INIT("_sips._tcp."), SPAN_INIT("SIPS+D2T")},
     };
     return add_service(zone, domain, &services[hop->transport], host, &hop->addr, priority, weight);
 }
@@ -198,6 +203,6 @@ enum error dns_zone_add_diameter(struct dns_zone *zone, struct span realm, struc
     struct buf b = buf_init(tag, sizeof tag);
     buf_printf(&b, "aaa+ap%u:diameter.%s", application, tls ? "tls.tcp" : "tcp");
     struct service service = {tls ? SPAN("_diameters._tcp.") : SPAN("_diameter._tcp."),
-                              buf_span(&b), tls ? 60 : 50};
+                              buf_span(&b)};
     return add_service(zone, realm, &service, host, address, 10, 10);
 }

@@ -29,8 +29,9 @@ MUST_CHECK enum error dns_zone_add(struct dns_zone *zone, const struct dns_recor
 
 /** Adds the records by which a SIP service of a domain is found over one transport (RFC 3263): a
  * NAPTR of the domain to _sip._udp.DOMAIN (_sip._tcp, _sips._tcp), its SRV to host and the hop's
- * port, and the host's A or AAAA. UDP is preferred to TCP, and TCP to TLS. Records that stand
- * already are not repeated, so several hosts can serve one domain. */
+ * port, and the host's A or AAAA. Transports of a domain are preferred in the order in which they
+ * were added first. Records that stand already are not repeated, so several hosts can serve one
+ * domain. */
 MUST_CHECK enum error dns_zone_add_sip(struct dns_zone *zone, struct span domain, struct span host,
                                        const struct sip_hop *hop, uint16_t priority,
                                        uint16_t weight);

@@ -8,11 +8,23 @@ struct answers {
     size_t n;
 };
 
+/* NAPTR records in the order of their preference, which people read from the top. */
+static bool precedes(const struct dns_record *a, const struct dns_record *b) {
+    return a->type == DNS_NAPTR && b->type == DNS_NAPTR &&
+           (a->naptr.order < b->naptr.order ||
+            (a->naptr.order == b->naptr.order && a->naptr.preference < b->naptr.preference));
+}
+
 static void add(void *ctx, const struct dns_record *record) {
     struct answers *a = ctx;
-    if (a->n < DNS_RECORDS_MAX) {
-        a->records[a->n++] = *record;
+    if (a->n == DNS_RECORDS_MAX) {
+        return;
     }
+    size_t at = a->n++;
+    for (; at > 0 && precedes(record, &a->records[at - 1]); at--) {
+        a->records[at] = a->records[at - 1];
+    }
+    a->records[at] = *record;
 }
 
 /* Forgeries: records of names that nobody asked for, and an alias of one of them. */

@@ -114,8 +114,7 @@ bool answers_repeat(struct sip_stack *stack, const struct server_key *key,
             entry->expires_us > env_now_us(stack->env)) {
             struct sip_path path = {.to = {entry->to, SIP_UDP}, .endpoint = entry->endpoint};
             stack->counters.sent_again++;
-            (void)sip_stack_send(stack, &path,
-                                 (struct span){entry->data + entry->key_n, entry->n});
+            (void)sip_stack_send(stack, &path, (struct span){entry->data + entry->key_n, entry->n});
             return true;
         }
     }

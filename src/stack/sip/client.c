@@ -189,8 +189,8 @@ static void back_to_datagrams(struct sip_client *tx, int endpoint) {
     }
 }
 
-/* The connection broke. What an INVITE with a provisional answer waits for may still come by another
- * one (18.2.2). */
+/* The connection broke. What an INVITE with a provisional answer waits for may still come by
+ * another one (18.2.2). */
 static void on_broken(struct sip_path *path, enum error why) {
     struct sip_client *tx = CONTAINER_OF(path, struct sip_client, path);
     bool never_stood = why == ERR_REFUSED || why == ERR_UNREACHABLE || why == ERR_TIMEOUT;

@@ -5,8 +5,9 @@
  * since nothing behind it can be believed.
  *
  * A peer may not hold us up: a connection is closed when a message does not become complete, when
- * it was accepted and says nothing, when it takes nothing of what waits for it, and when it has been
- * silent for long. When there are too many, the oldest that never sent a whole message gives way. */
+ * it was accepted and says nothing, when it takes nothing of what waits for it, and when it has
+ * been silent for long. When there are too many, the oldest that never sent a whole message gives
+ * way. */
 #include "codec/sip/frame.h"
 #include "obs/trace.h"
 #include "stack/sip/internal.h"
@@ -26,12 +27,14 @@ struct connection {
     struct sip_framing framing;
     bool stands;
     bool accepted;
-    bool reading;    /* messages of it are being handed on */
-    bool gone;       /* closed meanwhile */
+    bool reading; /* messages of it are being handed on */
+    bool gone;    /* closed meanwhile */
+    bool named;   /* the trace knows whose `local` is */
+    struct addr local;
     uint8_t newlines; /* in a row, between messages */
     struct timer watch;
-    uint64_t active_us;  /* when something last came */
-    uint64_t partial_us; /* since when a message is not complete; 0: there is none */
+    uint64_t active_us;   /* when something last came */
+    uint64_t partial_us;  /* since when a message is not complete; 0: there is none */
     uint64_t sent, taken; /* bytes in all; of these, gone when last looked at */
     uint64_t taken_us;    /* since when taken has not grown */
 };
@@ -57,6 +60,9 @@ static void forget(struct connection *c) {
     list_remove(&c->in_all);
     list_remove(&c->in_unproven);
     htab_remove(&c->stack->connections, &c->by_hop);
+    if (c->named) {
+        (void)trace_name_address(c->stack->env->trace, &c->local, SPAN_NONE);
+    }
     c->stack->counters.connections--;
     c->gone = true;
     if (!c->reading) {
@@ -203,11 +209,18 @@ static size_t on_received(void *ctx, struct stream *s, char *bytes, size_t n) {
     return taken;
 }
 
+/* Our end of a connection that we made has a port of its own; in a trace it is we. */
 static void on_connected(void *ctx, struct stream *s) {
     struct connection *c = ctx;
-    (void)s;
+    struct trace *trace = c->stack->env->trace;
     c->stands = true;
     c->stack->counters.connected++;
+    if (trace_is_on(trace)) {
+        struct span name = trace_name_of(trace, sip_stack_local(c->stack, c->at->number));
+        name = name.n ? name : span_from_cstr(c->stack->env->name);
+        c->named = trace_name_address(trace, stream_local(s), name) == OK;
+        c->local = *stream_local(s);
+    }
 }
 
 static void on_closed(void *ctx, struct stream *s, enum error why) {
@@ -297,10 +310,9 @@ enum error connection_find(struct sip_stack *stack, struct sip_path *path) {
         if (!c) {
             return ERR_BUSY;
         }
-        enum error e =
-            path->to.transport == SIP_TCP
-                ? env_stream_connect(stack->env, &path->to.addr, &handler, c, &c->stream)
-                : ERR_UNSUPPORTED;
+        enum error e = path->to.transport == SIP_TCP
+                           ? env_stream_connect(stack->env, &path->to.addr, &handler, c, &c->stream)
+                           : ERR_UNSUPPORTED;
         if (e != OK) {
             forget(c);
             return e;

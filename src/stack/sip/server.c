@@ -356,8 +356,7 @@ static void begin(const struct sip_origin *origin, struct arena *arena,
     }
 }
 
-void sip_server_receive(const struct sip_origin *origin, struct arena *arena,
-                        struct sip_msg *req) {
+void sip_server_receive(const struct sip_origin *origin, struct arena *arena, struct sip_msg *req) {
     struct sip_stack *stack = origin->at->stack;
     struct server_key key;
     struct sip_server *tx;

@@ -22,8 +22,8 @@
 #include "rt/env.h"
 
 struct sip_stack;
-struct sip_server; /* a server transaction: a request that came in and waits for its answer */
-struct sip_client; /* a client transaction: a request that went out */
+struct sip_server;  /* a server transaction: a request that came in and waits for its answer */
+struct sip_client;  /* a client transaction: a request that went out */
 struct tls_context; /* rt/tls.h */
 
 enum { SIP_ENDPOINTS_MAX = 4 };
@@ -60,6 +60,22 @@ struct sip_stack_config {
                          * says nothing, and with a reader that takes nothing; 0: 20 */
 };
 
+/** Where a node listens, as its configuration says it. */
+struct sip_listening {
+    struct addr addr; /* UDP and TCP */
+    struct addr tls_addr;
+    unsigned transports;     /* those to open: bits 1U << enum sip_transport; 0: UDP and TCP */
+    struct tls_context *tls; /* outlives the stack */
+    size_t connections_max, datagram_max;
+    uint32_t idle_s; /* all three as in struct sip_stack_config */
+};
+
+/** Makes endpoints of it: UDP first, if it is spoken, then TCP, then TLS. */
+void sip_stack_listen_on(struct sip_stack_config *config, const struct sip_listening *listening);
+
+/** The transports that it opens, never 0. */
+unsigned sip_listening_transports(const struct sip_listening *listening);
+
 /** Who gets what comes in. Callbacks may free transactions and begin others. */
 struct sip_stack_handler {
     /** A new request other than ACK and CANCEL. tx belongs to the node from now on: it answers, or
@@ -89,18 +105,18 @@ struct sip_stack_counters {
     uint64_t unanswered;                      /* freed by the node without an answer: 500 */
     uint64_t answers_dropped;                 /* pushed out of the cache before their time */
     uint64_t send_failures;
-    uint64_t accepted, connected;  /* connections that came about, by either side */
-    uint64_t connect_failures;     /* connections of ours that did not */
-    uint64_t connections_refused;  /* for connections_max */
-    uint64_t connections_idle;     /* closed for silence, or an unfinished message */
-    uint64_t slow_readers;         /* closed because they took nothing */
-    uint64_t unframed;             /* closed because the end of a message could not be told */
-    uint64_t keep_alives;          /* answered: empty lines, STUN */
-    uint64_t switched_to_tcp;      /* requests too long for a datagram */
-    size_t connections;   /* now */
-    size_t transactions;  /* now */
-    size_t answers;       /* now in the cache */
-    size_t answers_bytes; /* what they take */
+    uint64_t accepted, connected; /* connections that came about, by either side */
+    uint64_t connect_failures;    /* connections of ours that did not */
+    uint64_t connections_refused; /* for connections_max */
+    uint64_t connections_idle;    /* closed for silence, or an unfinished message */
+    uint64_t slow_readers;        /* closed because they took nothing */
+    uint64_t unframed;            /* closed because the end of a message could not be told */
+    uint64_t keep_alives;         /* answered: empty lines, STUN */
+    uint64_t switched_to_tcp;     /* requests too long for a datagram */
+    size_t connections;           /* now */
+    size_t transactions;          /* now */
+    size_t answers;               /* now in the cache */
+    size_t answers_bytes;         /* what they take */
 };
 
 /** Opens the endpoints. config's strings and lists are kept by the caller. ERR_ADDRESS_IN_USE,
@@ -196,12 +212,12 @@ struct sip_client_handler {
 };
 
 /** Begins a request: start line and a Via of the stack's own with a new branch. The endpoint is
- * used if it has the hop's transport, else the first that has; nodes of the same loop are reached by
- * the queue whatever the hop says. NULL when memory is out or transactions_max is reached. *out is
- * unsent until sip_client_send; sip_client_free drops it. */
+ * used if it has the hop's transport, else the first that has; nodes of the same loop are reached
+ * by the queue whatever the hop says. NULL when memory is out or transactions_max is reached. *out
+ * is unsent until sip_client_send; sip_client_free drops it. */
 MUST_CHECK struct buf *sip_client_begin(struct sip_stack *stack, unsigned endpoint,
-                                        const struct sip_hop *to, struct span method, struct span uri,
-                                        struct sip_client **out);
+                                        const struct sip_hop *to, struct span method,
+                                        struct span uri, struct sip_client **out);
 
 /** Sends it, with its body (may be empty). Errors of building come at once (ERR_TOO_BIG; tx is
  * gone); all else comes through the handler, never before this returns. The handler is kept by the

@@ -225,6 +225,23 @@ static void on_datagram(void *ctx, struct dgram *d, const struct addr *from, cha
     sip_stack_receive(&origin, bytes, n);
 }
 
+unsigned sip_listening_transports(const struct sip_listening *l) {
+    return l->transports ? l->transports : 1U << SIP_UDP | 1U << SIP_TCP;
+}
+
+void sip_stack_listen_on(struct sip_stack_config *c, const struct sip_listening *l) {
+    for (unsigned t = 0; t < SIP_TRANSPORTS; t++) {
+        if (sip_listening_transports(l) & 1U << t) {
+            c->local[c->n_local++] =
+                (struct sip_hop){t == SIP_TLS ? l->tls_addr : l->addr, (enum sip_transport)t};
+        }
+    }
+    c->tls = l->tls;
+    c->connections_max = l->connections_max;
+    c->datagram_max = l->datagram_max;
+    c->idle_s = l->idle_s;
+}
+
 static void set_defaults(struct sip_stack_config *c) {
     c->t1_us = c->t1_us ? c->t1_us : T1_DEFAULT_MS * MS_IN_US;
     c->t2_us = c->t2_us ? c->t2_us : T2_DEFAULT_MS * MS_IN_US;

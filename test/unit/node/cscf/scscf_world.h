@@ -24,7 +24,7 @@ static struct world world;
 static inline void start(struct world *w, struct scscf_config config) {
     config.name = SPAN("sip:scscf." HOME ":6060");
     config.host = SPAN("scscf." HOME);
-    config.listen = scscf_at;
+    config.sip.addr = scscf_at;
     config.realm = SPAN(HOME);
     config.diameter = script_diameter(&w->hss, SPAN("scscf." HOME));
     config.hss_realm = SPAN(HOME);

@@ -36,7 +36,7 @@ static int set_up(void **state) {
     assert_int_equal(dns_zone_add_host(&w->zone, SPAN("scscf-2." HOME), &scscf_at[1]), OK);
     script_hss_open(&w->hss, w->sim, SPAN("icscf." HOME));
     struct icscf_config config = {.host = SPAN("icscf." HOME),
-                                  .listen = icscf_at,
+                                  .sip = {.addr = icscf_at},
                                   .diameter = script_diameter(&w->hss, SPAN("icscf." HOME)),
                                   .hss_realm = SPAN(HOME),
                                   .scscf = scscfs,

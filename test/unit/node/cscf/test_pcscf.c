@@ -35,7 +35,7 @@ static int set_up(void **state) {
                      OK);
     assert_int_equal(dns_zone_add_host(&w->zone, SPAN("pcscf." HOME), &pcscf_at), OK);
     struct pcscf_config config = {.host = SPAN("pcscf." HOME),
-                                  .listen = pcscf_at,
+                                  .sip = {.addr = pcscf_at},
                                   .visited_network = SPAN(HOME),
                                   .ioi = SPAN("visited"),
                                   .dns = {.source = &w->dns.source},
@@ -493,7 +493,7 @@ static void a_full_pcscf_takes_no_more(void **state) {
     struct world *w = (struct world *)*state;
     pcscf_free(w->pcscf);
     struct pcscf_config config = {.host = SPAN("pcscf." HOME),
-                                  .listen = pcscf_at,
+                                  .sip = {.addr = pcscf_at},
                                   .visited_network = SPAN(HOME),
                                   .dns = {.source = &w->dns.source},
                                   .registrations_max = 1};

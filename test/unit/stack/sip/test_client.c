@@ -60,8 +60,8 @@ static void close_node(struct node *n) {
 }
 
 static void send_request(struct node *n, enum sip_method method) {
-    struct buf *b = sip_client_begin(n->w.stack, 0, &n->w.server.addr, sip_method_name(method),
-                                     SPAN("sip:b@h"), &n->tx);
+    struct buf *b = sip_client_begin(n->w.stack, 0, &(struct sip_hop){n->w.server.addr, SIP_UDP},
+                                     sip_method_name(method), SPAN("sip:b@h"), &n->tx);
     assert_non_null(b);
     sip_put(b, SIP_H_MAX_FORWARDS, SPAN("70"));
     sip_put(b, SIP_H_ROUTE, SPAN("<sip:r;lr>"));
@@ -308,13 +308,13 @@ static void a_transaction_may_be_freed_in_its_callback(void **state) {
 static void a_request_that_is_not_sent_may_be_dropped(void **state) {
     (void)state;
     struct node *n = open_node(NULL, NULL);
-    assert_non_null(
-        sip_client_begin(n->w.stack, 0, &n->w.server.addr, SPAN("OPTIONS"), SPAN("sip:b"), &n->tx));
+    assert_non_null(sip_client_begin(n->w.stack, 0, &(struct sip_hop){n->w.server.addr, SIP_UDP},
+                                     SPAN("OPTIONS"), SPAN("sip:b"), &n->tx));
     sip_client_free(n->tx);
     assert_int_equal(counters(n)->transactions, 0);
     char body[66000] = {0};
-    assert_non_null(
-        sip_client_begin(n->w.stack, 0, &n->w.server.addr, SPAN("OPTIONS"), SPAN("sip:b"), &n->tx));
+    assert_non_null(sip_client_begin(n->w.stack, 0, &(struct sip_hop){n->w.server.addr, SIP_UDP},
+                                     SPAN("OPTIONS"), SPAN("sip:b"), &n->tx));
     assert_int_equal(sip_client_send(n->tx, span_of(body, sizeof body), &handler, n), ERR_TOO_BIG);
     assert_int_equal(counters(n)->transactions, 0);
     assert_int_equal(n->errors, 0);

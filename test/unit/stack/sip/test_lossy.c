@@ -60,10 +60,11 @@ static void on_timeout(void *ctx, struct sip_client *tx) {
 static const struct sip_client_handler client_handler = {on_response, on_timeout, NULL, NULL};
 
 static void ask(struct pair *p, unsigned i) {
+    const struct sip_hop to = {*sip_stack_local(p->server, 0), SIP_UDP};
     struct sip_client *tx;
     enum sip_method method = is_invite(i) ? SIP_INVITE : SIP_REGISTER;
-    struct buf *b = sip_client_begin(p->client, 0, sip_stack_local(p->server, 0),
-                                     sip_method_name(method), SPAN("sip:h"), &tx);
+    struct buf *b =
+        sip_client_begin(p->client, 0, &to, sip_method_name(method), SPAN("sip:h"), &tx);
     assert_non_null(b);
     sip_put(b, SIP_H_FROM, SPAN("<sip:a@h>;tag=f"));
     sip_put(b, SIP_H_TO, SPAN("<sip:b@h>"));
@@ -81,14 +82,15 @@ static void run(uint64_t seed) {
     static const struct sip_stack_handler handler = {on_request, NULL, NULL};
     static const struct sim_faults faults = {
         .delay_us = 5000, .jitter_us = 40000, .loss_ppm = 100000, .duplicate_ppm = 100000};
-    struct sip_stack_config config = {.local = {addr_v4(10, 0, 0, 1, 5060)}, .n_local = 1};
+    struct sip_stack_config config = {.local = {{addr_v4(10, 0, 0, 1, 5060), SIP_UDP}},
+                                      .n_local = 1};
     struct pair *p = calloc(1, sizeof *p);
     assert_int_equal(sim_new(seed, &p->sim), OK);
     sim_set_default_faults(p->sim, &faults);
     assert_int_equal(sim_env_new(p->sim, "client", &p->client_env), OK);
     assert_int_equal(sim_env_new(p->sim, "server", &p->server_env), OK);
     assert_int_equal(sip_stack_new(p->client_env, &config, &handler, p, &p->client), OK);
-    config.local[0] = addr_v4(10, 0, 0, 2, 5060);
+    config.local[0].addr = addr_v4(10, 0, 0, 2, 5060);
     assert_int_equal(sip_stack_new(p->server_env, &config, &handler, p, &p->server), OK);
     for (unsigned i = 0; i < REQUESTS; i++) {
         ask(p, i);

@@ -60,7 +60,7 @@ static void on_ended(void *ctx, struct sip_proxy *proxy) {
 static const struct sip_proxy_handler proxy_handler = {on_response, on_failed, on_ended};
 
 static void forward(struct node *n, struct sip_server *up) {
-    struct sip_forward f = {.to = n->w.server.addr};
+    struct sip_forward f = {.to = {n->w.server.addr, SIP_UDP}};
     sip_edit_pop(&f.edits, SIP_H_ROUTE);
     sip_edit_prepend(&f.edits, SIP_H_PATH, SPAN("<sip:p;lr>"));
     if (sip_has(sip_server_request(up), SIP_H_SUBJECT)) {
@@ -83,10 +83,10 @@ static void on_cancelled(void *ctx, struct sip_server *tx) {
 }
 
 static void on_ack(void *ctx, struct sip_stack *stack, const struct sip_msg *ack,
-                   const struct addr *from) {
+                   const struct sip_hop *from) {
     struct node *n = ctx;
     (void)from;
-    struct sip_forward f = {.to = n->w.server.addr};
+    struct sip_forward f = {.to = {n->w.server.addr, SIP_UDP}};
     assert_int_equal(sip_proxy_forward_ack(stack, ack, &f), OK);
 }
 

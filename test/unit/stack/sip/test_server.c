@@ -24,7 +24,7 @@ static void on_cancelled(void *ctx, struct sip_server *tx) {
 }
 
 static void on_ack(void *ctx, struct sip_stack *stack, const struct sip_msg *ack,
-                   const struct addr *from) {
+                   const struct sip_hop *from) {
     struct node *n = ctx;
     (void)stack;
     (void)from;

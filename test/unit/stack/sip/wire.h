@@ -71,7 +71,8 @@ static void wire_open(struct wire *w, const struct sip_stack_config *config,
     if (w->process) {
         assert_int_equal(sim_env_process(w->env, w->process), OK);
     }
-    w->local = c.local[0] = addr_v4(10, 0, 0, 2, 5060);
+    w->local = addr_v4(10, 0, 0, 2, 5060);
+    c.local[0] = (struct sip_hop){w->local, SIP_UDP};
     c.n_local = 1;
     assert_int_equal(sip_stack_new(w->env, &c, handler, ctx, &w->stack), OK);
 }
