@@ -54,7 +54,6 @@ struct config_node {
     struct addr listen; /* SIP; of an HSS Diameter */
     enum sip_transport transports[SIP_TRANSPORTS]; /* of a CSCF, the preferred one first */
     size_t n_transports;
-    struct addr tls_listen;                         /* SIP over TLS */
     uint32_t connections_max, idle_s, datagram_max; /* of SIP over TCP and TLS; see sip_stack.h */
     uint32_t message_max, pending_max, diameter_timeout_ms;
     uint32_t reg_await_auth_s;
@@ -62,7 +61,7 @@ struct config_node {
     uint32_t srv_priority, srv_weight; /* of its SRV records; both 0: 10 and 10 */
     struct config_tls tls;             /* its own; see config_tls_of */
     bool diameter_tls;                 /* of a CSCF: to the HSS over TLS */
-    struct addr tls_listen;            /* of an HSS: Diameter over TLS; family 0: not */
+    struct addr tls_listen;            /* SIP over TLS, of an HSS Diameter; family 0: not */
 
     /* P-CSCF */
     const char *visited_network, *ioi;

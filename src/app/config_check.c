@@ -44,6 +44,28 @@ static void derive_domain(struct config *c) {
     }
 }
 
+static bool speaks(const struct config_node *n, enum sip_transport t) {
+    for (size_t i = 0; i < n->n_transports; i++) {
+        if (n->transports[i] == t) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Of a CSCF: an address without the word, and the word without an address, mean both. */
+static void derive_tls(struct config_node *n) {
+    if (n->role == NAMING_HSS) {
+        return;
+    }
+    if (n->tls_listen.family && !speaks(n, SIP_TLS)) {
+        n->transports[n->n_transports++] = SIP_TLS;
+    } else if (!n->tls_listen.family && speaks(n, SIP_TLS)) {
+        n->tls_listen = n->listen;
+        n->tls_listen.port++;
+    }
+}
+
 static void derive_node(struct config *c, struct config_node *n, unsigned instance) {
     if (!n->host) {
         n->host = print_text(c, "%s.%s", n->name, c->domain);
@@ -58,10 +80,7 @@ static void derive_node(struct config *c, struct config_node *n, unsigned instan
         n->transports[1] = core ? SIP_UDP : SIP_TCP;
         n->n_transports = 2;
     }
-    if (n->role != NAMING_HSS && !n->tls_listen.family) {
-        n->tls_listen = n->listen;
-        n->tls_listen.port++;
-    }
+    derive_tls(n);
     if (n->role == NAMING_PCSCF && !n->visited_network) {
         n->visited_network = c->domain;
     }

@@ -64,8 +64,10 @@ enum error network_tls(struct network_node *node, char *message) {
     if (!c->diameter_tls && !c->tls_listen.family) {
         return OK;
     }
-    return config_tls_context(node->network->config, c, TLS_CLIENT_REQUIRED, &node->tls, message,
-                              MESSAGE_BYTES);
+    /* Terminals have no certificate as a rule; nodes have. */
+    enum tls_client_certificate client =
+        c->role == NAMING_PCSCF ? TLS_CLIENT_VERIFIED : TLS_CLIENT_REQUIRED;
+    return config_tls_context(node->network->config, c, client, &node->tls, message, MESSAGE_BYTES);
 }
 
 /* As a client of the HSS. */
@@ -86,9 +88,12 @@ static struct diameter_config diameter_client(const struct network *n,
 }
 
 enum { REFUSE = 1 }; /* index into the choices of aka-without-integrity and digest */
-static struct sip_listening listening(const struct config_node *c) {
+
+static struct sip_listening listening(const struct network_node *node) {
+    const struct config_node *c = node->config;
     struct sip_listening l = {.addr = c->listen,
                               .tls_addr = c->tls_listen,
+                              .tls = node->tls,
                               .connections_max = c->connections_max,
                               .datagram_max = c->datagram_max,
                               .idle_s = c->idle_s};
@@ -124,7 +129,7 @@ static enum error configure_pcscf(struct network *n, struct network_node *node) 
     const struct config_node *c = node->config;
     node->settings.pcscf = (struct pcscf_config){
         .host = text(c->host),
-        .sip = listening(c),
+        .sip = listening(node),
         .visited_network = text(c->visited_network),
         .ioi = text(c->ioi),
         .dns = n->resolver,
@@ -164,7 +169,7 @@ static enum error configure_icscf(struct network *n, struct network_node *node) 
     const struct config_node *c = node->config;
     node->settings.icscf = (struct icscf_config){
         .host = text(c->host),
-        .sip = listening(c),
+        .sip = listening(node),
         .diameter = diameter_client(n, node),
         .hss_realm = text(n->config->domain),
         .scscf = n->scscfs,
@@ -202,7 +207,7 @@ static enum error configure_scscf(struct network *n, struct network_node *node) 
     node->settings.scscf = (struct scscf_config){
         .name = text(c->sip_name),
         .host = text(c->host),
-        .sip = listening(c),
+        .sip = listening(node),
         .realm = text(n->config->domain),
         .diameter = diameter_client(n, node),
         .hss_realm = text(n->config->domain),

@@ -27,7 +27,8 @@ struct operation {
     bool named;     /* the HSS gave a name, not capabilities */
     struct selection_request wanted;
     struct span server; /* SIP URI of the chosen S-CSCF */
-    bool loose;         /* it has lr already */
+    struct span server_host;
+    bool loose; /* it has lr already */
     char route[300];
 };
 
@@ -165,7 +166,8 @@ static void forward(struct operation *op) {
         refuse(op, 500, "Name of the S-CSCF too long");
         return;
     }
-    struct sip_forward f = {.to = op->targets.targets[op->next++], .uri = op->server};
+    struct sip_forward f = {
+        .to = op->targets.targets[op->next++], .host = op->server_host, .uri = op->server};
     sip_edit_replace(&f.edits, SIP_H_ROUTE, buf_span(&b));
     enum error e = sip_proxy_forward(op->up, &f, &proxy_handler, op, NULL);
     if (e == OK) {
@@ -206,7 +208,8 @@ static void go_to(struct operation *op, struct span server) {
         return;
     }
     op->loose = sip_uri_is_loose(&uri);
-    struct resolver_name name = {.host = uri.host, .port = uri.port};
+    op->server_host = uri.host;
+    struct resolver_name name = resolver_name_of(&uri);
     struct resolver_answer answer;
     enum error e = resolver_cached(op->i->resolver, &name, &answer);
     if (e == ERR_INCOMPLETE) {

@@ -229,7 +229,8 @@ static void forward(struct operation *op) {
     struct pcscf *p = op->p;
     const struct sip_msg *req = sip_server_request(op->up);
     struct register_values *values = ARENA_NEW(sip_server_arena(op->up), struct register_values);
-    struct sip_forward f = {.to = op->targets.targets[op->next++]};
+    struct sip_forward f = {.to = op->targets.targets[op->next++],
+                            .host = sip_server_request(op->up)->uri.host};
     unsigned stripped = 0;
     const char *why = "Out of memory";
     enum error e = values ? pcscf_edit_register(p, req, sip_server_source(op->up), op->token,
@@ -272,7 +273,7 @@ static void on_resolved(struct resolver_query *query, enum error e,
 }
 
 static void resolve(struct operation *op, const struct sip_msg *req) {
-    struct resolver_name name = {.host = req->uri.host, .port = req->uri.port};
+    struct resolver_name name = resolver_name_of(&req->uri);
     struct resolver_answer answer;
     enum error e = resolver_cached(op->p->resolver, &name, &answer);
     if (e == ERR_INCOMPLETE) {

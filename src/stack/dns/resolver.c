@@ -31,6 +31,18 @@ static uint32_t or_default(uint32_t value, uint32_t otherwise) {
     return value ? value : otherwise;
 }
 
+struct resolver_name resolver_name_of(const struct sip_uri *uri) {
+    struct resolver_name name = {
+        .host = uri->host, .port = uri->port, .sips = uri->scheme == SIP_URI_SIPS};
+    struct span value;
+    if (sip_uri_param(uri, SPAN("maddr"), &value) && value.n) {
+        name.host = value;
+    }
+    name.transport_given = sip_uri_param(uri, SPAN("transport"), &value) &&
+                           sip_transport_parse(value, &name.transport);
+    return name;
+}
+
 enum error resolver_new(struct env *env, const struct resolver_config *config,
                         struct resolver **out) {
     struct resolver *r = (struct resolver *)calloc(1, sizeof *r);

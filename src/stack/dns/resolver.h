@@ -16,6 +16,7 @@
 #define MUSTER_STACK_DNS_RESOLVER_H
 
 #include "codec/sip/transport.h"
+#include "codec/sip/uri.h"
 #include "stack/dns/source.h"
 
 enum {
@@ -32,6 +33,10 @@ struct resolver_name {
     bool transport_given;
     enum sip_transport transport;
 };
+
+/** What a URI asks for: maddr or host, port, scheme, transport parameter (one that is not known
+ * here counts as none). A view of it. */
+struct resolver_name resolver_name_of(const struct sip_uri *uri);
 
 /** Best first; all different. */
 struct resolver_answer {

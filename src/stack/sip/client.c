@@ -419,6 +419,14 @@ struct buf *sip_client_begin(struct sip_stack *stack, unsigned endpoint, const s
     return sip_client_begin_branch(stack, endpoint, to, method, uri, SPAN_NONE, out);
 }
 
+void sip_client_expect(struct sip_client *tx, struct span name) {
+    if (tx->path.to.transport == SIP_TLS) {
+        bool failed = false;
+        tx->path.host = arena_copy(&tx->arena, name, &failed);
+        tx->failure = failed ? ERR_NO_MEMORY : tx->failure;
+    }
+}
+
 /* Ends the message that was built. */
 static enum error finish(struct sip_client *tx, struct span body) {
     struct sip_stack *stack = tx->stack;

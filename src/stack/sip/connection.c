@@ -10,6 +10,7 @@
  * way. */
 #include "codec/sip/frame.h"
 #include "obs/trace.h"
+#include "rt/tls.h"
 #include "stack/sip/internal.h"
 
 #include <stdlib.h>
@@ -31,6 +32,7 @@ struct connection {
     bool gone;    /* closed meanwhile */
     bool named;   /* the trace knows whose `local` is */
     struct addr local;
+    char *host;       /* that the certificate of the other end must name, if we connected by TLS */
     uint8_t newlines; /* in a row, between messages */
     struct timer watch;
     uint64_t active_us;   /* when something last came */
@@ -55,6 +57,11 @@ void sip_path_join(struct sip_path *path, struct connection *c) {
     list_insert(&c->paths, &path->in_connection);
 }
 
+static void drop(struct connection *c) {
+    free(c->host);
+    free(c);
+}
+
 static void forget(struct connection *c) {
     timer_stop(&c->watch);
     list_remove(&c->in_all);
@@ -66,7 +73,7 @@ static void forget(struct connection *c) {
     c->stack->counters.connections--;
     c->gone = true;
     if (!c->reading) {
-        free(c);
+        drop(c);
     }
 }
 
@@ -202,7 +209,7 @@ static size_t on_received(void *ctx, struct stream *s, char *bytes, size_t n) {
     }
     c->reading = false;
     if (c->gone) {
-        free(c);
+        drop(c);
         return n;
     }
     c->partial_us = taken == n ? 0 : c->partial_us && taken == 0 ? c->partial_us : c->active_us;
@@ -288,15 +295,51 @@ static void on_accept(void *ctx, struct listener *l, struct stream *s) {
 
 enum error connection_listen(struct endpoint *at, const struct addr *local) {
     struct env *env = at->stack->env;
-    return at->transport == SIP_TCP ? env_listen(env, local, on_accept, at, &at->listener)
-                                    : ERR_UNSUPPORTED;
+    struct tls_context *tls = at->stack->config.tls;
+    if (at->transport == SIP_TCP) {
+        return env_listen(env, local, on_accept, at, &at->listener);
+    }
+    return tls ? env_listen_tls(env, tls, local, on_accept, at, &at->listener) : ERR_UNSUPPORTED;
 }
 
-static struct connection *find(struct sip_stack *stack, const struct sip_hop *hop) {
-    struct htab_node *node = htab_first(&stack->connections, hop_hash(hop));
+/* Whom the certificate must name. */
+static struct span expected(const struct sip_path *path, char *text, size_t cap) {
+    struct buf b = buf_init(text, cap);
+    addr_put_host(&b, &path->to.addr);
+    return path->host.n ? path->host : buf_span(&b);
+}
+
+static enum error connect_tls(struct connection *c, const struct sip_path *path) {
+    struct sip_stack *stack = c->stack;
+    char text[64];
+    struct span host = expected(path, text, sizeof text);
+    if (!stack->config.tls) {
+        return ERR_UNSUPPORTED;
+    }
+    c->host = strndup(host.p, host.n);
+    return c->host ? env_stream_connect_tls(stack->env, stack->config.tls, &path->to.addr, host,
+                                            &handler, c, &c->stream)
+                   : ERR_NO_MEMORY;
+}
+
+/* Over TLS, does the connection lead to whom the path wants? One that we made does if it was made
+ * for that name; one that was made to us if its end has shown a certificate for it, or nobody is
+ * named, as for a flow to a terminal. */
+static bool serves(const struct connection *c, const struct sip_path *path) {
+    char text[64];
+    struct span host = expected(path, text, sizeof text);
+    if (c->at->transport != SIP_TLS) {
+        return true;
+    }
+    return c->accepted ? path->host.n == 0 || tls_peer_is(c->stream, host)
+                       : span_eq_nocase(span_from_cstr(c->host), host);
+}
+
+static struct connection *find(struct sip_stack *stack, const struct sip_path *path) {
+    struct htab_node *node = htab_first(&stack->connections, hop_hash(&path->to));
     for (; node; node = htab_next(node)) {
         struct connection *c = CONTAINER_OF(node, struct connection, by_hop);
-        if (sip_hop_eq(&c->remote, hop)) {
+        if (sip_hop_eq(&c->remote, &path->to) && serves(c, path)) {
             return c;
         }
     }
@@ -304,7 +347,7 @@ static struct connection *find(struct sip_stack *stack, const struct sip_hop *ho
 }
 
 enum error connection_find(struct sip_stack *stack, struct sip_path *path) {
-    struct connection *c = find(stack, &path->to);
+    struct connection *c = find(stack, path);
     if (!c) {
         c = make(&stack->endpoints[path->endpoint], &path->to);
         if (!c) {
@@ -312,7 +355,7 @@ enum error connection_find(struct sip_stack *stack, struct sip_path *path) {
         }
         enum error e = path->to.transport == SIP_TCP
                            ? env_stream_connect(stack->env, &path->to.addr, &handler, c, &c->stream)
-                           : ERR_UNSUPPORTED;
+                           : connect_tls(c, path);
         if (e != OK) {
             forget(c);
             return e;

@@ -46,6 +46,7 @@ struct connection; /* connection.c */
 /** The way that messages of a transaction take. */
 struct sip_path {
     struct sip_hop to;
+    struct span host; /* for TLS: whom the certificate must name; empty: the address */
     uint8_t endpoint;
     struct connection *connection; /* that they go over; NULL: none yet, or it has gone */
     struct list in_connection;

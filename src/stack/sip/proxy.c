@@ -202,6 +202,7 @@ static struct buf *begin(struct sip_stack *stack, const struct sip_msg *req,
         stack, forward->endpoint, &forward->to, req->method_name,
         forward->uri.n ? forward->uri : req->request_uri, buf_span(&suffix), client);
     if (b) {
+        sip_client_expect(*client, forward->host);
         put_forwarded(b, req, forward);
     }
     return b;

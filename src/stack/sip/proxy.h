@@ -35,6 +35,7 @@ struct sip_proxy_handler {
 struct sip_forward {
     struct sip_hop to;
     unsigned endpoint;       /* to send from; see sip_client_begin */
+    struct span host;        /* that was looked up; see sip_client_expect */
     struct span uri;         /* new Request-URI; empty: as received */
     struct sip_edits edits;  /* on top of what the proxy does by itself: Via, Max-Forwards */
     const struct span *body; /* in place of the received one; NULL: as received. With a new body,

@@ -334,6 +334,7 @@ static void begin(const struct sip_origin *origin, struct arena *arena,
     tx->key = key->text;
     tx->source = origin->from;
     tx->reply.to = sip_reply_hop(&req->via, &origin->from);
+    tx->reply.host = req->via.host;
     tx->reply.endpoint = (uint8_t)origin->at->number;
     tx->is_invite = req->method == SIP_INVITE;
     tx->is_reliable =

@@ -219,6 +219,11 @@ MUST_CHECK struct buf *sip_client_begin(struct sip_stack *stack, unsigned endpoi
                                         const struct sip_hop *to, struct span method,
                                         struct span uri, struct sip_client **out);
 
+/** The name that the certificate at the other end of a TLS hop must be for: the host that was
+ * looked up (RFC 5922 4). Between begin and send; the name is copied. Without it, the hop's
+ * address. */
+void sip_client_expect(struct sip_client *tx, struct span name);
+
 /** Sends it, with its body (may be empty). Errors of building come at once (ERR_TOO_BIG; tx is
  * gone); all else comes through the handler, never before this returns. The handler is kept by the
  * caller. */

@@ -100,7 +100,8 @@ static const struct {
      "capabilities, weight, expires-min-s, expires-max-s, expires-default-s, contacts-max, "
      "attempts-max, reg-await-auth-s, challenges-max, aka-without-integrity, algorithms, "
      "digest-nonce-s, trust-auth-done, diameter-timeout-ms, "
-     "diameter-watchdog-s, tls, diameter-tls, pending-max, transports, tls-listen, connections-max, idle-s, datagram-max or message-max\n"},
+     "diameter-watchdog-s, tls, diameter-tls, pending-max, transports, tls-listen, "
+     "connections-max, idle-s, datagram-max or message-max\n"},
     {WHOLE "  scscf-2: {algorithms: [MD5, SHA-512]}\n",
      "t.yaml:7: \"SHA-512\" is no algorithm; there are AKAv2-SHA-256, AKAv2-MD5, AKAv1-MD5, "
      "SHA-256 "
