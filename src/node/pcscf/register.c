@@ -201,7 +201,7 @@ static enum sip_proxy_verdict on_response(void *ctx, struct sip_proxy *proxy, st
     }
     if (response->status >= 200) {
         if (op->tries_password) {
-            pcscf_guess_answered(p, sip_server_source(up), op->impi, response);
+            pcscf_guess_answered(p, &sip_server_source(up)->addr, op->impi, response);
         }
         end_operation(op);
     }
@@ -233,7 +233,7 @@ static void forward(struct operation *op) {
                             .host = sip_server_request(op->up)->uri.host};
     unsigned stripped = 0;
     const char *why = "Out of memory";
-    enum error e = values ? pcscf_edit_register(p, req, sip_server_source(op->up), op->token,
+    enum error e = values ? pcscf_edit_register(p, req, &sip_server_source(op->up)->addr, op->token,
                                                 values, &f.edits, &stripped, &why)
                           : ERR_NO_MEMORY;
     p->counters.stripped += stripped;
@@ -308,7 +308,7 @@ void pcscf_register(struct pcscf *p, struct sip_server *up, const struct sip_msg
         return;
     }
     uint32_t wait_s;
-    if (op->tries_password && !pcscf_guess_allowed(p, sip_server_source(up), op->impi, &wait_s)) {
+    if (op->tries_password && !pcscf_guess_allowed(p, &sip_server_source(up)->addr, op->impi, &wait_s)) {
         refuse_guess(op, wait_s);
         return;
     }
