@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { FOLLOW_WAIT_S = 20, CALL_TIMEOUT_S = 60, FOLLOW_BYTES = 64 << 20 };
+enum { FOLLOW_WAIT_S = 20, CALL_TIMEOUT_S = 60, FOLLOW_BYTES = 64 << 20, PAGES_MAX = 1024 };
 
 struct options {
     struct remote remote;
@@ -124,8 +124,12 @@ static int follow(const struct options *o, struct trace *trace) {
 }
 
 static int once(const struct options *o, struct trace *trace) {
-    uint64_t next = 0;
-    int code = fetch(o, 0, trace, &next);
+    uint64_t next = 0, before = 1;
+    int code = EXIT_CODE_OK;
+    for (unsigned pages = 0; pages < PAGES_MAX && next != before && !code; pages++) {
+        before = next;
+        code = fetch(o, 0, trace, &next);
+    }
     if (code) {
         return code;
     }

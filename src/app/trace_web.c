@@ -12,6 +12,7 @@ enum {
     WAITING_MAX = 16,      /* requests that wait; more are answered at once */
     GATHER_US = 20 * 1000, /* what comes so close together is one answer */
     TEXT_MAX = 96 << 10,   /* base64 of the largest message */
+    PAGE_MAX = 512 << 10,  /* of an answer; a slow reader holds no more than about this */
 };
 
 static const char *const protocol_names[TRACE_PROTOCOLS] = {"sip", "diameter", "dns"};
@@ -80,6 +81,8 @@ static void put_message(FILE *f, const struct trace_message *m) {
 struct writing {
     FILE *f;
     uint64_t number, after;
+    uint64_t next; /* the last that was written */
+    bool full;
 };
 
 static void count(void *ctx, const struct trace_message *m) {
@@ -89,8 +92,10 @@ static void count(void *ctx, const struct trace_message *m) {
 
 static void write_message(void *ctx, const struct trace_message *m) {
     struct writing *w = ctx;
-    if (++w->number > w->after) {
+    if (++w->number > w->after && !w->full) {
         put_message(w->f, m);
+        w->next = w->number;
+        w->full = ftell(w->f) >= PAGE_MAX;
     }
 }
 
@@ -105,9 +110,10 @@ static void send_messages(struct trace_web *w, uint64_t after, web_answer_fn *an
         return;
     }
     trace_each(w->trace, count, &kept);
-    struct writing writing = {f, w->recorded - kept, after};
+    struct writing writing = {.f = f, .number = w->recorded - kept, .after = after};
     trace_each(w->trace, write_message, &writing);
-    fprintf(f, "{\"next\":%llu}\n", (unsigned long long)w->recorded);
+    fprintf(f, "{\"next\":%llu}\n",
+            (unsigned long long)(writing.full ? writing.next : w->recorded));
     if (fclose(f) != 0 || !text) {
         web_refuse(answer, answer_ctx, 503, "out of memory");
     } else {

@@ -3,9 +3,10 @@
  *     GET /trace?after=N&wait=S
  *
  * answers the recorded messages whose number is above N (0: all that are kept), as JSON lines: an
- * object a message, at last {"next": M}, which is the N to ask for next. With wait, an empty answer
- * is held back until a message comes or S seconds (at most 30) have passed. Bytes are in base64,
- * and masked: no key leaves the process. */
+ * object a message, at last {"next": M}, which is the N to ask for next: an answer has about 512
+ * KiB at most, so whoever wants all asks until M stays as it is. With wait, an empty answer is held
+ * back until a message comes or S seconds (at most 30) have passed. Bytes are in base64, and
+ * masked: no key leaves the process. */
 #ifndef MUSTER_APP_TRACE_WEB_H
 #define MUSTER_APP_TRACE_WEB_H
 

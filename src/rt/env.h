@@ -148,7 +148,8 @@ struct stream_handler {
      * again when more comes. The bytes may be changed in place. May close the stream (then the
      * result is ignored). A reader that leaves STREAM_RECEIVE_MAX bytes lying gets ERR_TOO_BIG. */
     size_t (*received)(void *ctx, struct stream *s, char *bytes, size_t n);
-    /** The peer closed or the connection broke (ERR_CLOSED, ERR_TIMEOUT, ERR_TOO_BIG) or never came
+    /** The peer closed or the connection broke (ERR_CLOSED; ERR_TIMEOUT: it takes nothing, see
+     * STREAM_STALL_US, or is silent below us; ERR_TOO_BIG) or never came
      * about (ERR_REFUSED, ERR_UNREACHABLE, ERR_TIMEOUT). What arrived before was presented. The
      * stream is gone when this returns, and must not be closed. Not called after stream_close. */
     void (*closed)(void *ctx, struct stream *s, enum error why);
@@ -189,6 +190,10 @@ const struct addr *stream_local(const struct stream *s);
 MUST_CHECK enum error stream_send(struct stream *s, struct span bytes);
 
 enum { STREAM_BACKLOG_MAX = 1 << 20, STREAM_RECEIVE_MAX = 1 << 20 };
+
+/** A stream whose other end takes nothing of what waits for it, for so long, ends with ERR_TIMEOUT.
+ * What the kernel keeps for it (some 128 KiB) is not meant by "waits". */
+#define STREAM_STALL_US (20 * SEC_IN_US)
 
 /** Bytes that were sent here and not yet taken by the other side. */
 size_t stream_backlog(const struct stream *s);

@@ -15,6 +15,7 @@ enum {
     ACCEPTS_MAX = 64, /* of one listener, reads of one connection in a turn */
     READS_MAX = 4,
     READ_SIZE = 256 * 1024,
+    UNSENT_MAX = 128 * 1024, /* in the kernel, besides what is on the way */
     QUEUE_OF_ACCEPTS = 1024,
 };
 
@@ -32,6 +33,7 @@ struct tcp {
     struct list active; /* something to send or to tell */
     struct list lingering;
     struct timer linger;
+    struct timer stall; /* runs while something waits to be sent */
 };
 
 struct tcp_listener {
@@ -64,6 +66,7 @@ static void on_stream_closed(uv_handle_t *h) {
 /* Lets go of the socket; the memory goes with the handle. */
 static void destroy(struct tcp *t) {
     timer_stop(&t->linger);
+    timer_stop(&t->stall);
     list_remove(&t->active);
     list_remove(&t->lingering);
     bytes_free(&t->s.in);
@@ -87,8 +90,22 @@ static void activate(struct tcp *t) {
     }
 }
 
+static void stalled(struct timer *timer) {
+    end(CONTAINER_OF(timer, struct tcp, stall), ERR_TIMEOUT);
+}
+
+/* A slow reader has time as long as it takes something. */
+static void watch_reader(struct tcp *t, bool took_some) {
+    if (t->s.out.n == 0) {
+        timer_stop(&t->stall);
+    } else if (took_some || !timer_is_running(&t->stall)) {
+        timers_start(&t->s.loop->timers, &t->stall, loop_now_us(t->s.loop) + STREAM_STALL_US);
+    }
+}
+
 /* Writes what the kernel takes. If it takes nothing any more, reading will find out why. */
 static void write_out(struct tcp *t) {
+    size_t before = t->s.out.n;
     while (t->s.out.n > 0 && !t->deaf) {
         ssize_t n = send(t->fd, bytes_data(&t->s.out), t->s.out.n, MSG_NOSIGNAL);
         if (n >= 0) {
@@ -109,6 +126,7 @@ static void write_out(struct tcp *t) {
             (void)shutdown(t->fd, SHUT_WR);
         }
     }
+    watch_reader(t, t->s.out.n < before);
     poll_for(t);
 }
 
@@ -239,13 +257,15 @@ static struct tcp *tcp_new(struct env *env, int fd, const struct addr *remote) {
         free(t);
         return NULL;
     }
-    const int on = 1;
+    const int on = 1, unsent_max = UNSENT_MAX;
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_max, sizeof unsent_max);
     t->poll.data = t;
     t->fd = fd;
     list_init(&t->active);
     list_init(&t->lingering);
     timer_init(&t->linger, linger_over);
+    timer_init(&t->stall, stalled);
     loop_stream_init(&t->s, env, &tcp_ops);
     union sockaddr_any sa = {0};
     socklen_t n = sizeof sa;

@@ -26,6 +26,8 @@ struct end {
     enum stage stage;
     bool in_process; /* both ends are in one process: no delay, no faults */
     bool fin_sent, probing;
+    bool watched;      /* a WATCH is under way */
+    uint64_t taken;    /* bytes that the other end took */
     struct bytes out;  /* sent and not arrived */
     size_t due;        /* of these, what may arrive */
     uint64_t fifo_us;  /* when the last thing sent arrives: nothing overtakes it */
@@ -33,7 +35,7 @@ struct end {
     unsigned n_events; /* that will come back to it */
 };
 
-enum what { SYN, ESTABLISHED, SEGMENT, FIN, TELL, PROBE };
+enum what { SYN, ESTABLISHED, SEGMENT, FIN, TELL, PROBE, WATCH };
 
 struct step {
     struct sim_event event;
@@ -41,6 +43,7 @@ struct step {
     enum what what;
     enum error why;    /* TELL */
     size_t n;          /* SEGMENT */
+    uint64_t taken;    /* WATCH: when it was started */
     uint64_t since_us; /* when it was sent first */
 };
 
@@ -143,6 +146,34 @@ static bool retry(struct end *s, const struct step *what, uint64_t timeout_us) {
     return schedule(s, *what, now_us + (pause_us < RETRY_MAX_US ? pause_us : RETRY_MAX_US));
 }
 
+/* What a kernel would keep for a slow reader without our knowing. */
+enum { KERNEL_KEEPS = 128 * 1024 };
+
+/* Looks after STREAM_STALL_US whether the other end has taken something. */
+static void watch_reader(struct end *s) {
+    if (!s->watched && s->out.n > KERNEL_KEEPS) {
+        s->watched = schedule(s, (struct step){.what = WATCH, .taken = s->taken},
+                              s->sim->now_us + STREAM_STALL_US);
+    }
+}
+
+static void on_watch(struct end *s, const struct step *step) {
+    s->watched = false;
+    if (s->stage != OPEN || s->out.n <= KERNEL_KEEPS || s->taken != step->taken) {
+        watch_reader(s);
+        return;
+    }
+    struct end *p = s->peer;
+    bytes_free(&s->out);
+    tell(s, ERR_TIMEOUT);
+    if (p && faults_of(s)->down) {
+        release(p); /* half-open, unless it has been closed */
+    } else if (p) {
+        (void)schedule(p, (struct step){.what = TELL, .why = ERR_CLOSED},
+                       s->sim->now_us + sim_delay(faults_of(s), &s->rng));
+    }
+}
+
 /* A half-open end has sent something: sooner or later it learns what it is. */
 static void probe(struct end *s) {
     if (!s->probing) {
@@ -170,6 +201,7 @@ static void cut(struct end *s, bool sender_learns) {
 static void arrive(struct end *s, size_t n) {
     struct end *p = s->peer;
     size_t total = p->in.n + n;
+    s->taken += n;
     if (p->stage == OVER || n == 0) {
         bytes_take(&s->out, n);
         return;
@@ -361,6 +393,9 @@ static void step_run(struct sim *sim, struct sim_event *e) {
     case PROBE:
         on_probe(s, &step);
         break;
+    case WATCH:
+        on_watch(s, &step);
+        break;
     }
     s->n_events--;
     release(s);
@@ -378,6 +413,7 @@ static enum error op_send(struct stream *base, struct span bytes) {
     if (!bytes_add(&s->out, bytes)) {
         return ERR_NO_MEMORY;
     }
+    watch_reader(s);
     if (s->stage == OPEN && s->peer) {
         return transmit(s, (struct step){.what = SEGMENT, .n = bytes.n}) ? OK : ERR_NO_MEMORY;
     }

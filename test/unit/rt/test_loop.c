@@ -344,6 +344,42 @@ static void a_reset_connection_is_closed(void **state) {
     listener_close(l);
 }
 
+/* Somebody who reads nothing holds a bounded backlog; others are served meanwhile. */
+static void a_slow_reader_is_alone_in_his_misery(void **state) {
+    static char bytes[16 * 1024];
+    struct fixture *f = *state;
+    struct guest slow = {.f = f}, quick = {.f = f};
+    struct listener *l;
+    assert_int_equal(env_listen(f->env, &any_port, guest_accept, &slow, &l), OK);
+    int lazy = connect_to(l);
+    assert_true(run(f));
+    size_t sent = 0;
+    enum error e = OK;
+    for (int turns = 0; turns < 2000 && !e; turns++) {
+        for (int i = 0; i < 8 && !e; i++) {
+            e = stream_send(slow.s, span_of(bytes, sizeof bytes));
+            sent += e ? 0 : sizeof bytes;
+        }
+        (void)loop_run_until(f->loop, NULL, NULL, loop_now_us(f->loop) + MS_IN_US);
+    }
+    assert_int_equal(e, ERR_BUSY);
+    assert_true(stream_backlog(slow.s) <= STREAM_BACKLOG_MAX);
+    assert_true(sent < 16 * STREAM_BACKLOG_MAX); /* the kernels' share */
+    listener_close(l);
+    assert_int_equal(env_listen(f->env, &any_port, guest_accept, &quick, &l), OK);
+    int eager = connect_to(l);
+    f->wanted = 2;
+    assert_true(run(f));
+    assert_int_equal(stream_send(quick.s, SPAN("hello")), OK);
+    (void)loop_run_until(f->loop, NULL, NULL, loop_now_us(f->loop) + 5 * MS_IN_US);
+    assert_int_equal(recv(eager, bytes, sizeof bytes, MSG_DONTWAIT), 5);
+    stream_close(slow.s);
+    stream_close(quick.s);
+    listener_close(l);
+    close(lazy);
+    close(eager);
+}
+
 /* Without descriptors the listener rests and tries again, and the loop does not spin. */
 static void a_listener_survives_the_want_of_descriptors(void **state) {
     struct fixture *f = *state;
@@ -403,6 +439,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(an_error_on_a_descriptor_does_not_end_the_watch, open_loop,
                                         close_loop),
         cmocka_unit_test_setup_teardown(a_reset_connection_is_closed, open_loop, close_loop),
+        cmocka_unit_test_setup_teardown(a_slow_reader_is_alone_in_his_misery, open_loop,
+                                        close_loop),
         cmocka_unit_test_setup_teardown(a_listener_survives_the_want_of_descriptors, open_loop,
                                         close_loop),
         cmocka_unit_test_setup_teardown(version_six_works_too, open_loop, close_loop),

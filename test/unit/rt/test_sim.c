@@ -491,6 +491,24 @@ static void a_partition_holds_streams_up_and_breaks_them_in_the_end(void **state
     link_close(&k);
 }
 
+/* More than a kernel keeps, and the other end takes nothing of it. */
+static void a_reader_that_takes_nothing_is_given_up(void **state) {
+    (void)state;
+    struct link k;
+    link_open(&k);
+    const struct sim_faults down = {.down = true};
+    assert_int_equal(sim_set_faults_between(k.sim, "a", "b", &down), OK);
+    for (int i = 0; i < 200; i++) {
+        link_send(&k, 1000);
+    }
+    link_wait(&k, STREAM_STALL_US - SEC_IN_US);
+    assert_false(k.client.closed);
+    link_wait(&k, 2 * SEC_IN_US);
+    assert_true(k.client.closed);
+    assert_int_equal(k.client.why, ERR_TIMEOUT);
+    link_close(&k);
+}
+
 static void a_cut_loses_what_is_on_the_way(void **state) {
     (void)state;
     struct link k;
@@ -731,6 +749,7 @@ int main(void) {
         cmocka_unit_test(the_newest_matching_rule_counts),
         cmocka_unit_test(streams_split_anywhere_and_stay_whole),
         cmocka_unit_test(a_partition_holds_streams_up_and_breaks_them_in_the_end),
+        cmocka_unit_test(a_reader_that_takes_nothing_is_given_up),
         cmocka_unit_test(a_cut_loses_what_is_on_the_way),
         cmocka_unit_test(chance_cuts_too),
         cmocka_unit_test(peers_of_a_dead_process_see_it_close),

@@ -75,11 +75,20 @@ static void never(void *ctx, const struct web_request *r, web_answer_fn *answer,
     loop_stop(f->loop);
 }
 
+/* An answer as large as answers are, to somebody who reads nothing of it. */
+static void large(void *ctx, const struct web_request *r, web_answer_fn *answer, void *answer_ctx) {
+    static char text[16 << 20];
+    (void)ctx;
+    (void)r;
+    memset(text, 'x', sizeof text - 1);
+    answer_text(answer, answer_ctx, text);
+}
+
 static void start(struct fixture *f) {
     struct web_server_config config = {
         .local = addr_v4(127, 0, 0, 1, 0), .max_body = BODY_MAX, .idle_s = 1, .max_connections = 4};
     const struct web_route routes[] = {
-        {"/echo", echo, f}, {"/echo/later", later, f}, {"/never", never, f}};
+        {"/echo", echo, f}, {"/echo/later", later, f}, {"/never", never, f}, {"/large", large, f}};
     *f = (struct fixture){0};
     assert_int_equal(loop_new(&f->loop), OK);
     assert_int_equal(loop_env_new(f->loop, "test", &f->env), OK);
@@ -274,6 +283,27 @@ static void slow_clients_are_closed(void **state) {
     play(slow);
 }
 
+static void unread(struct fixture *f) {
+    static const char request[] = "GET /large HTTP/1.1\r\nHost: x\r\n\r\n";
+    int fd = dial(f);
+    check(f, fd >= 0 && send(fd, request, sizeof request - 1, 0) > 0, "asks");
+    for (int i = 0; i < 150; i++) { /* each takes 20 ms: longer than a quiet connection may stand */
+        check(f, status_of(f, "GET", "/echo/later", SPAN_NONE) == 200, "others are served");
+    }
+    size_t n = 0;
+    char bytes[65536];
+    for (ssize_t k = 1; k > 0 && n<(32U << 20); n += k> 0 ? (size_t)k : 0) {
+        k = recv(fd, bytes, sizeof bytes, 0);
+    }
+    check(f, n < (16U << 20), "the rest was dropped");
+    close(fd);
+}
+
+static void slow_readers_are_closed(void **state) {
+    (void)state;
+    play(unread);
+}
+
 static void crowd(struct fixture *f) {
     int fds[12];
     for (size_t i = 0; i < COUNT_OF(fds); i++) {
@@ -343,6 +373,7 @@ int main(void) {
         cmocka_unit_test(bodies_have_a_limit),
         cmocka_unit_test(contradictions_and_strangers_are_refused),
         cmocka_unit_test(slow_clients_are_closed),
+        cmocka_unit_test(slow_readers_are_closed),
         cmocka_unit_test(crowds_pass),
         cmocka_unit_test(unanswered_requests_end_with_the_server),
         cmocka_unit_test(only_loopback_and_only_once),
