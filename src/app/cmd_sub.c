@@ -79,7 +79,7 @@ static int sub_list(const struct command *self, int argc, char **argv) {
 struct addition {
     struct remote remote;
     const char *imsi, *user, *msisdn, *k, *op, *opc, *amf, *name, *profile, *display_name;
-    const char *password;
+    const char *password, *algorithm;
     bool password_stdin;
 };
 
@@ -102,6 +102,9 @@ static json_t *make_request(const struct addition *a) {
     }
     set_text(request, "user", a->user);
     set_text(request, "password", a->password);
+    if (a->algorithm) {
+        json_object_set_new(request, "digest", json_pack("[s]", a->algorithm));
+    }
     set_text(request, "msisdn", a->msisdn);
     set_text(request, "name", a->name);
     set_text(request, "profile", a->profile);
@@ -133,6 +136,9 @@ static const char *find_fault(const struct addition *a) {
     if (a->password && a->password_stdin) {
         return "give --password or --password-stdin, not both";
     }
+    if (a->algorithm && !a->password && !a->password_stdin) {
+        return "--algorithm is of a password";
+    }
     return a->user && !a->password && !a->password_stdin
                ? "--user needs --password or --password-stdin"
                : NULL;
@@ -149,6 +155,8 @@ static int sub_add(const struct command *self, int argc, char **argv) {
                     &a.user),
         TEXT_OPTION("password", "TEXT", "for SIP Digest; seen by others of this machine",
                     &a.password),
+        TEXT_OPTION("algorithm", "NAME",
+                    "MD5 or SHA-256 alone, for clients that are confused by both", &a.algorithm),
         {.name = "password-stdin",
          .help = "read the password from standard input, one line",
          .kind = OPTION_FLAG,

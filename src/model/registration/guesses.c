@@ -1,5 +1,5 @@
-/* Five tries and a lock of half a minute that doubles leave a guesser some four hundred tries a
- * day, and a user who mistypes as many as he likes: a right response ends it all. */
+/* Five tries and a lock of half a minute that doubles leave a guesser some 250 tries a day, and a
+ * user who mistypes as many as he likes: a right response ends it all. */
 #include "model/registration/guesses.h"
 
 static uint64_t lock_us(const struct guess_policy *policy, uint32_t locks) {

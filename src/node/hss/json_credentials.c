@@ -7,6 +7,7 @@
 #include "node/hss/web.h"
 
 #include <openssl/crypto.h>
+#include <strings.h>
 
 enum { PASSWORD_MAX = 256 };
 
@@ -58,6 +59,44 @@ static bool hash(struct json_reader *r, enum digest_hash which, const struct rec
     return done;
 }
 
+/* Member digest: the algorithms that are wanted; without it all. */
+static void read_algorithms(struct json_reader *r, const json_t *json, const char *path,
+                            size_t index, bool *md5, bool *sha256) {
+    const json_t *list = json_list(r, json, "digest", path, index);
+
+    *md5 = *sha256 = !list;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *name = json_string_value(json_array_get(list, i));
+
+        if (name && strcasecmp(name, "MD5") == 0) {
+            *md5 = true;
+        } else if (name && strcasecmp(name, "SHA-256") == 0) {
+            *sha256 = true;
+        } else {
+            json_fault(r, "digest-algorithm", path, index, "digest lists SHA-256, MD5 or both");
+        }
+    }
+}
+
+/* Keeps of what there is what is wanted. */
+static void narrow(struct json_reader *r, bool md5, bool sha256, const char *path, size_t index,
+                   struct rec_impi_data *out) {
+    bool any = out->has_digest_md5 || out->has_digest_sha256;
+
+    out->has_digest_md5 &= md5;
+    out->has_digest_sha256 &= sha256;
+    if (!out->has_digest_md5) {
+        OPENSSL_cleanse(out->ha1_md5, sizeof out->ha1_md5);
+    }
+    if (!out->has_digest_sha256) {
+        OPENSSL_cleanse(out->ha1_sha256, sizeof out->ha1_sha256);
+    }
+    if (any && !out->has_digest_md5 && !out->has_digest_sha256) {
+        json_fault(r, "digest-algorithm", path, index,
+                   "no algorithm would be left; an empty password takes the credential away");
+    }
+}
+
 static void take_password(struct json_reader *r, struct span password, const char *path,
                           size_t index, struct rec_impi_data *out) {
     if (!subscription_is_text(password, PASSWORD_MAX)) {
@@ -98,8 +137,9 @@ static void digest_from_json(struct json_reader *r, const json_t *json, const ch
     struct span md5 = json_text(r, json, "ha1_md5", path, index);
     struct span sha256 = json_text(r, json, "ha1_sha256", path, index);
     struct span realm = json_text(r, json, "digest_realm", path, index);
-    bool kept = !password.p && !md5.n && !sha256.n;
+    bool kept = !password.p && !md5.n && !sha256.n, wants_md5, wants_sha256;
 
+    read_algorithms(r, json, path, index, &wants_md5, &wants_sha256);
     if (password.p && (md5.n || sha256.n)) {
         json_fault(r, "password-or-ha1", path, index, "give a password, or its HA1s, not both");
         return;
@@ -109,6 +149,7 @@ static void digest_from_json(struct json_reader *r, const json_t *json, const ch
             json_fault(r, "digest-realm", path, index,
                        "another realm needs the password again: HA1 depends on it");
         }
+        narrow(r, wants_md5, wants_sha256, path, index, out);
         return;
     }
     drop_digest(out);
@@ -127,6 +168,7 @@ static void digest_from_json(struct json_reader *r, const json_t *json, const ch
     } else {
         take_ha1(r, md5, sha256, path, index, out);
     }
+    narrow(r, wants_md5, wants_sha256, path, index, out);
 }
 
 void credentials_from_json(struct json_reader *r, const json_t *json, const char *path,

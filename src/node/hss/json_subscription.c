@@ -17,8 +17,9 @@ static const char *const impu_members[] = {
     "display_name", "alias_group", "registration", "visited_networks", NULL};
 static const char *const sim_members[] = {
     "imsi", "msisdn", "k", "op", "opc", "amf", "name", "profile", "display_name", "password", NULL};
-static const char *const client_members[] = {
-    "user", "msisdn", "name", "profile", "display_name", "password", "ha1_md5", "ha1_sha256", NULL};
+static const char *const client_members[] = {"user",         "msisdn",   "name",    "profile",
+                                             "display_name", "password", "ha1_md5", "ha1_sha256",
+                                             "digest",       NULL};
 
 static void impi_from_json(struct json_reader *r, const json_t *json, size_t i,
                            const struct rec_subscription *old, struct rec_impi_data *out) {

@@ -1,6 +1,8 @@
-/* covers: A4 A5 A8 A10 A11 HA2 HA11 HA13 */
+/* covers: A4 A5 A8 A10 A11 HA2 HA6 HA11 HA13 */
 #include "node/pcscf/pcscf.h"
 #include "script.h"
+
+#include <stdio.h>
 
 static const struct addr pcscf_at = {4, 5060, {127, 0, 0, 1}};
 static const struct addr icscf_at = {4, 4060, {127, 0, 0, 2}};
@@ -71,6 +73,12 @@ static void answer(struct world *w, unsigned status, const char *lines) {
     peer_reply(&w->icscf, status, lines);
     script_run(w->sim, 20 * MS_IN_US);
 }
+
+#define TRY(user)                                                                                  \
+    "Digest username=\"" user "\", realm=\"" HOME "\", nonce=\"n\", uri=\"sip:" HOME               \
+    "\", response=\"r\", algorithm=MD5, qop=auth, nc=00000001, cnonce=\"c\""
+#define PASSWORD_TRY TRY(IMPI)
+#define OTHER_TRY    TRY("other@" HOME)
 
 #define GRANT                                                                                      \
     "Contact: <sip:alice@127.0.0.9:5070>;expires=600, <sip:other@127.0.0.8>;expires=60\r\n"        \
@@ -207,6 +215,98 @@ static void integrity_protected_is_ours_to_say(void **state) {
     assert_true(span_eq(auth.auts, SPAN("a")));
     assert_true(span_eq(auth.cnonce, SPAN("c")));
     assert_true(span_eq(auth.nc, SPAN("00000001")));
+}
+
+/* TS 24.229 5.2.2.2 and 5.2.2.3. */
+static void integrity_tells_the_mechanisms_apart(void **state) {
+    struct world *w = (struct world *)*state;
+    static const struct {
+        const char *parameters, *lines, *integrity;
+    } rows[] = {
+        {"", "", ""},
+        {", response=\"\"", "", ""},
+        {", response=\"\"",
+         "Security-Client: ipsec-3gpp; alg=hmac-sha-1-96; spi-c=1; spi-s=2; "
+         "port-c=3; port-s=4\r\n",
+         "no"},
+        {", algorithm=AKAv1-MD5", "", "no"},
+        {", algorithm=AKAv2-SHA-256, response=\"r\"", "", "no"},
+        {", response=\"r\"", "", "ip-assoc-pending"},
+        {", response=\"r\", algorithm=SHA-256", "", "ip-assoc-pending"},
+        {", response=\"r\", integrity-protected=\"yes\", ck=\"1\"", "", "ip-assoc-pending"},
+        {", integrity-protected=\"auth-done\"", "", ""},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char text[512];
+        struct sip_auth auth;
+        snprintf(text, sizeof text,
+                 "Digest username=\"" IMPI "\", realm=\"" HOME "\", nonce=\"n\", uri=\"sip:" HOME
+                 "\"%s",
+                 rows[i].parameters);
+        say(w, &(struct script_register){.authorization = text, .lines = rows[i].lines});
+        assert_int_equal(
+            sip_auth_parse(sip_value(peer_last(&w->icscf), SIP_H_AUTHORIZATION), &auth), OK);
+        assert_true(span_eq(auth.integrity_protected, span_from_cstr(rows[i].integrity)));
+        answer(w, 500, "");
+    }
+    say(w, &(struct script_register){0});
+    answer(w, 200, GRANT);
+    say(w, &(struct script_register){.authorization = PASSWORD_TRY});
+    struct sip_auth auth;
+    assert_int_equal(sip_auth_parse(sip_value(peer_last(&w->icscf), SIP_H_AUTHORIZATION), &auth),
+                     OK);
+    assert_true(span_eq(auth.integrity_protected, SPAN("ip-assoc-yes")));
+}
+
+static void try_password(struct world *w, unsigned status, const char *lines) {
+    say(w, &(struct script_register){.authorization = PASSWORD_TRY});
+    answer(w, status, lines);
+}
+
+static void guessers_are_locked_out(void **state) {
+    struct world *w = (struct world *)*state;
+    const char *stale = "WWW-Authenticate: Digest realm=\"x\", nonce=\"n\", stale=TRUE\r\n";
+    const char *again = "WWW-Authenticate: Digest realm=\"x\", nonce=\"n\"\r\n";
+    for (unsigned i = 0; i < 20; i++) { /* too old, or no password at all: nobody guesses */
+        try_password(w, 401, stale);
+        try_password(w, 504, "");
+        say(w, &(struct script_register){0});
+        answer(w, 401, again);
+        w->icscf.n = w->ue.n = 0;
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        try_password(w, 401, again);
+    }
+    try_password(w, 200, GRANT); /* he has remembered it */
+    for (unsigned i = 0; i < 5; i++) {
+        try_password(w, i == 3 ? 403 : 401, again);
+        assert_int_equal(peer_last(&w->ue)->status, i == 3 ? 403 : 401);
+    }
+    size_t reached = w->icscf.n;
+    say(w, &(struct script_register){.authorization = PASSWORD_TRY});
+    assert_int_equal(w->icscf.n, reached);
+    assert_int_equal(peer_last(&w->ue)->status, 480);
+    assert_true(has_line(peer_last(&w->ue), SIP_H_RETRY_AFTER, "30"));
+    /* Another identity from there, and the same from elsewhere, go on. */
+    say(w, &(struct script_register){.authorization = OTHER_TRY});
+    assert_int_equal(w->icscf.n, reached + 1);
+    answer(w, 401, again);
+    struct peer elsewhere;
+    char text[SCRIPT_TEXT_MAX];
+    struct buf b = buf_init(text, sizeof text);
+    peer_open(&elsewhere, w->sim, "elsewhere", addr_v4(127, 0, 0, 77, 5070));
+    peer_send(&elsewhere, pcscf_at,
+              script_register_text(&b, &(struct script_register){.authorization = PASSWORD_TRY,
+                                                                 .via = "127.0.0.77:5070"}));
+    script_run(w->sim, 20 * MS_IN_US);
+    assert_int_equal(w->icscf.n, reached + 2);
+    answer(w, 200, GRANT);
+    peer_close(&elsewhere);
+    script_run(w->sim, 30 * SEC_IN_US);
+    reached = w->icscf.n;
+    try_password(w, 200, GRANT);
+    assert_int_equal(w->icscf.n, reached + 1);
+    assert_int_equal(pcscf_counters(w->pcscf)->guessers_locked, 1);
 }
 
 static void keys_of_a_challenge_stay_here(void **state) {
@@ -547,6 +647,8 @@ int main(void) {
         TEST(icids_are_never_the_same),
         TEST(forged_header_fields_do_not_pass),
         TEST(integrity_protected_is_ours_to_say),
+        TEST(integrity_tells_the_mechanisms_apart),
+        TEST(guessers_are_locked_out),
         TEST(keys_of_a_challenge_stay_here),
         TEST(a_challenge_that_cannot_be_read_is_not_relayed),
         TEST(a_200_makes_a_registration_until_it_expires),

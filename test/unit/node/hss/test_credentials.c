@@ -92,6 +92,23 @@ static void hashes_of_another_system_are_taken_as_they_are(void **state) {
     assert_int_equal(d->alternate_digest_ha1.n, 0);
 }
 
+static void algorithms_can_be_left_out(void **state) {
+    struct bench *b = *state;
+    struct reply r;
+
+    put(b, SUBSCRIPTION("\"password\":\"" PASSWORD "\",\"digest\":[\"MD5\"]"), 201);
+    struct cx_maa maa = ask(b, PEER, PEER_URI, "SIP Digest", &r);
+    assert_text(digest_of(&maa)->digest_ha1, MD5_HA1);
+    assert_int_equal(digest_of(&maa)->alternate_digest_ha1.n, 0);
+    put(b, SUBSCRIPTION("\"digest\":[\"SHA-256\"]"), 422); /* the password is gone */
+    put(b, SUBSCRIPTION("\"password\":\"" PASSWORD "\""), 200);
+    put(b, SUBSCRIPTION("\"digest\":[\"sha-256\"]"), 200);
+    maa = ask(b, PEER, PEER_URI, "SIP Digest", &r);
+    assert_text(digest_of(&maa)->digest_algorithm, "SHA-256");
+    assert_text(digest_of(&maa)->digest_ha1, SHA_HA1);
+    put(b, SUBSCRIPTION("\"digest\":[\"MD4\"]"), 422);
+}
+
 static void both_kinds_of_credentials_come_in_items_of_their_own(void **state) {
     struct bench *b = *state;
     struct reply r;
@@ -138,9 +155,8 @@ static void a_user_with_a_password_is_a_subscription(void **state) {
     maa = ask(b, PEER, "tel:+447700900109", "SIP Digest", &r);
     assert_text(digest_of(&maa)->digest_ha1, MD5_HA1);
     assert_int_equal(bench_web(b, "POST", "/subscriptions/sim", "{\"user\":\"two\"}"), 422);
-    assert_int_equal(bench_web(b, "POST", "/subscriptions/sim",
-                               "{\"user\":\"a b\",\"password\":\"x\"}"),
-                     422);
+    assert_int_equal(
+        bench_web(b, "POST", "/subscriptions/sim", "{\"user\":\"a b\",\"password\":\"x\"}"), 422);
 }
 
 static void hashes_leave_only_where_they_are_asked_for(void **state) {
@@ -208,6 +224,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_password_becomes_two_hashes_and_is_gone, setup, teardown),
         cmocka_unit_test_setup_teardown(hashes_of_another_system_are_taken_as_they_are, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(algorithms_can_be_left_out, setup, teardown),
         cmocka_unit_test_setup_teardown(both_kinds_of_credentials_come_in_items_of_their_own, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_change_keeps_what_it_does_not_name, setup, teardown),
