@@ -6,6 +6,7 @@
 
 #include "codec/sip/build.h"
 #include "codec/sip/headers.h"
+#include "crypto/aka.h"
 #include "crypto/digest.h"
 #include "model/aka/nonce.h"
 #include "rt/sim.h"
@@ -180,6 +181,7 @@ struct script_hss {
     struct diameter_result uar_result, mar_result, sar_result;
     const struct cx_sip_digest_authenticate *digest; /* NULL: no password */
     bool no_aka;
+    const struct aka_vector *vector; /* NULL: one of the script's own */
     bool silent;
     bool hold;                     /* the next SAR waits for script_hss_release */
     struct diameter_request *held; /* that one */
@@ -253,6 +255,13 @@ static inline void script_hss_mar(struct script_hss *h, struct diameter_request 
         .sip_authorization = span_of(script_xres, sizeof script_xres),
         .confidentiality_key = span_of(script_ck, sizeof script_ck),
         .integrity_key = span_of(script_ik, sizeof script_ik)};
+    if (h->vector) {
+        memcpy(h->rand_autn, h->vector->rand, 16);
+        memcpy(h->rand_autn + 16, h->vector->autn, 16);
+        items[n].sip_authorization = span_of(h->vector->xres, h->vector->xres_n);
+        items[n].confidentiality_key = span_of(h->vector->ck, 16);
+        items[n].integrity_key = span_of(h->vector->ik, 16);
+    }
     n += !h->no_aka;
     maa.sip_auth_data_item = items;
     maa.n_sip_auth_data_item = maa.sip_number_auth_items = n;
