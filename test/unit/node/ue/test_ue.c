@@ -640,6 +640,104 @@ static void op_and_opc_are_the_same_card(void **state) {
 
 #define UE_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
+#define CHALLENGE(more)                                                                            \
+    "WWW-Authenticate: Digest realm=\"home \\\"x\\\"\", nonce=\"n1\", opaque=\"o\"" more "\r\n"
+#define SHA256_CHALLENGE CHALLENGE(", algorithm=SHA-256, qop=\"auth-int,auth\"")
+#define MD5_CHALLENGE    CHALLENGE(", qop=\"auth\"")
+
+/* A client with a password in the place of the card. */
+static void use_password(struct world *w, bool keeps_card) {
+    w->isim.password = SPAN("secret");
+    w->isim.no_key = !keeps_card;
+    use(w, &(struct ue_config){.isim = &w->isim});
+    ue_register(w->ue);
+}
+
+/* covers: A4 A10 */
+static void the_strongest_challenge_is_answered(void **state) {
+    struct world *w = *state;
+    static const struct {
+        const char *lines, *said;
+    } rows[] = {
+        {MD5_CHALLENGE SHA256_CHALLENGE, "algorithm=SHA-256"},
+        {SHA256_CHALLENGE MD5_CHALLENGE, "algorithm=SHA-256"},
+        {MD5_CHALLENGE CHALLENGE(", algorithm=SHA-512-256"), "algorithm=MD5"},
+        {CHALLENGE(", algorithm=MD5-sess") MD5_CHALLENGE, "algorithm=MD5"},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        home_next(&w->home, HOME_STATUS, 401, rows[i].lines);
+        home_next(&w->home, HOME_STATUS, 403, "");
+        use_password(w, false);
+        run_s(w, 1);
+        assert_true(said(w, rows[i].said));
+        assert_true(said(w, "realm=\"home \\\"x\\\"\""));
+        assert_true(said(w, "nonce=\"n1\""));
+        assert_true(said(w, "opaque=\"o\""));
+        assert_true(said(w, "nc=00000001"));
+    }
+}
+
+/* covers: A11 */
+static void a_refused_password_is_not_sent_again(void **state) {
+    struct world *w = *state;
+    home_next(&w->home, HOME_STATUS, 401, SHA256_CHALLENGE);
+    home_next(&w->home, HOME_STATUS, 401, SHA256_CHALLENGE);
+    use_password(w, false);
+    run_s(w, 5);
+    assert_int_equal(w->failed, 1);
+    assert_int_equal(w->failure.reason, UE_REASON_PASSWORD);
+    assert_int_equal(w->home.n_seen, 2);
+    assert_int_equal(ue_state(w->ue), UE_REFUSED);
+}
+
+static void a_stale_nonce_is_no_refusal(void **state) {
+    struct world *w = *state;
+    home_next(&w->home, HOME_STATUS, 401, SHA256_CHALLENGE);
+    home_next(&w->home, HOME_STATUS, 401,
+              CHALLENGE(", algorithm=SHA-256, qop=\"auth\", stale=TRUE"));
+    home_next(&w->home, HOME_GRANT, 0, NULL);
+    use_password(w, false);
+    run_s(w, 5);
+    assert_int_equal(w->registered, 1);
+    assert_int_equal(w->home.n_seen, 3);
+}
+
+static void a_network_that_cannot_prove_itself_is_refused(void **state) {
+    struct world *w = *state;
+    char lines[512];
+    w->isim.password = SPAN("secret");
+    w->isim.no_key = true;
+    use(w, &(struct ue_config){.isim = &w->isim});
+    snprintf(lines, sizeof lines,
+             "Contact: <%.*s>;expires=600\r\nAuthentication-Info: qop=auth, cnonce=\"x\", "
+             "nc=00000001, rspauth=\"00112233\"\r\n",
+             SPAN_ARG(ue_contact(w->ue)));
+    home_next(&w->home, HOME_STATUS, 401, SHA256_CHALLENGE);
+    home_next(&w->home, HOME_STATUS, 200, lines);
+    ue_register(w->ue);
+    run_s(w, 5);
+    assert_int_equal(w->failed, 1);
+    assert_int_equal(w->failure.reason, UE_REASON_UNPROVEN);
+}
+
+static void what_cannot_be_answered_is_not(void **state) {
+    struct world *w = *state;
+    home_next(&w->home, HOME_CHALLENGE, 0, NULL); /* of AKA, and there is no card */
+    use_password(w, false);
+    run_s(w, 5);
+    assert_int_equal(w->failure.reason, UE_REASON_MALFORMED);
+    struct ue *ue;
+    w->isim.password = SPAN_NONE;
+    assert_int_equal(ue_new(w->pool, &(struct ue_config){.isim = &w->isim}, NULL, &ue),
+                     ERR_INVALID);
+    /* Who has both says nothing of algorithms at first, and takes the card's. */
+    home_next(&w->home, HOME_NORMAL, 0, NULL);
+    use_password(w, true);
+    run_s(w, 5);
+    assert_int_equal(w->registered, 1);
+    assert_int_equal(ue_algorithm(w->ue), AUTH_AKAV1_MD5);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         UE_TEST(a_terminal_registers),
@@ -667,6 +765,11 @@ int main(void) {
         UE_TEST(wishes_wait_for_what_is_under_way),
         UE_TEST(a_callback_may_free_its_ue),
         UE_TEST(wrong_configurations_are_refused),
+        UE_TEST(the_strongest_challenge_is_answered),
+        UE_TEST(a_refused_password_is_not_sent_again),
+        UE_TEST(a_stale_nonce_is_no_refusal),
+        UE_TEST(a_network_that_cannot_prove_itself_is_refused),
+        UE_TEST(what_cannot_be_answered_is_not),
         UE_TEST(losses_are_repeated_away),
         UE_TEST(a_pool_can_be_dropped_at_any_time),
         cmocka_unit_test(op_and_opc_are_the_same_card),
