@@ -284,7 +284,7 @@ static void slow_clients_are_closed(void **state) {
 }
 
 static void unread(struct fixture *f) {
-    static const char request[] = "GET /large HTTP/1.1\r\nHost: x\r\n\r\n";
+    static const char request[] = "GET /large HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
     int fd = dial(f);
     check(f, fd >= 0 && send(fd, request, sizeof request - 1, 0) > 0, "asks");
     for (int i = 0; i < 150; i++) { /* each takes 20 ms: longer than a quiet connection may stand */
@@ -295,7 +295,7 @@ static void unread(struct fixture *f) {
     for (ssize_t k = 1; k > 0 && n<(32U << 20); n += k> 0 ? (size_t)k : 0) {
         k = recv(fd, bytes, sizeof bytes, 0);
     }
-    check(f, n < (16U << 20), "the rest was dropped");
+    check(f, n > 10000 && n < (16U << 20), "the rest was dropped");
     close(fd);
 }
 
