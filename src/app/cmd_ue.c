@@ -18,6 +18,8 @@ struct options {
     const char *config, *pcscf, *local, *impu, *imsi, *impi, *msisdn, *k, *op, *opc;
     uint64_t expires_s, timeout_s;
     bool stay, all, password_stdin;
+    const char *transport_name;
+    enum sip_transport transport;
 };
 
 enum { PASSWORD_MAX = 258 };
@@ -32,6 +34,8 @@ struct terminal {
     struct card card;
     struct loop *loop;
     struct env *env;
+    struct tls_context *tls;
+    struct span pcscf_host; /* as it was named */
     struct ue_pool *pool;
     struct ue *ue;
     struct signal_watch *signals[2];
@@ -191,7 +195,9 @@ static int find_pcscf_by_name(struct terminal *t) {
                             t->options->pcscf);
     }
     name.port = (uint16_t)port;
-    enum error e = names_new(&t->config, t->loop, 1U << SIP_UDP, &names);
+    name.transport_given = t->options->transport_name != NULL;
+    name.transport = t->options->transport;
+    enum error e = names_new(&t->config, t->loop, 1U << t->options->transport, &names);
     e = e ? e : names_find(names, &name, &answer);
     names_free(names);
     if (e) {
@@ -199,6 +205,7 @@ static int find_pcscf_by_name(struct terminal *t) {
             EXIT_CODE_FAILED, "the P-CSCF \"%s\" is not found: %s", t->options->pcscf,
             e == ERR_NOT_FOUND ? "the DNS has no SIP server of that name" : error_text(e));
     }
+    t->pcscf_host = name.host;
     for (size_t i = 0; i < answer.n; i++) {
         t->pcscf[t->n_pcscf++] = answer.targets[i].addr;
     }
@@ -209,12 +216,15 @@ static int find_pcscf(struct terminal *t) {
     const struct config *c = &t->config;
     if (t->options->pcscf) {
         struct span text = span_from_cstr(t->options->pcscf);
-        t->n_pcscf = addr_parse(text, t->pcscf) || addr_parse_host(text, 5060, t->pcscf);
+        t->n_pcscf = addr_parse(text, t->pcscf) ||
+                     addr_parse_host(text, sip_transport_port(t->options->transport), t->pcscf);
         return t->n_pcscf ? EXIT_CODE_OK : find_pcscf_by_name(t);
     }
     for (size_t i = 0; i < c->n_nodes; i++) {
         if (c->nodes[i].role == NAMING_PCSCF) {
-            t->pcscf[t->n_pcscf++] = c->nodes[i].listen;
+            bool tls = t->options->transport == SIP_TLS;
+            t->pcscf[t->n_pcscf++] = tls ? c->nodes[i].tls_listen : c->nodes[i].listen;
+            t->pcscf_host = span_from_cstr(c->nodes[i].host);
             return EXIT_CODE_OK;
         }
     }
@@ -232,7 +242,15 @@ static int open_terminal(struct terminal *t) {
         local = addr_is_loopback(t->pcscf) ? t->pcscf[0] : addr_v4(0, 0, 0, 0, 0);
         local.port = 0;
     }
+    char why[512] = "";
+    if (t->options->transport == SIP_TLS &&
+        config_tls_of_terminal(&t->config, &t->tls, why, sizeof why) != OK) {
+        return command_fail(EXIT_CODE_CONFIG, "%s", why);
+    }
     const struct ue_pool_config pool = {.local = local,
+                                        .transport = t->options->transport,
+                                        .tls = t->tls,
+                                        .host = t->pcscf_host,
                                         .pcscf = t->pcscf,
                                         .n_pcscf = t->n_pcscf,
                                         .agent = SPAN("Muster " MUSTER_VERSION)};
@@ -252,6 +270,7 @@ static int open_terminal(struct terminal *t) {
 
 static void close_terminal(struct terminal *t) {
     ue_pool_free(t->pool);
+    tls_context_free(t->tls);
     signal_watch_free(t->signals[0]);
     signal_watch_free(t->signals[1]);
     env_close(t->env);
@@ -392,6 +411,11 @@ static int terminal_command(const struct command *self, int argc, char **argv, b
          .help = "where to register (the configuration's): an address, or a name",
          .kind = OPTION_TEXT,
          .out = &o.pcscf},
+        {.name = "transport",
+         .value = "NAME",
+         .help = "udp, tcp or tls to the P-CSCF (udp)",
+         .kind = OPTION_TEXT,
+         .out = &o.transport_name},
         {.name = "local",
          .value = "ADDRESS",
          .help = "where to send from",
@@ -437,6 +461,10 @@ static int terminal_command(const struct command *self, int argc, char **argv, b
     int code;
     if (!command_parse(self, &usage, argc, argv, &rest, &code)) {
         return code;
+    }
+    if (o.transport_name && !sip_transport_parse(span_from_cstr(o.transport_name), &o.transport)) {
+        return command_usage_error(self, "--transport takes udp, tcp or tls, not \"%s\"",
+                                   o.transport_name);
     }
     if ((rest.n == 1) + (o.imsi != NULL) + (o.user != NULL) != 1) {
         return command_usage_error(

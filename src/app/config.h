@@ -155,6 +155,11 @@ const struct config_node *config_node(const struct config *c, struct span name);
  * whole file. */
 struct config_tls config_tls_of(const struct config *c, const struct config_node *n);
 
+/** A context that only connects, as a terminal: whom the network trusts, without a certificate.
+ * Errors as config_tls_context. */
+MUST_CHECK enum error config_tls_of_terminal(const struct config *c, struct tls_context **out,
+                                             char *message, size_t cap);
+
 /** Makes a context of them. Errors of tls_context_new; *message then says "FILE:LINE: what". */
 MUST_CHECK enum error config_tls_context(const struct config *c, const struct config_node *n,
                                          enum tls_client_certificate client,

@@ -115,24 +115,40 @@ static void explain(const struct config_tls *t, const struct tls_problem *p, cha
              p->text);
 }
 
+static enum error make(const struct config_tls *t, const struct tls_config *config,
+                       struct tls_context **out, char *message, size_t cap) {
+    struct tls_problem problem;
+    enum error e = tls_context_new(config, out, &problem);
+    if (e && problem.text[0]) {
+        explain(t, &problem, message, cap);
+    } else if (e) {
+        snprintf(message, cap, "tls: %s", error_text(e));
+    }
+    return e;
+}
+
+enum error config_tls_of_terminal(const struct config *c, struct tls_context **out, char *message,
+                                  size_t cap) {
+    char path[2048];
+    struct tls_config config = {.client = TLS_CLIENT_ANYBODY};
+    if (!resolve(c, &c->tls.trust, path, sizeof path, &config.trust)) {
+        snprintf(message, cap, "tls: a path is too long");
+        return ERR_TOO_BIG;
+    }
+    return make(&c->tls, &config, out, message, cap);
+}
+
 enum error config_tls_context(const struct config *c, const struct config_node *n,
                               enum tls_client_certificate client, struct tls_context **out,
                               char *message, size_t cap) {
     char paths[3][2048];
     const struct config_tls t = config_tls_of(c, n);
     struct tls_config config = {.client = client};
-    struct tls_problem problem;
     if (!resolve(c, &t.certificate, paths[0], sizeof paths[0], &config.certificate) ||
         !resolve(c, &t.key, paths[1], sizeof paths[1], &config.key) ||
         !resolve(c, &t.trust, paths[2], sizeof paths[2], &config.trust)) {
         snprintf(message, cap, "tls: a path is too long");
         return ERR_TOO_BIG;
     }
-    enum error e = tls_context_new(&config, out, &problem);
-    if (e && problem.text[0]) {
-        explain(&t, &problem, message, cap);
-    } else if (e) {
-        snprintf(message, cap, "tls: %s", error_text(e));
-    }
-    return e;
+    return make(&t, &config, out, message, cap);
 }

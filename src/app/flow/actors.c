@@ -82,7 +82,11 @@ static enum error open_pool(struct actor *a) {
         return ERR_INTERNAL;
     }
     local.ip[3] = (uint8_t)(10 + (a - r->actors)); /* each terminal has an address of its own */
-    const struct ue_pool_config config = {.local = local, .pcscf = &a->pcscf, .n_pcscf = 1};
+    const struct ue_pool_config config = {.local = local,
+                                          .transport =
+                                              a->terminal ? a->terminal->transport : SIP_UDP,
+                                          .pcscf = &a->pcscf,
+                                          .n_pcscf = 1};
     enum error err = network_env_new(r->network, a->label, &a->env);
     if (err) {
         return err;

@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "codec/sip/transport.h"
 
 enum {
     FLOW_FILE_MAX = 256 * 1024, /* bytes of a file */
@@ -134,6 +135,7 @@ struct flow_terminal {
     struct span name, impi, impu, instance, pcscf;
     uint32_t expires_s, reg_id;
     bool no_refresh, no_retry;
+    enum sip_transport transport;
 };
 
 struct flow {

@@ -151,6 +151,8 @@ static bool read_terminal_part(struct flow_parser *p, struct flow_terminal *t, s
         return span_to_u32(flow_word(rest), UINT32_MAX, &t->expires_s);
     } else if (span_eq(word, SPAN("reg-id"))) {
         return span_to_u32(flow_word(rest), UINT32_MAX, &t->reg_id);
+    } else if (span_eq(word, SPAN("over"))) {
+        return sip_transport_parse(flow_word(rest), &t->transport) && t->transport != SIP_TLS;
     } else if (span_eq(word, SPAN("no"))) {
         struct span what = flow_word(rest);
         t->no_refresh |= span_eq(what, SPAN("refresh"));

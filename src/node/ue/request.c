@@ -148,6 +148,7 @@ void ue_send_register(struct ue *ue) {
                                  : sip_client_begin(pool->stack, 0, &hop, SPAN("REGISTER"),
                                                     buf_span(&uri), &ue->client);
     if (b) {
+        sip_client_expect(ue->client, pool->config.host);
         sip_put_number(b, SIP_H_MAX_FORWARDS, 70);
         put_route(ue, b, pcscf);
         put_identities(ue, b);

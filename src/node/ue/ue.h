@@ -69,6 +69,8 @@ struct ue_pool_config {
     struct addr local;            /* port 0: any */
     enum sip_transport transport; /* to the P-CSCF. With UDP, long requests go over TCP */
     struct tls_context *tls;      /* for TLS: whom to trust; outlives the pool */
+    struct span host; /* for TLS: the name that the P-CSCF's certificate must be for; empty: its
+                       * address. Kept by the caller */
     const struct addr *pcscf;     /* tried one after the other; kept by the caller */
     size_t n_pcscf;               /* at least 1 */
     struct span route; /* URI of the P-CSCF for the Route header: "sip:pcscf.DOMAIN:5060;lr";

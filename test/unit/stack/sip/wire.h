@@ -73,7 +73,7 @@ static void wire_open(struct wire *w, const struct sip_stack_config *config,
     }
     w->local = addr_v4(10, 0, 0, 2, 5060);
     c.local[0] = (struct sip_hop){w->local, SIP_UDP};
-    c.n_local = 1;
+    c.n_local = c.n_local ? c.n_local : 1;
     assert_int_equal(sip_stack_new(w->env, &c, handler, ctx, &w->stack), OK);
 }
 
@@ -86,7 +86,7 @@ static void wire_close(struct wire *w) {
 }
 
 /* A peer says something to the stack; it arrives before this returns. */
-static void say(struct wire *w, struct peer *p, const char *text) {
+static inline void say(struct wire *w, struct peer *p, const char *text) {
     assert_int_equal(dgram_send(p->dgram, &w->local, span_from_cstr(text)), OK);
     sim_run_until(w->sim, sim_now_us(w->sim) + 1000);
 }
@@ -96,7 +96,7 @@ static void wait_ms(struct wire *w, uint64_t ms) {
 }
 
 /* What a peer heard, from the first message that it has not been asked about; fails on silence. */
-static const char *hear(struct peer *p, size_t i) {
+static inline const char *hear(struct peer *p, size_t i) {
     if (i >= p->n_heard) {
         fail_msg("heard only %zu messages", p->n_heard);
     }
@@ -104,7 +104,7 @@ static const char *hear(struct peer *p, size_t i) {
 }
 
 /* Did message i begin so? */
-static void assert_heard(struct peer *p, size_t i, const char *beginning) {
+static inline void assert_heard(struct peer *p, size_t i, const char *beginning) {
     const char *text = hear(p, i);
     if (strncmp(text, beginning, strlen(beginning)) != 0) {
         fail_msg("expected %s, heard\n%s", beginning, text);
