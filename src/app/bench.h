@@ -11,6 +11,7 @@
 #include "app/histogram.h"
 #include "base/error.h"
 #include "base/span.h"
+#include "codec/sip/transport.h"
 #include "model/naming/naming.h"
 
 #include <sys/types.h>
@@ -26,6 +27,7 @@ struct bench_options {
     const char *folder;   /* where the store and the log are; NULL: a new one, removed at the end */
     bool split;           /* a process for each node */
     bool memory;          /* the store that forgets */
+    enum sip_transport transport; /* of the terminals: UDP or TCP */
     /* A core that somebody else has started, whatever it is made of: */
     const char *pcscf; /* where it takes REGISTERs; NULL: a core is started here */
     const char *web;   /* of the HSS behind it, which gets the subscribers */

@@ -1,4 +1,5 @@
-/* Load of registrations: terminals behind one socket, in this process.
+/* Load of registrations: terminals behind one UDP socket, or a few hundred TCP connections, in this
+ * process.
  *
  * Closed loop: as many registrations are kept under way as asked for. Offered rate: they begin by
  * the clock, whether others have ended or not, and their latency counts from when they were due;
@@ -18,6 +19,7 @@ enum {
     FIRST_TRY_S = 15,
     AGAIN_MS = 100,
     DRAIN_S = 5,
+    CONNECTIONS = 256, /* so many that each message comes by itself, as terminals' messages do */
     T1_US = 500000,
     T4_US = 100000
 };
@@ -37,7 +39,8 @@ struct load {
     struct bench_window *window;
     struct loop *loop;
     struct env *env;
-    struct ue_pool *pool;
+    struct ue_pool *pools[CONNECTIONS]; /* the nth user is behind the nth of them, and so on */
+    size_t n_pools;
     struct bench_user *users;
     uint64_t next; /* whose turn it is */
     uint64_t outstanding;
@@ -58,7 +61,7 @@ static enum error prepare(struct load *l, struct bench_user *u) {
     }
     ue_free(u->ue);
     u->ue = NULL;
-    return ue_new(l->pool, &config, u, &u->ue);
+    return ue_new(l->pools[(size_t)(u - l->users) % l->n_pools], &config, u, &u->ue);
 }
 
 /* Begins the next registration, due at due_us. False if nobody is free. */
@@ -149,11 +152,12 @@ static enum error make_users(struct load *l) {
     return OK;
 }
 
-static enum error open_pool(struct load *l) {
+static enum error open_pools(struct load *l) {
     static const struct ue_handler handler = {.registered = on_registered, .failed = on_failed};
     const struct naming_node *pcscf = &l->core->names.node[NAMING_PCSCF];
     const struct ue_pool_config config = {
         .local = pcscf->addr, /* the same host, any port */
+        .transport = l->options->transport,
         .pcscf = &pcscf->addr,
         .n_pcscf = 1,
         .t1_us = T1_US,
@@ -170,11 +174,18 @@ static enum error open_pool(struct load *l) {
     }
     l->env->log.level = LOG_ERROR;
     timer_init(&l->pace, on_pace);
-    return ue_pool_new(l->env, &any_port, &handler, l, &l->pool);
+    size_t n = l->options->transport == SIP_UDP ? 1 : CONNECTIONS;
+    while (l->n_pools < n && !e) {
+        e = ue_pool_new(l->env, &any_port, &handler, l, &l->pools[l->n_pools]);
+        l->n_pools += !e;
+    }
+    return e;
 }
 
 static void drop(struct load *l) {
-    ue_pool_free(l->pool);
+    for (size_t i = 0; i < l->n_pools; i++) {
+        ue_pool_free(l->pools[i]);
+    }
     if (l->env) {
         timer_stop(&l->pace);
     }
@@ -252,7 +263,7 @@ enum error bench_registration(const struct bench_options *options, const struct 
     struct load l = {.options = options, .core = core, .window = out, .again = again};
     enum error e = make_users(&l);
     if (!e) {
-        e = open_pool(&l);
+        e = open_pools(&l);
     }
     if (!e) {
         e = run(&l);

@@ -183,6 +183,7 @@ static int check_options(const struct command *self, const struct bench_kind *ki
 int cmd_bench(const struct command *self, int argc, char **argv) {
     struct bench_options o = {.users = 10000, .seconds = 10, .warmup_s = 1};
     bool json = false;
+    const char *transport = NULL;
     const struct option_def options[] = {
         {.name = "users",
          .value = "N",
@@ -229,6 +230,11 @@ int cmd_bench(const struct command *self, int argc, char **argv) {
                  "(a new one in $TMPDIR or /var/tmp, removed at the end)",
          .kind = OPTION_TEXT,
          .out = &o.folder},
+        {.name = "transport",
+         .value = "NAME",
+         .help = "of the terminals: udp, or tcp over 256 connections (udp)",
+         .kind = OPTION_TEXT,
+         .out = &transport},
         {.name = "pcscf",
          .value = "ADDRESS",
          .help = "measure a core that runs already, at this P-CSCF, whoever made it",
@@ -265,6 +271,10 @@ int cmd_bench(const struct command *self, int argc, char **argv) {
     int code;
     if (!command_parse(self, &usage, argc, argv, &args, &code)) {
         return code;
+    }
+    if (transport && (!sip_transport_parse(span_from_cstr(transport), &o.transport) ||
+                      o.transport == SIP_TLS)) {
+        return command_usage_error(self, "--transport takes udp or tcp, not \"%s\"", transport);
     }
     const struct bench_kind *kind = args.n ? find_kind(args.v[0]) : NULL;
     if (args.n && !kind) {

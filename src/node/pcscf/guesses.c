@@ -111,10 +111,10 @@ void pcscf_guess_answered(struct pcscf *p, const struct addr *source, struct spa
     uint64_t hash = hash_bytes(impi);
     struct guess *g = find(p, &host, hash);
     bool wrong = answer->status == 403 || (answer->status == 401 && !is_stale(answer));
-    if (answer->status >= 200 && answer->status < 300 && g) {
-        drop(p, g);
-    }
     if (!wrong || p->guess_policy.tries_max == 0) {
+        if (answer->status >= 200 && answer->status < 300 && g) {
+            drop(p, g);
+        }
         return;
     }
     p->counters.wrong_passwords++;
