@@ -362,6 +362,45 @@ static int with_terminal(const struct options *o, const char *name,
     return code;
 }
 
+static void hide_keys(const struct options *o) {
+    command_hide(o->k);
+    command_hide(o->op);
+    command_hide(o->opc);
+}
+
+/* Do the options fit each other? */
+static int check_options(const struct command *self, struct options *o, bool named,
+                         bool registers) {
+    if (o->transport_name &&
+        !sip_transport_parse(span_from_cstr(o->transport_name), &o->transport)) {
+        return command_usage_error(self, "--transport takes udp, tcp or tls, not \"%s\"",
+                                   o->transport_name);
+    }
+    if (named + (o->imsi != NULL) + (o->user != NULL) != 1) {
+        return command_usage_error(
+            self, "give a NAME, or --imsi with its keys, or --user with its password");
+    }
+    if ((o->user != NULL) != o->password_stdin) {
+        return command_usage_error(self, "--user and --password-stdin belong together");
+    }
+    if (!o->timeout_s || (o->stay && !registers)) {
+        return command_usage_error(self, o->stay && !registers ? "--stay is of ue register"
+                                                               : "--timeout takes at least 1");
+    }
+    return EXIT_CODE_OK;
+}
+
+static int with_password(const struct command *self, struct options *o, const char *name,
+                         bool registers) {
+    char password[PASSWORD_MAX] = "";
+    int code = o->user ? command_read_password(self, password, sizeof password) : EXIT_CODE_OK;
+    o->password = password;
+    code = code ? code : with_terminal(o, name, registers ? do_register : do_deregister);
+    OPENSSL_cleanse(password, sizeof password);
+    o->password = NULL;
+    return code;
+}
+
 static int terminal_command(const struct command *self, int argc, char **argv, bool registers) {
     struct options o = {.timeout_s = TIMEOUT_S};
     const struct option_def options[] = {
@@ -462,31 +501,9 @@ static int terminal_command(const struct command *self, int argc, char **argv, b
     if (!command_parse(self, &usage, argc, argv, &rest, &code)) {
         return code;
     }
-    if (o.transport_name && !sip_transport_parse(span_from_cstr(o.transport_name), &o.transport)) {
-        return command_usage_error(self, "--transport takes udp, tcp or tls, not \"%s\"",
-                                   o.transport_name);
-    }
-    if ((rest.n == 1) + (o.imsi != NULL) + (o.user != NULL) != 1) {
-        return command_usage_error(
-            self, "give a NAME, or --imsi with its keys, or --user with its password");
-    }
-    if ((o.user != NULL) != o.password_stdin) {
-        return command_usage_error(self, "--user and --password-stdin belong together");
-    }
-    if (!o.timeout_s || (o.stay && !registers)) {
-        return command_usage_error(self, o.stay && !registers ? "--stay is of ue register"
-                                                              : "--timeout takes at least 1");
-    }
-    char password[PASSWORD_MAX] = "";
-    code = o.user ? command_read_password(self, password, sizeof password) : EXIT_CODE_OK;
-    o.password = password;
-    code = code ? code
-                : with_terminal(&o, rest.n ? rest.v[0] : o.imsi,
-                                registers ? do_register : do_deregister);
-    OPENSSL_cleanse(password, sizeof password);
-    command_hide(o.k);
-    command_hide(o.op);
-    command_hide(o.opc);
+    code = check_options(self, &o, rest.n == 1, registers);
+    code = code ? code : with_password(self, &o, rest.n ? rest.v[0] : o.imsi, registers);
+    hide_keys(&o);
     return code;
 }
 

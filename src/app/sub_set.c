@@ -53,7 +53,7 @@ static int assign(const struct command *self, json_t *target, const char *assign
         }
         target = inner;
     }
-    if (!equals[1]) {
+    if (!equals[1] && strcmp(member, "password") != 0) { /* an empty one is a change of its own */
         json_object_del(target, member);
     } else if (json_object_set_new(target, member, read_value(member, equals + 1)) != 0) {
         return command_usage_error(self, "\"%s\" is no MEMBER=VALUE", assignment);

@@ -110,11 +110,12 @@ void pcscf_guess_answered(struct pcscf *p, const struct addr *source, struct spa
     struct addr host = host_of(source);
     uint64_t hash = hash_bytes(impi);
     struct guess *g = find(p, &host, hash);
+    bool right = answer->status >= 200 && answer->status < 300;
     bool wrong = answer->status == 403 || (answer->status == 401 && !is_stale(answer));
-    if (!wrong || p->guess_policy.tries_max == 0) {
-        if (answer->status >= 200 && answer->status < 300 && g) {
-            drop(p, g);
-        }
+    if (right && g) {
+        drop(p, g);
+    }
+    if (right || !wrong || p->guess_policy.tries_max == 0) {
         return;
     }
     p->counters.wrong_passwords++;

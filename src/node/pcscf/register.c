@@ -308,7 +308,8 @@ void pcscf_register(struct pcscf *p, struct sip_server *up, const struct sip_msg
         return;
     }
     uint32_t wait_s;
-    if (op->tries_password && !pcscf_guess_allowed(p, &sip_server_source(up)->addr, op->impi, &wait_s)) {
+    if (op->tries_password &&
+        !pcscf_guess_allowed(p, &sip_server_source(up)->addr, op->impi, &wait_s)) {
         refuse_guess(op, wait_s);
         return;
     }
