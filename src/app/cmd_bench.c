@@ -185,72 +185,31 @@ int cmd_bench(const struct command *self, int argc, char **argv) {
     bool json = false;
     const char *transport = NULL;
     const struct option_def options[] = {
-        {.name = "users",
-         .value = "N",
-         .help = "subscribers that take turns (10000)",
-         .kind = OPTION_NUMBER,
-         .out = &o.users,
-         .max = 10000000},
-        {.name = "seconds",
-         .value = "S",
-         .help = "how long is measured (10)",
-         .kind = OPTION_NUMBER,
-         .out = &o.seconds,
-         .max = 86400},
-        {.name = "warm-up",
-         .value = "S",
-         .help = "load before that (1)",
-         .kind = OPTION_NUMBER,
-         .out = &o.warmup_s,
-         .max = 86400},
-        {.name = "outstanding",
-         .value = "N",
-         .help = "under way at a time (64; with --rate at most that many, 10000)",
-         .kind = OPTION_NUMBER,
-         .out = &o.outstanding,
-         .max = 1000000},
-        {.name = "rate",
-         .value = "N",
-         .help = "begin N a second, whatever the core takes; latency counts from when\n"
-                 "they were due (as many as the core takes; not for cx)",
-         .kind = OPTION_NUMBER,
-         .out = &o.rate,
-         .max = 10000000},
-        {.name = "split",
-         .help = "a process for each node, with sockets between them",
-         .kind = OPTION_FLAG,
-         .out = &o.split},
-        {.name = "memory",
-         .help = "a store that keeps nothing: what does durability cost?",
-         .kind = OPTION_FLAG,
-         .out = &o.memory},
-        {.name = "folder",
-         .value = "DIR",
-         .help = "for store and logs, on the disk that is to be measured, and kept\n"
-                 "(a new one in $TMPDIR or /var/tmp, removed at the end)",
-         .kind = OPTION_TEXT,
-         .out = &o.folder},
-        {.name = "transport",
-         .value = "NAME",
-         .help = "of the terminals: udp, or tcp over 256 connections (udp)",
-         .kind = OPTION_TEXT,
-         .out = &transport},
-        {.name = "pcscf",
-         .value = "ADDRESS",
-         .help = "measure a core that runs already, at this P-CSCF, whoever made it",
-         .kind = OPTION_TEXT,
-         .out = &o.pcscf},
-        {.name = "web",
-         .value = "ADDRESS",
-         .help = "of the Muster HSS behind it: the subscribers are added there",
-         .kind = OPTION_TEXT,
-         .out = &o.web},
-        {.name = "pids",
-         .value = "P,P,...",
-         .help = "the processes that are the core: their CPU time is counted",
-         .kind = OPTION_TEXT,
-         .out = &o.pids},
-        {.name = "json", .help = "print one JSON object", .kind = OPTION_FLAG, .out = &json},
+        NUMBER_OPTION("users", "N", "subscribers that take turns (10000)", &o.users, 10000000),
+        NUMBER_OPTION("seconds", "S", "how long is measured (10)", &o.seconds, 86400),
+        NUMBER_OPTION("warm-up", "S", "load before that (1)", &o.warmup_s, 86400),
+        NUMBER_OPTION("outstanding", "N",
+                      "under way at a time (64; with --rate at most that many, 10000)",
+                      &o.outstanding, 1000000),
+        NUMBER_OPTION("rate", "N",
+                      "begin N a second, whatever the core takes; latency counts from when\n"
+                      "they were due (as many as the core takes; not for cx)",
+                      &o.rate, 10000000),
+        FLAG_OPTION("split", "a process for each node, with sockets between them", &o.split),
+        FLAG_OPTION("memory", "a store that keeps nothing: what does durability cost?", &o.memory),
+        TEXT_OPTION("folder", "DIR",
+                    "for store and logs, on the disk that is to be measured, and kept\n"
+                    "(a new one in $TMPDIR or /var/tmp, removed at the end)",
+                    &o.folder),
+        TEXT_OPTION("transport", "NAME", "of the terminals: udp, or tcp over 256 connections (udp)",
+                    &transport),
+        TEXT_OPTION("pcscf", "ADDRESS",
+                    "measure a core that runs already, at this P-CSCF, whoever made it", &o.pcscf),
+        TEXT_OPTION("web", "ADDRESS",
+                    "of the Muster HSS behind it: the subscribers are added there", &o.web),
+        TEXT_OPTION("pids", "P,P,...", "the processes that are the core: their CPU time is counted",
+                    &o.pids),
+        FLAG_OPTION("json", "print one JSON object", &json),
         {.name = NULL},
     };
     const struct usage usage = {
@@ -272,8 +231,8 @@ int cmd_bench(const struct command *self, int argc, char **argv) {
     if (!command_parse(self, &usage, argc, argv, &args, &code)) {
         return code;
     }
-    if (transport && (!sip_transport_parse(span_from_cstr(transport), &o.transport) ||
-                      o.transport == SIP_TLS)) {
+    if (transport &&
+        (!sip_transport_parse(span_from_cstr(transport), &o.transport) || o.transport == SIP_TLS)) {
         return command_usage_error(self, "--transport takes udp or tcp, not \"%s\"", transport);
     }
     const struct bench_kind *kind = args.n ? find_kind(args.v[0]) : NULL;

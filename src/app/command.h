@@ -52,6 +52,17 @@ struct option_def {
     uint64_t max; /* for numbers; 0: no bound */
 };
 
+/** Rows of such a table. */
+#define FLAG_OPTION(name_, help_, out_)                                                            \
+    { .name = (name_), .help = (help_), .kind = OPTION_FLAG, .out = (out_) }
+#define TEXT_OPTION(name_, value_, help_, out_)                                                    \
+    { .name = (name_), .value = (value_), .help = (help_), .kind = OPTION_TEXT, .out = (out_) }
+#define NUMBER_OPTION(name_, value_, help_, out_, max_)                                            \
+    {                                                                                              \
+        .name = (name_), .value = (value_), .help = (help_), .kind = OPTION_NUMBER, .out = (out_), \
+        .max = (max_)                                                                              \
+    }
+
 /* What a command says about itself in --help. */
 struct usage {
     const char *arguments; /* "[-c FILE]" */

@@ -41,6 +41,7 @@ struct names_finding {
     struct addr found; /* of OK: the first address that it gives */
 };
 
+/** Hears of one. */
 typedef void names_finding_fn(void *ctx, const struct names_finding *finding);
 
 /** Looks up the home domain and the host of every node, and calls each for whatever is not as the

@@ -71,12 +71,12 @@ struct ue_pool_config {
     struct tls_context *tls;      /* for TLS: whom to trust; outlives the pool */
     struct span host; /* for TLS: the name that the P-CSCF's certificate must be for; empty: its
                        * address. Kept by the caller */
-    const struct addr *pcscf;     /* tried one after the other; kept by the caller */
-    size_t n_pcscf;               /* at least 1 */
-    struct span route; /* URI of the P-CSCF for the Route header: "sip:pcscf.DOMAIN:5060;lr";
-                        * empty: made from the address that is used */
-    struct span agent; /* User-Agent; empty: none */
-    bool queue;        /* allow the in-process queue; else always a real socket */
+    const struct addr *pcscf; /* tried one after the other; kept by the caller */
+    size_t n_pcscf;           /* at least 1 */
+    struct span route;        /* URI of the P-CSCF for the Route header: "sip:pcscf.DOMAIN:5060;lr";
+                               * empty: made from the address that is used */
+    struct span agent;        /* User-Agent; empty: none */
+    bool queue;               /* allow the in-process queue; else always a real socket */
     uint64_t t1_us, t2_us, t4_us; /* SIP timers; 0: 2 s, 16 s, 17 s (TS 24.229 7.7, terminals) */
 };
 
