@@ -164,7 +164,7 @@ class Apart(unittest.TestCase):
                 self.assertTrue(cscf.waits_for("diameter peer down", times=2 * (life - 1)), cscf.said())
                 began = time.monotonic()
                 self.assertFalse(self.registers())
-            self.assertRegex(self.last, r"\b[45]\d\d\b")
+                self.assertRegex(self.last, r"\b[45]\d\d\b")
                 self.assertLess(time.monotonic() - began, 8)  # an answer, not a timeout
                 hss = Process(self.folder, "hss.yaml")
                 self.assertTrue(cscf.waits_for("diameter peer up", 35, times=2 * life), cscf.said())
