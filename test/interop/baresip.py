@@ -9,7 +9,7 @@ user has an MD5 hash alone."""
 import subprocess
 
 import client_network
-from client_network import CORE, DOMAIN, ClientCase
+from client_network import CLIENT, CORE, DOMAIN, ClientCase
 
 CONFIG = """module_path /usr/lib/baresip/modules
 sip_transports udp,tcp
@@ -47,11 +47,18 @@ class Baresip(ClientCase):
         return self.log, self.client_log
 
     def test_it_registers_stays_and_leaves(self):
+        self.stays_and_leaves("udp")
+
+    def test_it_does_the_same_over_tcp(self):
+        self.stays_and_leaves("tcp")
+
+    def stays_and_leaves(self, transport):
         self.start_home()
         self.add_user("bob", "--algorithm", "MD5", password="geheim")
-        client = self.start_client("bob", "geheim")
+        client = self.start_client("bob", "geheim", transport)
         self.wait(lambda: self.is_registered("bob"), 8, "bob is not registered", *self.logs())
         self.wait(lambda: self.said(r"re-registered impi=\"bob@"), 8, "bob does not register again", *self.logs())
+        self.assertIn(f"{transport.upper()} {CLIENT}:", self.client_log.read_text(errors="replace"))
         self.stop(client)
         self.wait(lambda: not self.is_registered("bob"), 8, "bob has not left", *self.logs())
 

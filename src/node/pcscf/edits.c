@@ -104,10 +104,11 @@ static void put_digest(struct buf *b, const struct sip_auth *a) {
 }
 
 /* What we say of the way to the terminal; NULL: nothing. Who shows what AKA needs, or may use
- * nothing else, is outside of a security association (5.2.2.2). Others use SIP Digest without TLS
- * (5.2.2.3): a response comes from an address that has registered, or from a new one. */
+ * nothing else, is outside of a security association (5.2.2.2). Others use SIP Digest, without TLS
+ * (5.2.2.3) or with it (5.2.2.4): a response comes from an address that has registered, or from a
+ * new one. */
 static const char *integrity_of(struct pcscf *p, const struct sip_msg *req,
-                                const struct addr *source, const struct sip_auth *a) {
+                                const struct sip_hop *source, const struct sip_auth *a) {
     enum auth_algorithm algorithm;
     bool named = a->algorithm.n && auth_algorithm_parse(a->algorithm, &algorithm);
     if (p->config.refuse_digest || sip_has(req, SIP_H_SECURITY_CLIENT) ||
@@ -117,12 +118,16 @@ static const char *integrity_of(struct pcscf *p, const struct sip_msg *req,
     if (!a->response.n) {
         return NULL;
     }
-    return pcscf_knows_terminal(p, source) ? "ip-assoc-yes" : "ip-assoc-pending";
+    bool known = pcscf_knows_terminal(p, &source->addr);
+    if (source->transport == SIP_TLS) {
+        return known ? "tls-yes" : "tls-pending";
+    }
+    return known ? "ip-assoc-yes" : "ip-assoc-pending";
 }
 
 /* One Authorization line, with integrity-protected of our own. */
 static enum error edit_authorization(struct pcscf *p, const struct sip_msg *req,
-                                     const struct addr *source, struct register_values *values,
+                                     const struct sip_hop *source, struct register_values *values,
                                      struct sip_edits *edits) {
     const struct sip_header *h = sip_header(req, SIP_H_AUTHORIZATION);
     if (!h) {
@@ -249,7 +254,7 @@ static enum error add_own(struct pcscf *p, const struct sip_msg *req, uint64_t t
 }
 
 enum error pcscf_edit_register(struct pcscf *p, const struct sip_msg *req,
-                               const struct addr *source, uint64_t token,
+                               const struct sip_hop *source, uint64_t token,
                                struct register_values *values, struct sip_edits *edits,
                                unsigned *stripped, const char **why) {
     *stripped = remove_all(req, untrusted, COUNT_OF(untrusted), edits);

@@ -95,7 +95,7 @@ struct register_values { /* text that edits point to */
  * ERR_MALFORMED: a header that had to be read cannot be, *why says which; ERR_TOO_BIG: a value
  * outgrew its place. Returns the number of header lines taken away for distrust in *stripped. */
 MUST_CHECK enum error pcscf_edit_register(struct pcscf *p, const struct sip_msg *req,
-                                          const struct addr *source, uint64_t token,
+                                          const struct sip_hop *source, uint64_t token,
                                           struct register_values *values, struct sip_edits *edits,
                                           unsigned *stripped, const char **why);
 

@@ -233,7 +233,7 @@ static void forward(struct operation *op) {
                             .host = sip_server_request(op->up)->uri.host};
     unsigned stripped = 0;
     const char *why = "Out of memory";
-    enum error e = values ? pcscf_edit_register(p, req, &sip_server_source(op->up)->addr, op->token,
+    enum error e = values ? pcscf_edit_register(p, req, sip_server_source(op->up), op->token,
                                                 values, &f.edits, &stripped, &why)
                           : ERR_NO_MEMORY;
     p->counters.stripped += stripped;
