@@ -2,7 +2,7 @@
  * read into a buffer that all connections share and presented there, so a quiet connection holds no
  * memory. A connection that its owner has closed lingers: first for what is still to be sent, then
  * for the other end to close, because closing with unread bytes would have the kernel send a reset
- * that may overtake what was sent last. */
+ * that may overtake what was sent last. But who goes on sending gets the reset. */
 #include "rt/loop_internal.h"
 
 #include <assert.h>
@@ -17,6 +17,7 @@ enum {
     READ_SIZE = 256 * 1024,
     UNSENT_MAX = 128 * 1024, /* in the kernel, besides what is on the way */
     QUEUE_OF_ACCEPTS = 1024,
+    DRAINED_MAX = 1 << 20, /* read and thrown away while lingering */
 };
 
 #define LINGER_US (5 * SEC_IN_US)
@@ -30,6 +31,7 @@ struct tcp {
     enum error broken;  /* to be told in the next turn */
     bool deaf;          /* nothing can be sent any more */
     bool fin_sent;      /* lingering, all has gone out */
+    size_t drained;     /* lingering, bytes that nobody wants any more */
     struct list active; /* something to send or to tell */
     struct list lingering;
     struct timer linger;
@@ -172,7 +174,13 @@ static void read_in(struct tcp *t) {
             end(t, n == 0 ? ERR_CLOSED : why_broken(errno));
             return;
         }
-        if (t->s.stage != STREAM_OVER) {
+        if (t->s.stage == STREAM_OVER) {
+            t->drained += (size_t)n;
+            if (t->drained > DRAINED_MAX) { /* he goes on and on: let the kernel tell him */
+                destroy(t);
+                return;
+            }
+        } else {
             enum error err = loop_stream_present(&t->s, l->stream_buffer, (size_t)n);
             if (err != OK && err != ERR_CLOSED) {
                 end(t, err);
