@@ -8,10 +8,10 @@ import pathlib
 import re
 import sys
 
-CLAIM = re.compile(r"^- ([A-Z]\d+)\b\s*(.*)$")
-ID = re.compile(r"\b[A-Z]\d+\b")
+CLAIM = re.compile(r"^- ([A-Z]{1,2}\d+)\b\s*(.*)$")
+ID = re.compile(r"\b[A-Z]{1,2}\d+\b")
 FLOW_COVERS = re.compile(r"^covers\s+(.*?)(?:\s#.*)?$", re.MULTILINE)
-TEST_COVERS = re.compile(r"covers:\s*((?:[A-Z]\d+[ ,]*)+)")
+TEST_COVERS = re.compile(r"covers:\s*((?:[A-Z]{1,2}\d+[ ,]*)+)")
 TEST_SUFFIXES = {".c", ".py", ".sh", ""}
 
 

@@ -16,7 +16,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* What only the real loop has; its links are shown by test_links.c. */
+/* covers: HF14
+ * What only the real loop has; its links are shown by test_links.c. */
 
 struct fixture {
     struct loop *loop;
