@@ -220,6 +220,7 @@ void hss_free(struct hss *h) {
     milenage_free(&h->milenage);
     digest_free(&h->digest);
     free(h->peers);
+    free(h->decoys);
     free(h);
 }
 

@@ -140,7 +140,8 @@ struct hss {
     size_t n_idle_jobs;
     struct list web; /* struct web_job, see web.h */
 
-    char *scratch; /* for User-Data */
+    struct decoy *decoys; /* NULL: no stranger has come yet */
+    char *scratch;        /* for User-Data */
     size_t scratch_size;
 
     struct store_op start_op; /* reading profiles */
@@ -215,6 +216,14 @@ void sqn_forget(struct hss *h, uint64_t id);
 
 /** Frees all. */
 void sqn_free(struct hss *h);
+
+/* decoys.c */
+
+/** Notes which S-CSCF has asked for a stranger's credentials. */
+void decoy_note(struct hss *h, struct span impi, struct span server);
+
+/** That S-CSCF; empty: none has asked of late. */
+struct span decoy_server(struct hss *h, struct span impi);
 
 /* uar.c, mar.c, sar.c, lir.c */
 

@@ -123,6 +123,7 @@ static void answer_decoy(struct job *job) {
         .sip_digest_authenticate = &digest.authenticate,
     };
     job->hss->counters.decoys++;
+    decoy_note(job->hss, job->mar.request.user_name, job->mar.request.server_name);
     send_items(job, &item, 1);
     job_end(job);
 }

@@ -23,12 +23,16 @@ static void answer(struct job *job, const struct user_authorization *a) {
     job_end(job);
 }
 
-/* Nobody has such an identity, and nobody shall find that out: it goes the way of all first
+/* Nobody has such an identity, and nobody shall find that out: it goes the way of all
  * registrations, and fails at its authentication (see mar.c). */
 static void answer_decoy(struct job *job) {
-    struct cx_uaa uaa = {.result = hss_result(CX_FIRST_REGISTRATION)};
+    struct cx_uaa uaa = {.server_name = decoy_server(job->hss, job->uar.user_name)};
 
-    uaa.server_capabilities = hss_default_capabilities(job->hss, diameter_request_arena(job->rq));
+    uaa.result = hss_result(uaa.server_name.n ? CX_SUBSEQUENT_REGISTRATION : CX_FIRST_REGISTRATION);
+    if (!uaa.server_name.n) {
+        uaa.server_capabilities =
+            hss_default_capabilities(job->hss, diameter_request_arena(job->rq));
+    }
     cx_uaa_encode(diameter_answer_begin(job->rq), &uaa);
     diameter_answer_send(job->rq);
     job_end(job);

@@ -210,6 +210,14 @@ static void strangers_look_like_subscribers_where_that_is_asked_for(void **state
     assert_text(decoy->digest_algorithm, "MD5");
     assert_text(decoy->alternate_digest_algorithm, "SHA-256");
     assert_int_equal(decoy->digest_ha1.n, 32);
+    /* The second REGISTER goes where the first one went. */
+    struct cx_uaa uaa;
+    struct diameter_fault fault;
+    bench_uar(b, &b->icscf, "nobody@" HOME, "sip:nobody@" HOME, 0, &r);
+    bench_wait(b, &r);
+    assert_result(&r, X3GPP, DIAMETER_SUBSEQUENT_REGISTRATION);
+    assert_int_equal(cx_uaa_decode(&b->arena, &r.msg, &uaa, &fault), OK);
+    assert_text(uaa.server_name, SCSCF_1);
     /* Somebody's public identity with another's private one. */
     maa = ask(b, "nobody@" HOME, PEER_URI, "SIP Digest", &r);
     assert_false(span_eq(digest_of(&maa)->digest_ha1, SPAN(MD5_HA1)));
