@@ -1,4 +1,4 @@
-"""Diameter peers that do not read: each holds a bounded buffer, is dropped in time, and others do not feel it.
+"""Diameter and SIP peers that do not read: each holds a bounded buffer, is dropped in time, and others do not feel it.
 $MUSTER is the program.
 
 covers: HF14"""
@@ -23,6 +23,9 @@ MEGABYTE = 1 << 20
 
 CONFIG = f"""network: {{mcc: "001", mnc: "01"}}
 nodes:
+  pcscf: {{listen: {HOST}:5060}}
+  icscf: {{listen: {HOST}:4060}}
+  scscf: {{listen: {HOST}:6060}}
   hss:
     listen: {HOST}:3868
     peers: {{flood.{DOMAIN}: icscf, lazy.{DOMAIN}: icscf, good.{DOMAIN}: icscf}}
@@ -89,6 +92,51 @@ class Peer:
         return sent
 
 
+class Terminal:
+    """A SIP client over TCP that reads when it is told to."""
+
+    def __init__(self, name):
+        self.name = name
+        self.number = 0
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.socket.connect((HOST, 5060))
+
+    def request(self):
+        """A request that is answered at once, with a refusal."""
+        self.number += 1
+        return (f"OPTIONS sip:{DOMAIN} SIP/2.0\r\n"
+                f"Via: SIP/2.0/TCP {HOST}:5999;branch=z9hG4bK{self.name}{self.number}\r\n"
+                f"From: <sip:{self.name}@{DOMAIN}>;tag=1\r\nTo: <sip:{DOMAIN}>\r\nMax-Forwards: 70\r\n"
+                f"Call-ID: {self.name}{self.number}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n").encode()
+
+    def ask(self):
+        """How long an answer takes."""
+        began, answer = time.monotonic(), b""
+        self.socket.sendall(self.request())
+        while b"\r\n\r\n" not in answer:
+            more = self.socket.recv(65536)
+            if not more:
+                raise ConnectionError("closed")
+            answer += more
+        if not answer.startswith(b"SIP/2.0 "):
+            raise ValueError(answer)
+        return time.monotonic() - began
+
+    def flood(self, seconds):
+        """Asks and reads nothing, until closed (how long that took) or for so long (None)."""
+        began, rest = time.monotonic(), b""
+        self.socket.setblocking(False)
+        while time.monotonic() - began < seconds:
+            rest = rest or b"".join(self.request() for _ in range(20))
+            _, writable, _ = select.select([], [self.socket], [], 0.05)
+            try:
+                rest = rest[self.socket.send(rest) if writable else 0:]
+            except OSError:
+                return time.monotonic() - began
+        return None
+
+
 def resident(process):
     """Resident memory of a process, in bytes."""
     fields = pathlib.Path(f"/proc/{process.pid}/statm").read_text(encoding="ascii").split()
@@ -140,6 +188,17 @@ class SlowReaders(unittest.TestCase):
         self.wait_for(f'diameter peer down peer="lazy.{DOMAIN}"', 32)
         self.assertLess(time.monotonic() - stalled, 30)
         self.assertLess(good.watchdog(), 1)
+
+    def test_a_terminal_that_does_not_read_is_dropped_as_well(self):
+        good, flood = Terminal("good"), Terminal("flood")
+        before = sorted(good.ask() for _ in range(200))
+        memory = resident(self.process)
+        took = flood.flood(35)
+        self.assertIsNotNone(took, "it was not closed")
+        self.assertLess(took, 30)
+        self.assertLess(resident(self.process) - memory, 32 * MEGABYTE)
+        during = sorted(good.ask() for _ in range(200))
+        self.assertLess(during[198], max(1.2 * before[198], 0.005))
 
 
 if __name__ == "__main__":
