@@ -63,7 +63,7 @@ static int sub_list(const struct command *self, int argc, char **argv) {
         return code;
     }
     l.all = json_array();
-    code = sub_each(&l.remote, take, &l);
+    code = sub_each(&l.remote, false, take, &l);
     if (!code && l.json) {
         sub_print_json(l.all);
     } else if (!code && !l.printed) {

@@ -108,7 +108,8 @@ static bool next_cursor(const json_t *page, char *out, size_t cap) {
     return !b.overflow;
 }
 
-int sub_each(const struct remote *r, void (*each)(void *ctx, json_t *subscription), void *ctx) {
+int sub_each(const struct remote *r, bool credentials,
+             void (*each)(void *ctx, json_t *subscription), void *ctx) {
     char cursor[256] = "";
     bool more = true;
     int code = EXIT_CODE_OK;
@@ -116,8 +117,8 @@ int sub_each(const struct remote *r, void (*each)(void *ctx, json_t *subscriptio
         char path[400];
         json_t *page = NULL, *s;
         size_t i;
-        snprintf(path, sizeof path, "/subscriptions?limit=%d%s%s", PAGE, *cursor ? "&after=" : "",
-                 cursor);
+        snprintf(path, sizeof path, "/subscriptions?limit=%d%s%s%s", PAGE,
+                 credentials ? "&credentials=digest" : "", *cursor ? "&after=" : "", cursor);
         code = sub_call(r, "GET", path, NULL, &page);
         json_array_foreach(json_object_get(page, "subscriptions"), i, s) {
             each(ctx, s);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 enum { TIMEOUT_S = 600 };
 
@@ -110,12 +111,15 @@ static void write_line(void *ctx, json_t *s) {
     fputc('\n', f);
 }
 
-static int export_to(const struct remote *r, const char *file) {
+static int export_to(const struct remote *r, const char *file, bool credentials) {
+    mode_t mask = umask(077);
+    umask(credentials ? mask | 077 : mask); /* hashes of passwords are for nobody else */
     FILE *f = file ? fopen(file, "we") : stdout;
+    umask(mask);
     if (!f) {
         return command_fail(EXIT_CODE_SYSTEM, "%s: %s", file, error_text(error_from_errno(errno)));
     }
-    int code = sub_each(r, write_line, f);
+    int code = sub_each(r, credentials, write_line, f);
     bool written = file ? fclose(f) == 0 : fflush(f) == 0;
     return code || written ? code : command_fail(EXIT_CODE_SYSTEM, "not everything was written");
 }
@@ -123,6 +127,7 @@ static int export_to(const struct remote *r, const char *file) {
 int sub_export(const struct command *self, int argc, char **argv) {
     struct remote remote = {0};
     const char *output = NULL;
+    bool credentials = false;
     const struct option_def options[] = {
         {.name = "output",
          .letter = 'o',
@@ -130,14 +135,17 @@ int sub_export(const struct command *self, int argc, char **argv) {
          .help = "where to (standard output)",
          .kind = OPTION_TEXT,
          .out = &output},
+        FLAG_OPTION("credentials", "with the hashes of passwords (HA1), which are secrets",
+                    &credentials),
         REMOTE_OPTIONS(&remote),
         {0},
     };
     const struct usage usage = {
-        .arguments = "[-o FILE]",
+        .arguments = "[-o FILE] [--credentials]",
         .text =
             "Writes all subscriptions as JSON objects, one a line, as \"muster sub import\" reads\n"
-            "them. Keys never leave the HSS: who imports the file has to add them.",
+            "them. Keys never leave the HSS: who imports the file has to add them. Who has the\n"
+            "hash of a password can register with it; without --credentials they stay, too.",
         .options = options,
         .examples = "  muster sub export -o subscriptions.ndjson",
     };
@@ -147,5 +155,5 @@ int sub_export(const struct command *self, int argc, char **argv) {
         (code = remote_open(&remote)) != 0) {
         return code;
     }
-    return export_to(&remote, output);
+    return export_to(&remote, output, credentials);
 }

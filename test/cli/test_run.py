@@ -4,6 +4,7 @@ $MUSTER is the program.
 covers: A4 A5 A6 A7 A10 A11"""
 
 import contextlib
+import hashlib
 import json
 import os
 import pathlib
@@ -168,6 +169,38 @@ class Running(unittest.TestCase):
             exported = self.sub("export").splitlines()
             self.assertEqual(4, len(exported))
             self.assertNotIn(K, "".join(exported))
+
+    def test_a_user_has_a_password_that_nobody_sees(self):
+        user, secret = f"sip:peter@{DOMAIN}", 'ge"heim: \u00e4'
+        register = [MUSTER, "ue", "register", "-c", str(self.config), "--user", user, "--password-stdin"]
+
+        def registers(password):
+            done = subprocess.run(register, input=password + "\n", capture_output=True, text=True, check=False, timeout=60)
+            return done.returncode == 0 and "SHA-256" in done.stdout
+
+        with self.network():
+            add = muster("sub", "add", "--web", WEB, "--user", "peter", "--password-stdin", input=secret + "\n")
+            self.assertEqual(0, add.returncode, add.stderr)
+            self.assertTrue(registers(secret))
+            self.assertFalse(registers("wrong"))
+            ha1 = hashlib.sha256(f"peter@{DOMAIN}:{DOMAIN}:{secret}".encode()).hexdigest()
+            file = self.folder / "with-credentials.ndjson"
+            self.sub("export", "--credentials", "-o", str(file))
+            self.assertEqual(0o600, file.stat().st_mode & 0o777)
+            self.assertIn(ha1, file.read_text())
+            plain = self.sub("export") + self.sub("show", "peter") + self.good("trace", "--web", WEB)
+            self.assertNotIn(ha1, plain)
+            self.assertNotIn("heim", plain)
+            capture = self.folder / "capture.pcapng"
+            self.good("trace", "--web", WEB, "-o", str(capture))
+            md5 = hashlib.md5(f"peter@{DOMAIN}:{DOMAIN}:{secret}".encode()).hexdigest()
+            for hashed in (ha1, md5):
+                self.assertNotIn(hashed.encode(), capture.read_bytes())
+            self.sub("rm", "peter")
+            only = [line for line in file.read_text().splitlines() if '"peter"' in line]
+            file.write_text("\n".join(only) + "\n")
+            self.sub("import", str(file))
+            self.assertTrue(registers(secret))
 
     def test_the_trace_shows_what_happened_without_keys(self):
         with self.network():

@@ -242,10 +242,11 @@ static inline void script_hss_mar(struct script_hss *h, struct diameter_request 
     struct cx_sip_auth_data_item items[2];
     unsigned n = 0;
     if (h->digest) {
-        items[n++] = (struct cx_sip_auth_data_item){.has_sip_item_number = true,
-                                                    .sip_item_number = n,
-                                                    .sip_authentication_scheme = SPAN("SIP Digest"),
-                                                    .sip_digest_authenticate = h->digest};
+        items[n] = (struct cx_sip_auth_data_item){.has_sip_item_number = true,
+                                                  .sip_item_number = 1,
+                                                  .sip_authentication_scheme = SPAN("SIP Digest"),
+                                                  .sip_digest_authenticate = h->digest};
+        n++;
     }
     items[n] = (struct cx_sip_auth_data_item){
         .has_sip_item_number = true,
