@@ -25,6 +25,8 @@ struct pair {
     struct addr scscf;
 };
 
+static struct pair pair;
+
 static void on_registered(void *ctx, struct ue *ue) {
     (void)ue;
     ((struct pair *)ctx)->registered++;
@@ -50,9 +52,10 @@ static void open_pair(struct pair *p, struct world *w) {
     restart(w, (struct scscf_config){.algorithms = every, .n_algorithms = COUNT_OF(every)});
 }
 
-static void close_pair(struct pair *p) {
-    ue_pool_free(p->pool);
-    env_close(p->env);
+static int tear_down_pair(void **state) {
+    ue_pool_free(pair.pool);
+    env_close(pair.env);
+    return tear_down(state);
 }
 
 /* One terminal registers. */
@@ -106,63 +109,60 @@ static struct span random_password(struct pair *p) {
 
 static void passwords_always_agree(void **state) {
     struct world *w = (struct world *)*state;
-    struct pair p;
-    open_pair(&p, w);
-    p.isim.no_key = true;
-    p.credential = (struct cx_sip_digest_authenticate){
+    open_pair(&pair, w);
+    pair.isim.no_key = true;
+    pair.credential = (struct cx_sip_digest_authenticate){
         .digest_realm = SPAN(HOME),
         .digest_algorithm = SPAN("MD5"),
         .digest_qop = SPAN("auth,auth-int"),
-        .digest_ha1 = span_of(p.ha1_md5, sizeof p.ha1_md5),
+        .digest_ha1 = span_of(pair.ha1_md5, sizeof pair.ha1_md5),
         .alternate_digest_algorithm = SPAN("SHA-256"),
-        .alternate_digest_ha1 = span_of(p.ha1_sha256, sizeof p.ha1_sha256)};
-    w->hss.digest = &p.credential;
+        .alternate_digest_ha1 = span_of(pair.ha1_sha256, sizeof pair.ha1_sha256)};
+    w->hss.digest = &pair.credential;
     w->hss.no_aka = true;
     for (unsigned i = 0; i < PAIRS; i++) {
         char text[512], hex[64];
         struct buf b = buf_init(text, sizeof text);
-        p.isim.password = random_password(&p);
+        pair.isim.password = random_password(&pair);
         buf_cstr(&b, IMPI ":" HOME ":");
-        buf_put(&b, p.isim.password);
+        buf_put(&b, pair.isim.password);
         put_hex(hex, EVP_md5(), buf_span(&b));
-        memcpy(p.ha1_md5, hex, sizeof p.ha1_md5);
-        put_hex(p.ha1_sha256, EVP_sha256(), buf_span(&b));
-        meet(&p, i % 2 ? AUTH_SHA256 : AUTH_MD5);
+        memcpy(pair.ha1_md5, hex, sizeof pair.ha1_md5);
+        put_hex(pair.ha1_sha256, EVP_sha256(), buf_span(&b));
+        meet(&pair, i % 2 ? AUTH_SHA256 : AUTH_MD5);
     }
-    close_pair(&p);
 }
 
 /* The vector is the HSS's of the script, but the key is the card's, so that it is a right one; each
  * RES, IK and CK comes from another RAND. */
 static void vectors_always_agree(void **state) {
     struct world *w = (struct world *)*state;
-    struct pair p;
     struct milenage m;
     unsigned zeros = 0;
-    open_pair(&p, w);
+    open_pair(&pair, w);
     assert_int_equal(milenage_init(&m), OK);
-    memset(p.isim.key.k, 0x5a, 16);
-    memset(p.isim.key.opc, 0xa5, 16);
+    memset(pair.isim.key.k, 0x5a, 16);
+    memset(pair.isim.key.opc, 0xa5, 16);
     for (unsigned i = 0; i < PAIRS; i++) {
         static const uint8_t amf[2] = {0x80, 0};
         struct aka_vector v;
         uint8_t rand[16];
-        env_random(p.env, rand, sizeof rand);
-        assert_int_equal(aka_vector_make(&m, &p.isim.key, amf, sqn_make(i + 1, 0), rand, &v), OK);
+        env_random(pair.env, rand, sizeof rand);
+        assert_int_equal(aka_vector_make(&m, &pair.isim.key, amf, sqn_make(i + 1, 0), rand, &v),
+                         OK);
         zeros += memchr(v.xres, 0, v.xres_n) != NULL;
         w->hss.vector = &v;
-        meet(&p, every[i % 3]);
+        meet(&pair, every[i % 3]);
     }
     w->hss.vector = NULL;
     assert_true(zeros > 100);
     milenage_free(&m);
-    close_pair(&p);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(passwords_always_agree),
-        TEST(vectors_always_agree),
+        cmocka_unit_test_setup_teardown(passwords_always_agree, set_up, tear_down_pair),
+        cmocka_unit_test_setup_teardown(vectors_always_agree, set_up, tear_down_pair),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

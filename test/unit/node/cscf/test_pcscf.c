@@ -287,6 +287,19 @@ static void guessers_are_locked_out(void **state) {
     assert_int_equal(w->icscf.n, reached);
     assert_int_equal(peer_last(&w->ue)->status, 480);
     assert_true(has_line(peer_last(&w->ue), SIP_H_RETRY_AFTER, "30"));
+    /* Another port is no other source. */
+    struct peer neighbour;
+    char again_text[SCRIPT_TEXT_MAX];
+    struct buf again_buf = buf_init(again_text, sizeof again_text);
+    peer_open(&neighbour, w->sim, "neighbour", addr_v4(127, 0, 0, 9, 5071));
+    peer_send(
+        &neighbour, pcscf_at,
+        script_register_text(&again_buf, &(struct script_register){.authorization = PASSWORD_TRY,
+                                                                   .via = "127.0.0.9:5071"}));
+    script_run(w->sim, 20 * MS_IN_US);
+    assert_int_equal(w->icscf.n, reached);
+    assert_int_equal(peer_last(&neighbour)->status, 480);
+    peer_close(&neighbour);
     /* Another identity from there, and the same from elsewhere, go on. */
     say(w, &(struct script_register){.authorization = OTHER_TRY});
     assert_int_equal(w->icscf.n, reached + 1);

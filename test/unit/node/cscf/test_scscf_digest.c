@@ -89,7 +89,7 @@ static unsigned reply_to(struct world *w, const struct kept *k, const struct ans
                                .cnonce = span_from_cstr(OR(a->cnonce, "0a4f113b")),
                                .body = span_from_cstr(OR(a->body, ""))};
     assert_true(digest_qop_parse(span_from_cstr(qop), &r.qop));
-    assert_int_equal(digest_ha1(&tools, r.hash, SPAN(USER), span_from_cstr(realm),
+    assert_int_equal(digest_ha1(&tools, r.hash, SPAN(USER), SPAN(HOME),
                                 span_from_cstr(OR(a->password, PASSWORD)), &ha1),
                      OK);
     assert_int_equal(digest_response(&tools, &ha1, &r, &response), OK);

@@ -221,10 +221,13 @@ static void strangers_look_like_subscribers_where_that_is_asked_for(void **state
     /* Somebody's public identity with another's private one. */
     maa = ask(b, "nobody@" HOME, PEER_URI, "SIP Digest", &r);
     assert_false(span_eq(digest_of(&maa)->digest_ha1, SPAN(MD5_HA1)));
+    bench_add_sim(b); /* and a private identity of yet another subscription */
+    maa = ask(b, IMPI, PEER_URI, "SIP Digest", &r);
+    assert_false(span_eq(digest_of(&maa)->digest_ha1, SPAN(MD5_HA1)));
     /* AKA cannot be pretended: the terminal would see that the MAC is wrong. */
     (void)ask(b, "nobody@" HOME, "sip:nobody@" HOME, "Digest-AKAv1-MD5", &r);
     assert_result(&r, X3GPP, DIAMETER_ERROR_USER_UNKNOWN);
-    assert_int_equal(hss_counters(b->hss)->decoys, 2);
+    assert_int_equal(hss_counters(b->hss)->decoys, 3);
 }
 
 int main(void) {
