@@ -74,6 +74,7 @@ CHECKS = [
     ("documentation and budgets", script("lint_headers"), True),
     ("banned functions and words", script("lint_banned"), True),
     ("copies", script("lint_copies"), True),
+    ("reasons", script("lint_reasons"), True),
     ("gcc", check_gcc, False),
     ("clang", check_clang, False),
     ("clang-tidy", check_tidy, False),

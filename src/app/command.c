@@ -54,7 +54,7 @@ int command_read_password(const struct command *command, char *out, size_t cap) 
     return EXIT_CODE_OK;
 }
 
-enum { WORD_MAX = 32, SUGGEST_DISTANCE = 2 };
+enum { WORD_MAX = 128, SUGGEST_DISTANCE = 2 };
 
 /* Levenshtein's distance of two words; anything that is too long is far away. */
 static size_t distance(const char *a, const char *b) {

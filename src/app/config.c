@@ -124,6 +124,7 @@ static void read_all(struct settings *s, struct config *c) {
         SETTING_GROUP("tls", read_tls),
         SETTING_GROUP("web", read_web),
         SETTING("log", SETTING_CHOICE, AT(log_level), .choices = log_levels),
+        SETTING("journal", SETTING_SIZE, AT(journal_bytes), .max = GIB),
         SETTING("trace", SETTING_SIZE, AT(trace_bytes), .max = 64 * GIB),
         {0},
     };
@@ -192,6 +193,7 @@ enum error config_load_layers(const struct config_layer *layers, size_t n, struc
         .web = {.listen = addr_v4(127, 0, 0, 1, NAMING_WEB_PORT), .body_max = 256 * MIB},
         .log_level = LOG_NOTICE,
         .trace_bytes = 16 * MIB,
+        .journal_bytes = 4 * MIB,
     };
     for (size_t i = 0; i < n && !e; i++) {
         e = open_layer(&layers[i], out, faults);

@@ -131,8 +131,9 @@ struct config {
     struct config_tls tls;    /* of all nodes that have none of their own */
     const char **subscribers; /* files; their paths are relative to the configuration's folder */
     size_t n_subscribers;
-    int log_level;        /* enum log_level */
-    uint64_t trace_bytes; /* 0: no trace is kept */
+    int log_level;          /* enum log_level */
+    uint64_t trace_bytes;   /* 0: no trace is kept */
+    uint64_t journal_bytes; /* 0: no journal */
 };
 
 /** Reads a configuration; path NULL: the home network that is built in. ERR_INVALID: it has faults,

@@ -10,6 +10,7 @@ static const struct command commands[] = {
     {"ue", "a terminal: register, deregister", cmd_ue},
     {"sub", "subscriptions of a running Muster: add, list, show, set, rm, import", cmd_sub},
     {"zone", "the DNS zone that a configuration needs", cmd_zone},
+    {"explain", "a subscriber's last attempts: what failed, why, what to mend", cmd_explain},
     {"trace", "the ladder of what just happened in a running Muster", cmd_trace},
     {"bench", "what a registration costs, and how fast it is", cmd_bench},
     {"simulate", "whole networks in virtual time, under faults", cmd_simulate},

@@ -83,6 +83,7 @@ static enum error start_node(struct network_node *node) {
     if (node->tls && tls_context_warning(node->tls)[0]) {
         LOG(&node->env->log, LOG_WARNING, "tls", LOG_CSTR("why", tls_context_warning(node->tls)));
     }
+    node->env->journal = node->network->options.journal;
     e = network_role(node->config->role)->start(node);
     if (e) {
         env_close(node->env);

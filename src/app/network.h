@@ -24,6 +24,7 @@ struct network_options {
     const char *store_path;  /* instead of the configuration's; NULL: the configuration's */
     bool no_sync;            /* LMDB without flushes: tests that do not look at durability */
     uint64_t flush_delay_us; /* of the memory store; 0: 200 µs */
+    struct journal *journal; /* of all nodes; outlives the network; NULL: none is kept */
     /** A commit of the store failed, and the process has to stop. May be NULL. */
     void (*store_failed)(void *ctx, const char *what);
     void *ctx;

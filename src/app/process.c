@@ -1,5 +1,7 @@
 #include "app/process.h"
 
+#include "app/journal_web.h"
+
 #include "app/subscribers.h"
 #include "app/trace_web.h"
 #include "base/htab.h"
@@ -24,6 +26,7 @@ struct process {
     struct network *network;
     struct web_server *web;
     struct trace_web *trace_web;
+    struct journal *journal;
     struct signal_watch *signals[2];
     struct timer stop_timer;  /* the graceful end takes too long */
     struct timer ready_timer; /* looks whether all connections stand */
@@ -114,6 +117,10 @@ static enum error start_loop(struct process *p) {
     for (size_t i = 0; i < COUNT_OF(signums) && !e; i++) {
         e = loop_signal_watch(p->loop, signums[i], on_signal, p, &p->signals[i]);
     }
+    if (!e && p->config->journal_bytes) {
+        p->journal = journal_new((size_t)p->config->journal_bytes);
+        e = p->journal ? OK : ERR_NO_MEMORY;
+    }
     if (!e && p->config->trace_bytes) {
         e = trace_enable(loop_trace(p->loop), (size_t)p->config->trace_bytes);
     }
@@ -126,6 +133,7 @@ static enum error start_network(struct process *p, const struct process_options 
         .loop = p->loop,
         .memory_store = o->memory_store,
         .store_path = o->store_path,
+        .journal = p->journal,
         .store_failed = on_store_failed,
         .ctx = p,
     };
@@ -142,6 +150,7 @@ static enum error start_web(struct process *p, char **message) {
     const struct web_route routes[] = {
         {"/", network_web, p->network},
         {"/trace", trace_web_handle, p->trace_web},
+        {"/journal", journal_web_handle, p->journal},
     };
     e = web_server_new(p->loop, &web, routes, COUNT_OF(routes), &p->web);
     if (e) {
@@ -219,6 +228,7 @@ void process_free(struct process *p) {
         signal_watch_free(p->signals[i]);
     }
     env_close(p->env);
+    journal_free(p->journal);
     loop_free(p->loop);
     free(p);
 }

@@ -20,6 +20,7 @@
 
 struct timers;
 struct trace;
+struct journal;
 struct env_ops;
 
 struct env {
@@ -28,6 +29,7 @@ struct env {
     struct timers *timers;     /* the loop's timer wheel */
     struct chunk_pool *chunks; /* for arenas; shared by the nodes of a loop */
     struct trace *trace; /* the tap, obs/trace.h; never NULL, free of cost while nobody looks */
+    struct journal *journal; /* of steps, obs/journal.h; NULL: nobody keeps one */
     struct log log;
 };
 

@@ -6,6 +6,7 @@
 #define MUSTER_MODEL_REGISTRATION_CHALLENGE_H
 
 #include "model/registration/algorithm.h"
+#include "spec/reasons.h"
 
 /** What the Authorization header of a REGISTER carries. */
 enum challenge_credentials {
@@ -71,7 +72,7 @@ struct challenge_state {
 struct challenge_outcome {
     enum challenge_action action;
     const char *clause; /* of TS 24.229 */
-    const char *reason; /* for the log and for trusted neighbours */
+    enum reason reason;
 };
 
 /** Decides. */

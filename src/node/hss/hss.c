@@ -1,5 +1,6 @@
 /* The HSS as a whole: start, end, and which procedure a request is. */
 #include "node/hss/internal.h"
+#include "obs/journal.h"
 
 #include <stdlib.h>
 
@@ -27,11 +28,43 @@ struct diameter_result hss_result(enum cx_result r) {
                                     cx_result_code(r)};
 }
 
+/* What a result of TS 29.229 6.2 means to an operator. */
+static enum reason reason_of_result(enum cx_result result) {
+    static const struct {
+        enum cx_result result;
+        enum reason why;
+    } reasons[] = {
+        {CX_USER_UNKNOWN, REASON_USER_UNKNOWN},
+        {CX_IDENTITIES_DONT_MATCH, REASON_IDENTITIES_DO_NOT_MATCH},
+        {CX_IDENTITY_NOT_REGISTERED, REASON_IDENTITY_NOT_REGISTERED},
+        {CX_ROAMING_NOT_ALLOWED, REASON_ROAMING_NOT_ALLOWED},
+        {CX_IDENTITY_ALREADY_REGISTERED, REASON_ALREADY_REGISTERED},
+        {CX_AUTH_SCHEME_NOT_SUPPORTED, REASON_SCHEME_NOT_SUPPORTED},
+        {CX_IN_ASSIGNMENT_TYPE, REASON_ASSIGNMENT_TYPE_DOES_NOT_FIT},
+        {CX_AUTHORIZATION_REJECTED, REASON_NOT_AUTHORISED},
+        {CX_TOO_BUSY, REASON_HSS_BUSY},
+    };
+    for (size_t i = 0; i < COUNT_OF(reasons); i++) {
+        if (reasons[i].result == result) {
+            return reasons[i].why;
+        }
+    }
+    return REASON_HSS_UNABLE;
+}
+
 void hss_note_refusal(struct hss *h, const char *what, enum cx_result result, struct span impi,
                       struct span impu) {
+    enum reason why = reason_of_result(result);
     h->counters.refused++;
     LOG(&h->env->log, LOG_INFO, "refused", LOG_CSTR("request", what), LOG_SPAN("impi", impi),
-        LOG_SPAN("impu", impu), LOG_CSTR("result", cx_result_name(result)));
+        LOG_SPAN("impu", impu), LOG_CSTR("result", cx_result_name(result)),
+        LOG_CSTR("reason", reason_name(why)));
+    journal_add(h->env, &(struct journal_note){.step = STEP_REFUSED,
+                                               .reason = why,
+                                               .status = cx_result_code(result),
+                                               .impi = impi,
+                                               .impu = impu,
+                                               .detail = span_from_cstr(what)});
 }
 
 static const char *request_name(const struct job *job) {

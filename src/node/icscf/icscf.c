@@ -14,25 +14,15 @@ enum { MESSAGE_MAX = 8192, PENDING_MAX = 65536, T1_MS = 125, STOP_US = 2000000 }
 
 static const struct diameter_application application = {CX_APPLICATION, DIAMETER_VENDOR_3GPP};
 
-void icscf_refuse(struct icscf *i, struct sip_server *up, unsigned status, const char *why,
-                  bool retry) {
-    const struct sip_msg *req = sip_server_request(up);
+void icscf_refuse(struct icscf *i, struct sip_server *up, struct sip_refusal refusal, bool retry) {
     i->counters.refused++;
-    LOG(&i->env->log, LOG_NOTICE, "request refused", LOG_SPAN("method", req->method_name),
-        LOG_U64("status", status), LOG_CSTR("why", why), LOG_SPAN("to", sip_value(req, SIP_H_TO)));
-    struct buf *b = sip_reply_begin(up, status, SPAN_NONE);
+    refusal.host = i->config.host;
     if (retry) {
         uint32_t lot;
         env_random(i->env, &lot, sizeof lot);
-        sip_put_number(b, SIP_H_RETRY_AFTER, 5 + lot % 10); /* so that not all come at once */
+        refusal.retry_after_s = 5 + lot % 10; /* so that not all come at once */
     }
-    sip_put_begin(b, SIP_H_WARNING);
-    buf_cstr(b, "399 ");
-    buf_put(b, i->config.host);
-    buf_char(b, ' ');
-    sip_put_quoted(b, span_from_cstr(why));
-    sip_put_end(b);
-    sip_reply_send(up, SPAN_NONE);
+    sip_refuse(up, &refusal);
 }
 
 static bool is_trusted(const struct icscf *i, const struct addr *from) {
@@ -47,15 +37,16 @@ static bool is_trusted(const struct icscf *i, const struct addr *from) {
 static void on_request(void *ctx, struct sip_server *up, const struct sip_msg *req) {
     struct icscf *i = (struct icscf *)ctx;
     if (i->stopping) {
-        icscf_refuse(i, up, 503, "Shutting down", true);
+        icscf_refuse(i, up, (struct sip_refusal){.status = 503, .why = REASON_SHUTTING_DOWN}, true);
     } else if (!is_trusted(i, &sip_server_source(up)->addr)) {
-        icscf_refuse(i, up, 403, "Not from the trust domain", false);
+        icscf_refuse(i, up, (struct sip_refusal){.status = 403, .why = REASON_NOT_TRUSTED}, false);
     } else if (req->method == SIP_REGISTER) {
         icscf_register(i, up, req);
     } else if (req->method == SIP_OPTIONS && !req->uri.user.p) {
         sip_reply(up, 200, SPAN_NONE);
     } else {
-        icscf_refuse(i, up, 501, "Sessions are not served", false);
+        icscf_refuse(i, up, (struct sip_refusal){.status = 501, .why = REASON_SESSIONS_NOT_SERVED},
+                     false);
     }
 }
 

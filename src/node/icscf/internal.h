@@ -4,6 +4,7 @@
 
 #include "node/icscf/icscf.h"
 #include "stack/sip/proxy.h"
+#include "stack/sip/refuse.h"
 
 struct icscf {
     struct env *env;
@@ -26,8 +27,7 @@ void icscf_register(struct icscf *i, struct sip_server *up, const struct sip_msg
 
 /** Refuses a request: answers it, counts it, and logs why; a Warning tells it to the trusted side.
  * With retry, Retry-After says when to come again. up is consumed. */
-void icscf_refuse(struct icscf *i, struct sip_server *up, unsigned status, const char *why,
-                  bool retry);
+void icscf_refuse(struct icscf *i, struct sip_server *up, struct sip_refusal refusal, bool retry);
 
 /** Goes on with stopping when nothing is under way any more. */
 void icscf_look_stopped(struct icscf *i);

@@ -8,6 +8,7 @@
  * UAA with neither a name nor capabilities demands nothing: any S-CSCF will do. */
 #include "model/registration/request.h"
 #include "node/icscf/internal.h"
+#include "obs/journal.h"
 #include "spec/cx.h"
 #include "spec/diameter_base.h"
 
@@ -28,7 +29,8 @@ struct operation {
     struct selection_request wanted;
     struct span server; /* SIP URI of the chosen S-CSCF */
     struct span server_host;
-    bool loose; /* it has lr already */
+    struct span detail; /* of a refusal, for log and journal */
+    bool loose;         /* it has lr already */
     char route[300];
 };
 
@@ -45,12 +47,24 @@ static void end_operation(struct operation *op) {
     icscf_look_stopped(op->i);
 }
 
-static void refuse_later(struct operation *op, unsigned status, const char *why, bool retry) {
-    end_operation(op);
-    icscf_refuse(op->i, op->up, status, why, retry);
+static void note(const struct operation *op, enum journal_step step, unsigned status,
+                 struct span detail) {
+    journal_add(op->i->env, &(struct journal_note){.step = step,
+                                                   .status = status,
+                                                   .impi = op->impi,
+                                                   .impu = op->impu,
+                                                   .call_id = sip_server_request(op->up)->call_id,
+                                                   .detail = detail});
 }
 
-static void refuse(struct operation *op, unsigned status, const char *why) {
+static void refuse_later(struct operation *op, unsigned status, enum reason why, bool retry) {
+    const struct sip_refusal refusal = {
+        .status = status, .why = why, .impi = op->impi, .impu = op->impu, .detail = op->detail};
+    end_operation(op);
+    icscf_refuse(op->i, op->up, refusal, retry);
+}
+
+static void refuse(struct operation *op, unsigned status, enum reason why) {
     refuse_later(op, status, why, false);
 }
 
@@ -59,20 +73,20 @@ static struct span kept_text(struct operation *op, const struct buf *b, bool *fa
     return arena_copy(sip_server_arena(op->up), buf_span(b), failed);
 }
 
-/* Identities and visited network, for the UAR; NULL, or what is wrong. */
-static const char *read_identities(struct operation *op, const struct sip_msg *req) {
+/* Identities and visited network, for the UAR; or what is wrong. */
+static enum reason read_identities(struct operation *op, const struct sip_msg *req) {
     char text[IDENTITY_MAX];
     bool failed = false;
     struct sip_address to;
     struct buf b = buf_init(text, sizeof text);
     if (sip_address_of(req, SIP_H_TO, &to) != OK || registration_put_impu(&b, &to.uri) != OK) {
-        return "Malformed To";
+        return REASON_MALFORMED_TO;
     }
     op->impu = kept_text(op, &b, &failed);
     struct sip_auth auth = {0};
     const struct sip_header *h = sip_header(req, SIP_H_AUTHORIZATION);
     if (h && sip_auth_parse(h->value, &auth) != OK) {
-        return "Malformed Authorization";
+        return REASON_MALFORMED_AUTHORIZATION;
     }
     op->protected = span_eq_nocase(auth.integrity_protected, SPAN("yes"));
     b = buf_init(text, sizeof text);
@@ -84,18 +98,18 @@ static const char *read_identities(struct operation *op, const struct sip_msg *r
     op->impi = kept_text(op, &b, &failed);
     struct span network, params;
     if (!sip_has(req, SIP_H_P_VISITED_NETWORK_ID)) {
-        return "Missing P-Visited-Network-ID";
+        return REASON_MISSING_VISITED_NETWORK;
     }
     struct sip_list list = sip_list_of(req, SIP_H_P_VISITED_NETWORK_ID);
     struct span value;
     if (!sip_list_next(&list, &value) ||
         sip_visited_network_parse(value, &network, &params) != OK) {
-        return "Malformed P-Visited-Network-ID";
+        return REASON_MALFORMED_VISITED_NETWORK;
     }
     b = buf_init(text, sizeof text);
     sip_unquote(&b, network);
     op->visited = kept_text(op, &b, &failed);
-    return failed ? "Identity too long" : NULL;
+    return failed ? REASON_IDENTITY_TOO_LONG : REASON_NONE;
 }
 
 static void ask_hss(struct operation *op, bool capabilities);
@@ -110,7 +124,7 @@ static void choose_another(struct operation *op) {
         return;
     }
     if (op->protected) {
-        refuse(op, 504, "S-CSCF does not answer");
+        refuse(op, 504, REASON_SCSCF_SILENT);
         return;
     }
     int index = selection_by_name(i->config.scscf, i->config.n_scscf, op->server);
@@ -163,7 +177,7 @@ static void forward(struct operation *op) {
     buf_put(&b, op->server);
     buf_cstr(&b, op->loose ? ">" : ";lr>");
     if (b.overflow) {
-        refuse(op, 500, "Name of the S-CSCF too long");
+        refuse(op, 500, REASON_SCSCF_NAME_UNUSABLE);
         return;
     }
     struct sip_forward f = {
@@ -172,14 +186,17 @@ static void forward(struct operation *op) {
     enum error e = sip_proxy_forward(op->up, &f, &proxy_handler, op, NULL);
     if (e == OK) {
         op->i->counters.forwarded++;
+        note(op, STEP_SCSCF_CHOSEN, 0, op->server);
     } else if (e == ERR_REFUSED) {
         end_operation(op);
     } else {
-        refuse_later(op,
-                     e == ERR_BUSY      ? 503
-                     : e == ERR_TOO_BIG ? 513
-                                        : 500,
-                     error_text(e), e == ERR_BUSY);
+        op->detail = span_from_cstr(error_text(e));
+        if (e == ERR_BUSY) {
+            refuse_later(op, 503, REASON_OVERLOAD, true);
+        } else {
+            refuse(op, e == ERR_TOO_BIG ? 513 : 500,
+                   e == ERR_TOO_BIG ? REASON_TOO_LARGE : REASON_CANNOT_BE_FORWARDED);
+        }
     }
 }
 
@@ -204,7 +221,7 @@ static void go_to(struct operation *op, struct span server) {
     struct sip_uri uri;
     op->server = arena_copy(sip_server_arena(op->up), server, &failed);
     if (failed || sip_uri_parse(op->server, &uri) != OK || !uri.host.n) {
-        refuse(op, 500, "Name of the S-CSCF is no SIP URI");
+        refuse(op, 500, REASON_SCSCF_NAME_UNUSABLE);
         return;
     }
     op->loose = sip_uri_is_loose(&uri);
@@ -229,10 +246,10 @@ static void choose(struct operation *op) {
     if (index >= 0) {
         go_to(op, i->config.scscf[index].name);
     } else if (op->wanted.tried) {
-        refuse(op, 504, "No S-CSCF answers");
+        refuse(op, 504, REASON_NO_SCSCF_ANSWERS);
     } else {
         i->counters.none_capable++;
-        refuse(op, 600, "No S-CSCF has the capabilities"); /* 5.3.1.2 */
+        refuse(op, 600, REASON_NO_CAPABLE_SCSCF); /* 5.3.1.2 */
     }
 }
 
@@ -261,18 +278,33 @@ static void keep_capabilities(struct operation *op, const struct cx_server_capab
 static const struct refusal {
     struct diameter_result result;
     unsigned status;
-    const char *why;
+    enum reason why;
 } refusals[] = {
-    {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_USER_UNKNOWN}, 403, "User unknown"},
-    {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_IDENTITIES_DONT_MATCH}, 403, "Identities do not match"},
-    {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_ROAMING_NOT_ALLOWED}, 403, "Roaming not allowed"},
-    {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_IDENTITY_NOT_REGISTERED}, 403, "Not registered"},
-    {{0, DIAMETER_AUTHORIZATION_REJECTED}, 403, "Registration not authorised"},
+    {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_USER_UNKNOWN}, 403, REASON_USER_UNKNOWN},
+    {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_IDENTITIES_DONT_MATCH},
+     403,
+     REASON_IDENTITIES_DO_NOT_MATCH},
+    {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_ROAMING_NOT_ALLOWED}, 403, REASON_ROAMING_NOT_ALLOWED},
+    {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_IDENTITY_NOT_REGISTERED},
+     403,
+     REASON_IDENTITY_NOT_REGISTERED},
+    {{0, DIAMETER_AUTHORIZATION_REJECTED}, 403, REASON_NOT_AUTHORISED},
 };
+
+static enum reason reason_of_result(struct diameter_result result) {
+    return result.vendor                                ? REASON_HSS_REFUSED
+           : result.code == DIAMETER_TOO_BUSY           ? REASON_HSS_BUSY
+           : result.code == DIAMETER_UNABLE_TO_DELIVER  ? REASON_HSS_UNREACHABLE
+           : result.code == DIAMETER_UNABLE_TO_COMPLY   ? REASON_HSS_UNABLE
+           : result.code == DIAMETER_RESOURCES_EXCEEDED ? REASON_HSS_BUSY
+                                                        : REASON_HSS_REFUSED;
+}
 
 /* 5.3.1.3: a negative answer gives 403; an HSS that cannot answer 480. */
 static void hss_refused(struct operation *op, struct diameter_result result) {
+    const char *name = diameter_result_name(result);
     op->i->counters.hss_failed++;
+    op->detail = span_from_cstr(name ? name : "unknown result");
     for (size_t k = 0; k < COUNT_OF(refusals); k++) {
         if (refusals[k].result.vendor == result.vendor && refusals[k].result.code == result.code) {
             refuse(op, refusals[k].status, refusals[k].why);
@@ -282,8 +314,7 @@ static void hss_refused(struct operation *op, struct diameter_result result) {
     bool passing = result.vendor == 0 && (result.code / 1000 == 3 || result.code / 1000 == 4 ||
                                           result.code == DIAMETER_UNABLE_TO_COMPLY ||
                                           result.code == DIAMETER_RESOURCES_EXCEEDED);
-    const char *name = diameter_result_name(result);
-    refuse_later(op, passing ? 480 : 403, name ? name : "HSS refused", passing);
+    refuse_later(op, passing ? 480 : 403, reason_of_result(result), passing);
 }
 
 static void on_uaa(void *ctx, const struct diameter_msg *msg) {
@@ -295,11 +326,13 @@ static void on_uaa(void *ctx, const struct diameter_msg *msg) {
     struct cx_uaa uaa;
     struct diameter_fault fault;
     if (cx_uaa_decode(sip_server_arena(op->up), msg, &uaa, &fault) != OK) {
-        LOG(&op->i->env->log, LOG_WARNING, "UAA unreadable", LOG_CSTR("why", fault.text));
         op->i->counters.hss_failed++;
-        refuse_later(op, 480, "HSS answered what cannot be read", true);
+        op->detail = span_from_cstr(fault.text);
+        refuse_later(op, 480, REASON_HSS_UNREADABLE, true);
         return;
     }
+    note(op, STEP_HSS_ANSWERED, msg->result.code,
+         uaa.server_name.n ? uaa.server_name : SPAN("capabilities, or any S-CSCF"));
     keep_capabilities(op, uaa.server_capabilities);
     op->named = uaa.server_name.n > 0;
     if (op->named && !op->wanted.tried) {
@@ -312,8 +345,8 @@ static void on_uaa(void *ctx, const struct diameter_msg *msg) {
 static void on_no_uaa(void *ctx, enum error why) {
     struct operation *op = (struct operation *)ctx;
     op->i->counters.hss_failed++;
-    LOG(&op->i->env->log, LOG_WARNING, "no UAA", LOG_CSTR("error", error_text(why)));
-    refuse_later(op, 480, "HSS does not answer", true);
+    op->detail = span_from_cstr(error_text(why));
+    refuse_later(op, 480, REASON_HSS_SILENT, true);
 }
 
 static const struct diameter_answer_handler uaa_handler = {on_uaa, on_no_uaa};
@@ -343,6 +376,7 @@ static void ask_hss(struct operation *op, bool capabilities) {
         return;
     }
     i->counters.uar++;
+    note(op, STEP_HSS_ASKED, 0, SPAN("UAR"));
 }
 
 void icscf_register(struct icscf *i, struct sip_server *up, const struct sip_msg *req) {
@@ -352,27 +386,29 @@ void icscf_register(struct icscf *i, struct sip_server *up, const struct sip_msg
         return;
     }
     if (i->n_pending >= i->config.pending_max) {
-        icscf_refuse(i, up, 503, "Too many requests under way", true);
+        icscf_refuse(i, up, (struct sip_refusal){.status = 503, .why = REASON_OVERLOAD}, true);
         return;
     }
     struct operation *op = ARENA_NEW(sip_server_arena(up), struct operation);
     if (!op) {
-        icscf_refuse(i, up, 500, "Out of memory", false);
+        icscf_refuse(i, up, (struct sip_refusal){.status = 500, .why = REASON_OUT_OF_MEMORY},
+                     false);
         return;
     }
     op->i = i;
     op->up = up;
     list_insert(&i->pending, &op->under_way);
     i->n_pending++;
-    const char *why = read_identities(op, req);
+    enum reason why = read_identities(op, req);
     struct registration_reading reading;
     if (!why && registration_request_read(req, &reading) != OK) {
-        why = "Malformed Contact";
+        why = REASON_MALFORMED_CONTACT;
     }
     if (why) {
         refuse(op, 400, why);
         return;
     }
     op->removal = registration_request_is_removal(&reading.request);
+    note(op, STEP_REGISTER_RECEIVED, 0, op->visited);
     ask_hss(op, false);
 }

@@ -256,27 +256,27 @@ static enum error add_own(struct pcscf *p, const struct sip_msg *req, uint64_t t
 enum error pcscf_edit_register(struct pcscf *p, const struct sip_msg *req,
                                const struct sip_hop *source, uint64_t token,
                                struct register_values *values, struct sip_edits *edits,
-                               unsigned *stripped, const char **why) {
+                               unsigned *stripped, enum reason *why) {
     *stripped = remove_all(req, untrusted, COUNT_OF(untrusted), edits);
     remove_all(req, hop_by_hop, COUNT_OF(hop_by_hop), edits);
-    *why = "Malformed Require";
+    *why = REASON_MALFORMED_REQUIRE;
     enum error e = edit_tags(req, SIP_H_REQUIRE, SPAN("path"),
                              buf_init(values->require, sizeof values->require), edits);
     if (e == OK) {
-        *why = "Malformed Proxy-Require";
+        *why = REASON_MALFORMED_REQUIRE;
         e = edit_tags(req, SIP_H_PROXY_REQUIRE, SPAN_NONE,
                       buf_init(values->proxy_require, sizeof values->proxy_require), edits);
     }
     if (e == OK) {
-        *why = "Malformed Authorization";
+        *why = REASON_MALFORMED_AUTHORIZATION;
         e = edit_authorization(p, req, source, values, edits);
     }
     if (e == OK) {
-        *why = "Malformed P-Access-Network-Info";
+        *why = REASON_MALFORMED_ACCESS;
         e = edit_access(req, values, edits, stripped);
     }
     if (e == OK) {
-        *why = "Header field too long";
+        *why = REASON_TOO_LARGE;
         e = add_own(p, req, token, values, edits);
     }
     return e == OK && edits->overflow ? ERR_TOO_BIG : e;

@@ -6,7 +6,9 @@
 #include "codec/sip/headers.h"
 #include "model/registration/guesses.h"
 #include "node/pcscf/pcscf.h"
+#include "obs/journal.h"
 #include "stack/sip/proxy.h"
+#include "stack/sip/refuse.h"
 
 enum { PCSCF_ROUTES_MAX = 8, PCSCF_ASSOCIATED_MAX = 64, PCSCF_IDENTITY_MAX = 512 };
 
@@ -78,7 +80,7 @@ struct binding_key {
 void pcscf_register(struct pcscf *p, struct sip_server *up, const struct sip_msg *req);
 
 /** Refuses a request: answers it, counts it, and logs why. up is consumed. */
-void pcscf_refuse(struct pcscf *p, struct sip_server *up, unsigned status, const char *why);
+void pcscf_refuse(struct pcscf *p, struct sip_server *up, unsigned status, enum reason why);
 
 /** Says whether everything that was under way has ended, and tells who waits for it. */
 void pcscf_look_stopped(struct pcscf *p);
@@ -97,7 +99,7 @@ struct register_values { /* text that edits point to */
 MUST_CHECK enum error pcscf_edit_register(struct pcscf *p, const struct sip_msg *req,
                                           const struct sip_hop *source, uint64_t token,
                                           struct register_values *values, struct sip_edits *edits,
-                                          unsigned *stripped, const char **why);
+                                          unsigned *stripped, enum reason *why);
 
 struct challenge_keys {
     bool found;

@@ -55,27 +55,27 @@ static void other_request(struct pcscf *p, struct sip_server *up, const struct s
     struct span user;
     if (is_terminating(p, req, &user)) {
         if (pcscf_find_token(p, user)) {
-            pcscf_refuse(p, up, 501, "Sessions are not served");
+            pcscf_refuse(p, up, 501, REASON_SESSIONS_NOT_SERVED);
         } else {
-            pcscf_refuse(p, up, 480, "Terminal is not registered");
+            pcscf_refuse(p, up, 480, REASON_TERMINAL_NOT_REGISTERED);
         }
     } else if (req->method == SIP_OPTIONS && is_for_us(p, req)) {
         answer_options(up);
     } else if (pcscf_knows_terminal(p, &sip_server_source(up)->addr)) {
-        pcscf_refuse(p, up, 501, "Sessions are not served");
+        pcscf_refuse(p, up, 501, REASON_SESSIONS_NOT_SERVED);
     } else {
-        pcscf_refuse(p, up, 403, "Terminal is not registered");
+        pcscf_refuse(p, up, 403, REASON_TERMINAL_NOT_REGISTERED);
     }
 }
 
 static void on_request(void *ctx, struct sip_server *up, const struct sip_msg *req) {
     struct pcscf *p = (struct pcscf *)ctx;
     if (p->stopping) {
-        pcscf_refuse(p, up, 503, "Shutting down");
+        pcscf_refuse(p, up, 503, REASON_SHUTTING_DOWN);
     } else if (req->method != SIP_REGISTER) {
         other_request(p, up, req);
     } else if (is_core(p, &sip_server_source(up)->addr)) {
-        pcscf_refuse(p, up, 403, "REGISTER does not come from a terminal");
+        pcscf_refuse(p, up, 403, REASON_NOT_A_TERMINAL);
     } else {
         pcscf_register(p, up, req);
     }

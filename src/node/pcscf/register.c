@@ -23,16 +23,29 @@ struct operation {
     bool tries_password;
 };
 
-void pcscf_refuse(struct pcscf *p, struct sip_server *up, unsigned status, const char *why) {
-    const struct sip_msg *req = sip_server_request(up);
-    char from[80];
-    struct buf source = buf_init(from, sizeof from);
-    addr_put(&source, &sip_server_source(up)->addr);
+void pcscf_refuse(struct pcscf *p, struct sip_server *up, unsigned status, enum reason why) {
     p->counters.refused++;
-    LOG(&p->env->log, LOG_NOTICE, "request refused", LOG_SPAN("method", req->method_name),
-        LOG_U64("status", status), LOG_CSTR("why", why), LOG_SPAN("to", sip_value(req, SIP_H_TO)),
-        LOG_SPAN("from", buf_span(&source)));
-    sip_reply(up, status, span_from_cstr(why));
+    sip_refuse(up, &(struct sip_refusal){.status = status, .why = why});
+}
+
+static void note(const struct operation *op, enum journal_step step, unsigned status,
+                 struct span detail) {
+    journal_add(op->p->env, &(struct journal_note){.step = step,
+                                                   .status = status,
+                                                   .impi = op->impi,
+                                                   .impu = op->impu,
+                                                   .call_id = sip_server_request(op->up)->call_id,
+                                                   .detail = detail});
+}
+
+static void note_arrival(const struct operation *op) {
+    char text[80];
+    struct buf b = buf_init(text, sizeof text);
+    const struct sip_hop *from = sip_server_source(op->up);
+    addr_put(&b, &from->addr);
+    buf_char(&b, ' ');
+    buf_put(&b, sip_transport_name(from->transport));
+    note(op, STEP_REGISTER_RECEIVED, 0, buf_span(&b));
 }
 
 void pcscf_look_stopped(struct pcscf *p) {
@@ -48,9 +61,11 @@ static void end_operation(struct operation *op) {
     pcscf_look_stopped(op->p);
 }
 
-static void refuse(struct operation *op, unsigned status, const char *why) {
+static void refuse(struct operation *op, unsigned status, enum reason why) {
     end_operation(op);
-    pcscf_refuse(op->p, op->up, status, why);
+    op->p->counters.refused++;
+    sip_refuse(op->up, &(struct sip_refusal){
+                           .status = status, .why = why, .impi = op->impi, .impu = op->impu});
 }
 
 /* Too many wrong passwords came from there: later. */
@@ -58,27 +73,27 @@ static void refuse_guess(struct operation *op, uint32_t wait_s) {
     struct pcscf *p = op->p;
     struct sip_server *up = op->up;
     p->counters.refused++;
-    LOG(&p->env->log, LOG_INFO, "password not tried", LOG_SPAN("impi", op->impi),
-        LOG_U64("wait_s", wait_s));
     end_operation(op);
-    struct buf *b = sip_reply_begin(up, 480, SPAN_NONE);
-    sip_put_number(b, SIP_H_RETRY_AFTER, wait_s);
-    sip_reply_send(up, SPAN_NONE);
+    sip_refuse(up, &(struct sip_refusal){.status = 480,
+                                         .why = REASON_GUESSING,
+                                         .retry_after_s = wait_s,
+                                         .impi = op->impi,
+                                         .impu = op->impu});
 }
 
 /* What is wrong with the request itself; 0: nothing. */
-static unsigned check(const struct sip_msg *req, const char **why) {
+static unsigned check(const struct sip_msg *req, enum reason *why) {
     if (req->uri.scheme != SIP_URI_SIP) {
-        *why = "Unsupported URI Scheme";
+        *why = REASON_UNSUPPORTED_URI_SCHEME;
         return 416;
     }
     if (req->uri.user.p || req->uri.host.n == 0) {
-        *why = "Request-URI names no domain"; /* RFC 3261 10.2 */
+        *why = REASON_NO_DOMAIN; /* RFC 3261 10.2 */
         return 400;
     }
     struct addr numeric;
     if (addr_parse_host(req->uri.host, 0, &numeric)) {
-        *why = "Request-URI names no home network";
+        *why = REASON_NO_HOME_NETWORK;
         return 403;
     }
     return 0;
@@ -98,20 +113,20 @@ static bool read_contact(struct operation *op, const struct sip_msg *req) {
 }
 
 /* Identities and contact; what they point to lives as long as the transaction. */
-static const char *read_identities(struct operation *op, const struct sip_msg *req) {
+static enum reason read_identities(struct operation *op, const struct sip_msg *req) {
     struct sip_address to, from;
     char text[PCSCF_IDENTITY_MAX];
     struct buf b = buf_init(text, sizeof text);
     if (sip_address_of(req, SIP_H_TO, &to) != OK || registration_put_impu(&b, &to.uri) != OK) {
-        return "Malformed To";
+        return REASON_MALFORMED_TO;
     }
     if (sip_address_of(req, SIP_H_FROM, &from) != OK) {
-        return "Malformed From";
+        return REASON_MALFORMED_FROM;
     }
     bool failed = b.overflow;
     op->impu = arena_copy(sip_server_arena(op->up), buf_span(&b), &failed);
     if (failed) {
-        return "To too long";
+        return REASON_IDENTITY_TOO_LONG;
     }
     struct sip_auth auth;
     const struct sip_header *h = sip_header(req, SIP_H_AUTHORIZATION);
@@ -119,7 +134,7 @@ static const char *read_identities(struct operation *op, const struct sip_msg *r
         op->impi = auth.username;
         op->tries_password = pcscf_is_guess(&auth);
     }
-    return read_contact(op, req) ? NULL : "Malformed Contact";
+    return read_contact(op, req) ? REASON_NONE : REASON_MALFORMED_CONTACT;
 }
 
 static struct binding_key key_of(const struct operation *op) {
@@ -185,8 +200,11 @@ static enum sip_proxy_verdict on_response(void *ctx, struct sip_proxy *proxy, st
         if (response->status < 200) {
             return SIP_PROXY_TAKEN;
         }
-        refuse(op, e == ERR_MALFORMED ? 502 : 500, "Unreadable answer of the home network");
+        refuse(op, e == ERR_MALFORMED ? 502 : 500, REASON_HOME_NETWORK_UNREADABLE);
         return SIP_PROXY_TAKEN;
+    }
+    if (response->status >= 200) {
+        note(op, STEP_ANSWERED, response->status, response->reason);
     }
     if (response->status == 401) {
         p->counters.challenged++;
@@ -218,7 +236,7 @@ static enum sip_proxy_verdict on_failed(void *ctx, struct sip_proxy *proxy, stru
     if (op->next < op->targets.n) {
         forward(op);
     } else {
-        refuse(op, 504, "Home network does not answer");
+        refuse(op, 504, REASON_HOME_NETWORK_SILENT);
     }
     return SIP_PROXY_TAKEN;
 }
@@ -232,13 +250,13 @@ static void forward(struct operation *op) {
     struct sip_forward f = {.to = op->targets.targets[op->next++],
                             .host = sip_server_request(op->up)->uri.host};
     unsigned stripped = 0;
-    const char *why = "Out of memory";
+    enum reason why = REASON_OUT_OF_MEMORY;
     enum error e = values ? pcscf_edit_register(p, req, sip_server_source(op->up), op->token,
                                                 values, &f.edits, &stripped, &why)
                           : ERR_NO_MEMORY;
     p->counters.stripped += stripped;
     if (e == OK) {
-        why = "Cannot be forwarded";
+        why = REASON_CANNOT_BE_FORWARDED;
         e = sip_proxy_forward(op->up, &f, &handler, op, NULL);
     }
     if (e == OK) {
@@ -256,12 +274,12 @@ static void resolved(struct operation *op, enum error e, const struct resolver_a
     struct pcscf *p = op->p;
     if (e != OK) {
         p->counters.unreachable++;
-        refuse(op, 504, "Home network not found");
+        refuse(op, 504, REASON_HOME_NETWORK_NOT_FOUND);
         return;
     }
     op->targets = *answer;
     if (addr_eq(&answer->targets[0].addr, sip_stack_local(p->stack, 0))) {
-        refuse(op, 403, "Request-URI names no home network");
+        refuse(op, 403, REASON_NO_HOME_NETWORK);
         return;
     }
     forward(op);
@@ -287,7 +305,7 @@ static void resolve(struct operation *op, const struct sip_msg *req) {
 }
 
 void pcscf_register(struct pcscf *p, struct sip_server *up, const struct sip_msg *req) {
-    const char *why = NULL;
+    enum reason why = REASON_NONE;
     p->counters.registers++;
     if (!sip_proxy_may_forward(up)) {
         p->counters.refused++;
@@ -296,7 +314,7 @@ void pcscf_register(struct pcscf *p, struct sip_server *up, const struct sip_msg
     unsigned status = check(req, &why);
     struct operation *op = status ? NULL : ARENA_NEW(sip_server_arena(up), struct operation);
     if (!op) {
-        pcscf_refuse(p, up, status ? status : 500, status ? why : "Out of memory");
+        pcscf_refuse(p, up, status ? status : 500, status ? why : REASON_OUT_OF_MEMORY);
         return;
     }
     op->p = p;
@@ -307,6 +325,7 @@ void pcscf_register(struct pcscf *p, struct sip_server *up, const struct sip_msg
         refuse(op, 400, why);
         return;
     }
+    note_arrival(op);
     uint32_t wait_s;
     if (op->tries_password &&
         !pcscf_guess_allowed(p, &sip_server_source(up)->addr, op->impi, &wait_s)) {
@@ -318,7 +337,7 @@ void pcscf_register(struct pcscf *p, struct sip_server *up, const struct sip_msg
     if (known) {
         op->token = known->token;
     } else if (p->by_binding.count >= p->config.registrations_max) {
-        refuse(op, 503, "Too many registrations");
+        refuse(op, 503, REASON_TOO_MANY_REGISTRATIONS);
         return;
     } else {
         env_random(p->env, &op->token, sizeof op->token);

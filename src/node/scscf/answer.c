@@ -3,26 +3,11 @@
 #include "model/aka/nonce.h"
 #include "node/scscf/internal.h"
 
-void scscf_refuse(struct scscf *s, struct sip_server *up, unsigned status, const char *why,
-                  uint32_t retry_after_s) {
-    const struct sip_msg *req = sip_server_request(up);
+void scscf_refuse(struct scscf *s, struct sip_server *up, struct sip_refusal refusal) {
     s->counters.refused++;
-    LOG(&s->env->log, LOG_NOTICE, "request refused", LOG_SPAN("method", req->method_name),
-        LOG_U64("status", status), LOG_CSTR("why", why), LOG_SPAN("to", sip_value(req, SIP_H_TO)));
-    struct buf *b = sip_reply_begin(up, status, SPAN_NONE);
-    if (status == 423) {
-        sip_put_number(b, SIP_H_MIN_EXPIRES, s->bindings_policy.expires_min_s);
-    }
-    if (retry_after_s) {
-        sip_put_number(b, SIP_H_RETRY_AFTER, retry_after_s);
-    }
-    sip_put_begin(b, SIP_H_WARNING);
-    buf_cstr(b, "399 ");
-    buf_put(b, s->config.host);
-    buf_char(b, ' ');
-    sip_put_quoted(b, span_from_cstr(why));
-    sip_put_end(b);
-    sip_reply_send(up, SPAN_NONE);
+    refusal.host = s->config.host;
+    refusal.min_expires_s = refusal.status == 423 ? s->bindings_policy.expires_min_s : 0;
+    sip_refuse(up, &refusal);
 }
 
 /* The request's P-Charging-Vector, with the home network as the other end. */

@@ -75,6 +75,10 @@ static void time_is_over(struct timer *t) {
     if (!is_known_good(c)) {
         s->counters.auth_timeouts++;
         LOG(&s->env->log, LOG_INFO, "challenge not answered", LOG_SPAN("impi", impi));
+        journal_add(s->env, &(struct journal_note){.step = STEP_ENDED,
+                                                   .reason = REASON_CHALLENGE_UNANSWERED,
+                                                   .impi = impi,
+                                                   .impu = span_of(c->impu, c->impu_n)});
         scscf_notify_hss(s, impi, span_of(c->impu, c->impu_n),
                          CX_SERVER_ASSIGNMENT_TYPE_AUTHENTICATION_TIMEOUT);
     }

@@ -14,43 +14,48 @@ static const struct mapping {
     struct diameter_result result;
     unsigned status;
     uint32_t retry_after_s;
-    const char *why;
+    enum reason why;
 } mappings[] = {
-    {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_USER_UNKNOWN}, 403, 0, "User unknown"},
+    {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_USER_UNKNOWN}, 403, 0, REASON_USER_UNKNOWN},
     {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_IDENTITIES_DONT_MATCH},
      403,
      0,
-     "Identities do not match"},
+     REASON_IDENTITIES_DO_NOT_MATCH},
     {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_IDENTITY_NOT_REGISTERED},
      403,
      0,
-     "Identity is not registered at the HSS"},
-    {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_ROAMING_NOT_ALLOWED}, 403, 0, "Roaming not allowed"},
+     REASON_IDENTITY_NOT_REGISTERED},
+    {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_ROAMING_NOT_ALLOWED},
+     403,
+     0,
+     REASON_ROAMING_NOT_ALLOWED},
     {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_IDENTITY_ALREADY_REGISTERED},
      500,
      5,
-     "Another S-CSCF serves the identity"},
+     REASON_ALREADY_REGISTERED},
     {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_AUTH_SCHEME_NOT_SUPPORTED},
      403,
      0,
-     "Authentication scheme not supported"},
+     REASON_SCHEME_NOT_SUPPORTED},
     {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_IN_ASSIGNMENT_TYPE},
      500,
      5,
-     "Assignment type does not fit the HSS's state"},
-    {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_TOO_MUCH_DATA}, 500, 0, "Too much user data"},
+     REASON_ASSIGNMENT_TYPE_DOES_NOT_FIT},
+    {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_TOO_MUCH_DATA}, 500, 0, REASON_TOO_MUCH_USER_DATA},
     {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_NOT_SUPPORTED_USER_DATA},
      500,
      0,
-     "User data not supported"},
-    {{0, DIAMETER_AUTHORIZATION_REJECTED}, 403, 0, "Not authorised"},
-    {{0, DIAMETER_UNABLE_TO_COMPLY}, 500, 5, "HSS unable to comply"},
-    {{0, DIAMETER_UNABLE_TO_DELIVER}, 504, 5, "HSS not reachable"},
-    {{0, DIAMETER_TOO_BUSY}, 504, 5, "HSS too busy"},
+     REASON_USER_DATA_NOT_SUPPORTED},
+    {{0, DIAMETER_AUTHORIZATION_REJECTED}, 403, 0, REASON_NOT_AUTHORISED},
+    {{0, DIAMETER_UNABLE_TO_COMPLY}, 500, 5, REASON_HSS_UNABLE},
+    {{0, DIAMETER_UNABLE_TO_DELIVER}, 504, 5, REASON_HSS_UNREACHABLE},
+    {{0, DIAMETER_TOO_BUSY}, 504, 5, REASON_HSS_BUSY},
 };
 
 static void refused(struct operation *op, struct diameter_result result) {
+    const char *name = diameter_result_name(result);
     op->s->counters.hss_failed++;
+    op->detail = span_from_cstr(name ? name : "unknown result");
     for (size_t i = 0; i < COUNT_OF(mappings); i++) {
         if (mappings[i].result.vendor == result.vendor && mappings[i].result.code == result.code) {
             scscf_operation_refuse(op, mappings[i].status, mappings[i].why,
@@ -58,16 +63,14 @@ static void refused(struct operation *op, struct diameter_result result) {
             return;
         }
     }
-    const char *name = diameter_result_name(result);
-    scscf_operation_refuse(op, result.code / 1000 == 3 ? 504 : 500, name ? name : "HSS refused", 0);
+    scscf_operation_refuse(op, result.code / 1000 == 3 ? 504 : 500, REASON_HSS_REFUSED, 0);
 }
 
 static void not_answered(void *ctx, enum error why) {
     struct operation *op = (struct operation *)ctx;
     op->s->counters.hss_failed++;
-    LOG(&op->s->env->log, LOG_WARNING, "no answer of the HSS", LOG_CSTR("error", error_text(why)),
-        LOG_SPAN("impi", op->impi));
-    scscf_operation_refuse(op, 504, "HSS does not answer", 5);
+    op->detail = span_from_cstr(error_text(why));
+    scscf_operation_refuse(op, 504, REASON_HSS_SILENT, 5);
 }
 
 static struct diameter_builder *begin(struct scscf *s, uint32_t command) {
@@ -107,10 +110,11 @@ static void on_maa(void *ctx, const struct diameter_msg *msg) {
         refused(op, msg->result);
     } else if (cx_maa_decode(sip_server_arena(op->up), msg, &maa, &fault) != OK) {
         op->s->counters.hss_failed++;
-        scscf_operation_refuse(op, 500, fault.text, 0);
+        op->detail = span_from_cstr(fault.text);
+        scscf_operation_refuse(op, 500, REASON_HSS_UNREADABLE, 0);
     } else if (!find_credentials(&maa, &op->credentials)) {
         op->s->counters.hss_failed++;
-        scscf_operation_refuse(op, 500, "The HSS sent no usable credentials", 0);
+        scscf_operation_refuse(op, 500, REASON_NO_CREDENTIALS, 0);
     } else {
         scscf_operation_event(op, EVENT_VECTOR);
     }
@@ -136,6 +140,8 @@ void scscf_ask_vector(struct operation *op) {
     }
     cx_mar_encode(b, &mar);
     s->counters.mar++;
+    scscf_note(op, STEP_HSS_ASKED, 0, REASON_NONE,
+               op->resync ? SPAN("MAR with AUTS") : SPAN("MAR"));
     send_for(op, &maa_handler);
 }
 
@@ -171,7 +177,8 @@ static void on_saa(void *ctx, const struct diameter_msg *msg) {
             LOG_SPAN("impi", op->impi), LOG_CSTR("result", name ? name : "unknown"));
     } else if (cx_saa_decode(sip_server_arena(op->up), msg, &saa, &fault) != OK) {
         op->s->counters.hss_failed++;
-        scscf_operation_refuse(op, 500, fault.text, 0);
+        op->detail = span_from_cstr(fault.text);
+        scscf_operation_refuse(op, 500, REASON_HSS_UNREADABLE, 0);
         return;
     } else {
         op->saa = &saa;
@@ -188,6 +195,7 @@ void scscf_assign(struct operation *op, bool data_available) {
         return;
     }
     put_sar(op->s, b, op->impi, op->impu, op->assignment, data_available);
+    scscf_note(op, STEP_HSS_ASKED, 0, REASON_NONE, SPAN("SAR"));
     send_for(op, &saa_handler);
 }
 
@@ -324,6 +332,10 @@ static void on_rtr(struct scscf *s, struct diameter_request *rq, const struct di
                                 rtr.n_public_identity);
     }
     s->counters.terminated += removed;
+    journal_add(s->env, &(struct journal_note){.step = STEP_ENDED,
+                                               .reason = REASON_TERMINATED_BY_HSS,
+                                               .status = rtr.deregistration_reason.reason_code,
+                                               .impi = rtr.user_name});
     LOG(&s->env->log, LOG_NOTICE, "registration terminated by the HSS",
         LOG_SPAN("impi", rtr.user_name), LOG_U64("bindings", removed),
         LOG_U64("reason", rtr.deregistration_reason.reason_code));

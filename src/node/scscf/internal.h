@@ -16,8 +16,10 @@
 #include "model/registration/challenge.h"
 #include "model/registration/request.h"
 #include "node/scscf/scscf.h"
+#include "obs/journal.h"
 #include "spec/cx.h"
 #include "spec/diameter_base.h"
+#include "stack/sip/refuse.h"
 #include "stack/sip/sip_stack.h"
 
 enum {
@@ -222,6 +224,10 @@ bool scscf_stale_told(const struct scscf *s, struct span impi);
 /** Forgets the known good nonces of a private identity, with its HA1s. */
 void scscf_forget_nonces(struct scscf *s, struct span impi);
 
+/** Notes a step of a REGISTER in the journal. */
+void scscf_note(const struct operation *op, enum journal_step step, unsigned status,
+                enum reason why, struct span detail);
+
 /** Forgets all challenges. */
 void scscf_forget_challenges(struct scscf *s);
 
@@ -307,7 +313,8 @@ struct operation {
     const struct cx_saa *saa;       /* during EVENT_ASSIGNED; NULL: none was needed */
     unsigned status;                /* of a refusal */
     uint32_t retry_after_s;         /* 0: none */
-    const char *why;
+    enum reason why;
+    struct span detail; /* of a refusal, for log and journal */
     struct registration_reading reading;
 };
 
@@ -318,7 +325,7 @@ void scscf_register(struct scscf *s, struct sip_server *up, const struct sip_msg
 void scscf_operation_event(struct operation *op, enum operation_event event);
 
 /** Refuses an operation. op is gone afterwards. */
-void scscf_operation_refuse(struct operation *op, unsigned status, const char *why,
+void scscf_operation_refuse(struct operation *op, unsigned status, enum reason why,
                             uint32_t retry_after_s);
 
 /** Before the answer, which frees the operation's memory: takes it off all lists. */
@@ -353,7 +360,6 @@ void scscf_answer_ok(struct operation *op, struct reg_set *set);
 
 /** Refuses a request: answers it, counts it, logs it. The terminal sees the standard phrase, the
  * trusted side a Warning with the reason. up is consumed. */
-void scscf_refuse(struct scscf *s, struct sip_server *up, unsigned status, const char *why,
-                  uint32_t retry_after_s);
+void scscf_refuse(struct scscf *s, struct sip_server *up, struct sip_refusal refusal);
 
 #endif

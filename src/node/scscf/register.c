@@ -35,6 +35,17 @@ static const struct transition {
     {OPERATION_FAILING, EVENT_REFUSED, OPERATION_DONE, refuse, "5.4.1.2.3"},
 };
 
+void scscf_note(const struct operation *op, enum journal_step step, unsigned status,
+                enum reason why, struct span detail) {
+    journal_add(op->s->env, &(struct journal_note){.step = step,
+                                                   .reason = why,
+                                                   .status = status,
+                                                   .impi = op->impi,
+                                                   .impu = op->impu,
+                                                   .call_id = sip_server_request(op->up)->call_id,
+                                                   .detail = detail});
+}
+
 void scscf_operation_event(struct operation *op, enum operation_event event) {
     for (size_t i = 0; i < COUNT_OF(machine); i++) {
         if (machine[i].state == op->state && machine[i].event == event) {
@@ -44,11 +55,11 @@ void scscf_operation_event(struct operation *op, enum operation_event event) {
         }
     }
     op->status = 500;
-    op->why = "Unexpected event";
+    op->why = REASON_UNEXPECTED_EVENT;
     refuse(op);
 }
 
-void scscf_operation_refuse(struct operation *op, unsigned status, const char *why,
+void scscf_operation_refuse(struct operation *op, unsigned status, enum reason why,
                             uint32_t retry_after_s) {
     if (op->state != OPERATION_FAILING) { /* there the reason is known already */
         op->status = status;
@@ -96,13 +107,14 @@ void scscf_operation_end(struct operation *op) {
 static void refuse(struct operation *op) {
     struct scscf *s = op->s;
     struct sip_server *up = op->up;
-    unsigned status = op->status;
-    const char *why = op->why;
-    uint32_t retry_after_s = op->retry_after_s;
-    LOG(&s->env->log, LOG_INFO, "registration refused", LOG_SPAN("impi", op->impi),
-        LOG_SPAN("impu", op->impu), LOG_U64("status", status), LOG_CSTR("why", why));
+    const struct sip_refusal refusal = {.status = op->status,
+                                        .why = op->why,
+                                        .retry_after_s = op->retry_after_s,
+                                        .impi = op->impi,
+                                        .impu = op->impu,
+                                        .detail = op->detail};
     scscf_operation_end(op);
-    scscf_refuse(s, up, status, why, retry_after_s);
+    scscf_refuse(s, up, refusal);
 }
 
 /* Authentication failed for good: the HSS is told first (TS 29.228 6.1.2). */
@@ -114,7 +126,7 @@ static void untrue(struct operation *op) {
 static void ask_vector(struct operation *op) {
     struct authentication *a = scscf_authentication_make(op->s, op->impi);
     if (!a) {
-        scscf_operation_refuse(op, 500, "Out of memory", 0);
+        scscf_operation_refuse(op, 500, REASON_OUT_OF_MEMORY, 0);
         return;
     }
     a->asking = op;
@@ -125,7 +137,7 @@ static void ask_vector(struct operation *op) {
 static void wait_turn(struct operation *op) {
     struct authentication *a = scscf_authentication(op->s, op->impi);
     if (a->n_waiting >= op->s->config.challenges_max) {
-        scscf_operation_refuse(op, 503, "Too many registrations of this identity", 2);
+        scscf_operation_refuse(op, 503, REASON_IDENTITY_BUSY, 2);
         return;
     }
     list_insert(&a->waiting, &op->waiting);
@@ -137,14 +149,14 @@ static void send_challenge(struct operation *op) {
     op->state = OPERATION_ASKING; /* for a refusal below */
     enum error e = scscf_challenge_add(op->authentication, op, &op->credentials, &c);
     if (e == ERR_UNSUPPORTED) {
-        scscf_operation_refuse(op, 403, "No algorithm fits the user's credentials", 0);
+        scscf_operation_refuse(op, 403, REASON_NO_ALGORITHM, 0);
     } else if (e != OK) {
         scscf_operation_refuse(
-            op, 500, e == ERR_NO_MEMORY ? "Out of memory" : "The HSS sent no usable credentials",
-            0);
+            op, 500, e == ERR_NO_MEMORY ? REASON_OUT_OF_MEMORY : REASON_NO_CREDENTIALS, 0);
     } else {
         op->state = OPERATION_DONE;
         op->s->counters.challenges++;
+        scscf_note(op, STEP_CHALLENGED, 401, REASON_NONE, SPAN_NONE);
         scscf_answer_challenge(op, c);
     }
 }
@@ -175,12 +187,12 @@ static void look_up(const struct operation *op, struct standing *out) {
 static bool verdict_allows(struct operation *op, const struct registration_outcome *outcome) {
     static const struct {
         unsigned status;
-        const char *why;
+        enum reason why;
     } refusals[] = {
-        [REGISTRATION_BAD_STAR] = {400, "Contact * needs Expires 0 and no other contact"},
-        [REGISTRATION_TOO_BRIEF] = {423, "Interval Too Brief"},
-        [REGISTRATION_TOO_MANY] = {403, "Limit of contacts reached"},
-        [REGISTRATION_OUT_OF_ORDER] = {500, "CSeq is not higher than before"},
+        [REGISTRATION_BAD_STAR] = {400, REASON_BAD_STAR},
+        [REGISTRATION_TOO_BRIEF] = {423, REASON_INTERVAL_TOO_BRIEF},
+        [REGISTRATION_TOO_MANY] = {403, REASON_TOO_MANY_CONTACTS},
+        [REGISTRATION_OUT_OF_ORDER] = {500, REASON_OUT_OF_ORDER},
     };
     if (outcome->verdict == REGISTRATION_UPDATE || outcome->verdict == REGISTRATION_FETCH) {
         return true;
@@ -243,9 +255,9 @@ static bool take_profile(struct operation *op) {
     scscf_notify_hss(op->s, op->impi, op->impu,
                      CX_SERVER_ASSIGNMENT_TYPE_ADMINISTRATIVE_DEREGISTRATION);
     if (e == ERR_NOT_FOUND) {
-        scscf_operation_refuse(op, 403, "All public identities are barred", 0);
+        scscf_operation_refuse(op, 403, REASON_ALL_BARRED, 0);
     } else {
-        scscf_operation_refuse(op, 500, "User-Data of the HSS cannot be used", 0);
+        scscf_operation_refuse(op, 500, REASON_USER_DATA_UNUSABLE, 0);
     }
     return false;
 }
@@ -295,6 +307,11 @@ static void count(struct operation *op, size_t before, const struct registration
     } else {
         s->counters.reregistered++;
     }
+    scscf_note(op,
+               outcome->n_left == 0 ? STEP_DEREGISTERED
+               : before == 0        ? STEP_REGISTERED
+                                    : STEP_REREGISTERED,
+               200, REASON_NONE, SPAN_NONE);
     LOG(&s->env->log, LOG_INFO,
         outcome->n_left == 0 ? "deregistered"
         : before == 0        ? "registered"
@@ -324,7 +341,8 @@ static void complete(struct operation *op) {
         scscf_set_drop_if_empty(standing.set);
     }
     if (e != OK) {
-        scscf_operation_refuse(op, 500, gone ? "De-registered meanwhile" : "Cannot be stored", 2);
+        scscf_operation_refuse(op, 500,
+                               gone ? REASON_DEREGISTERED_MEANWHILE : REASON_CANNOT_BE_STORED, 2);
     } else if (verdict_allows(op, &outcome)) {
         op->state = OPERATION_DONE;
         count(op, standing.n, &outcome);
@@ -359,7 +377,9 @@ static void act(struct operation *op, struct challenge_outcome decision) {
     enum operation_event challenge = a && a->asking ? EVENT_QUEUE : EVENT_CHALLENGE;
     LOG(&s->env->log, LOG_DEBUG, "authentication", LOG_SPAN("impi", op->impi),
         LOG_CSTR("action", challenge_action_name(decision.action)),
-        LOG_CSTR("why", decision.reason), LOG_CSTR("clause", decision.clause));
+        LOG_CSTR("why", reason_text(decision.reason)), LOG_CSTR("clause", decision.clause));
+    scscf_note(op, STEP_AUTHENTICATED, 0, decision.reason,
+               span_from_cstr(challenge_action_name(decision.action)));
     switch (decision.action) {
     case CHALLENGE_ACCEPT:
         scscf_operation_event(op, EVENT_ACCEPT);
@@ -415,19 +435,19 @@ static struct span kept_text(struct operation *op, const struct buf *b, bool *fa
     return arena_copy(sip_server_arena(op->up), buf_span(b), failed);
 }
 
-/* 5.4.1.1: the identities. NULL, or what is wrong with the request. */
-static const char *read_request(struct operation *op, const struct sip_msg *req) {
+/* 5.4.1.1: the identities; or what is wrong with the request. */
+static enum reason read_request(struct operation *op, const struct sip_msg *req) {
     char text[SCSCF_IDENTITY_MAX];
     bool failed = false;
     struct sip_address to;
     struct buf b = buf_init(text, sizeof text);
     if (sip_address_of(req, SIP_H_TO, &to) != OK || registration_put_impu(&b, &to.uri) != OK) {
-        return "Malformed To";
+        return REASON_MALFORMED_TO;
     }
     op->impu = kept_text(op, &b, &failed);
     const struct sip_header *h = sip_header(req, SIP_H_AUTHORIZATION);
     if (h && sip_auth_parse(h->value, &op->auth) != OK) {
-        return "Malformed Authorization";
+        return REASON_MALFORMED_AUTHORIZATION;
     }
     b = buf_init(text, sizeof text);
     if (op->auth.username.n) {
@@ -439,9 +459,10 @@ static const char *read_request(struct operation *op, const struct sip_msg *req)
     op->protection = challenge_protection_of(op->auth.integrity_protected);
     op->scheme = challenge_scheme(h != NULL, op->auth.algorithm, op->protection);
     if (failed || !op->impi.n) {
-        return "Identity too long or empty";
+        return REASON_IDENTITY_TOO_LONG;
     }
-    return registration_request_read(req, &op->reading) == OK ? NULL : "Malformed Contact";
+    return registration_request_read(req, &op->reading) == OK ? REASON_NONE
+                                                              : REASON_MALFORMED_CONTACT;
 }
 
 /* What is wrong with a REGISTER whoever sends it; saves the HSS the question. */
@@ -454,12 +475,13 @@ static bool is_acceptable(struct operation *op) {
 void scscf_register(struct scscf *s, struct sip_server *up, const struct sip_msg *req) {
     s->counters.registers++;
     if (s->n_operations >= s->config.pending_max) {
-        scscf_refuse(s, up, 503, "Too many requests under way", 5);
+        scscf_refuse(
+            s, up, (struct sip_refusal){.status = 503, .why = REASON_OVERLOAD, .retry_after_s = 5});
         return;
     }
     struct operation *op = ARENA_NEW(sip_server_arena(up), struct operation);
     if (!op) {
-        scscf_refuse(s, up, 500, "Out of memory", 0);
+        scscf_refuse(s, up, (struct sip_refusal){.status = 500, .why = REASON_OUT_OF_MEMORY});
         return;
     }
     op->s = s;
@@ -467,7 +489,7 @@ void scscf_register(struct scscf *s, struct sip_server *up, const struct sip_msg
     list_init(&op->waiting);
     list_insert(&s->operations, &op->under_way);
     s->n_operations++;
-    const char *why = read_request(op, req);
+    enum reason why = read_request(op, req);
     if (why) {
         scscf_operation_refuse(op, 400, why, 0);
     } else if (is_acceptable(op)) {

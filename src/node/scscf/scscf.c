@@ -36,15 +36,17 @@ static bool is_trusted(const struct scscf *s, const struct addr *from) {
 static void on_request(void *ctx, struct sip_server *up, const struct sip_msg *req) {
     struct scscf *s = (struct scscf *)ctx;
     if (s->stopping) {
-        scscf_refuse(s, up, 503, "Shutting down", 5);
+        scscf_refuse(
+            s, up,
+            (struct sip_refusal){.status = 503, .why = REASON_SHUTTING_DOWN, .retry_after_s = 5});
     } else if (!is_trusted(s, &sip_server_source(up)->addr)) {
-        scscf_refuse(s, up, 403, "Not from the trust domain", 0);
+        scscf_refuse(s, up, (struct sip_refusal){.status = 403, .why = REASON_NOT_TRUSTED});
     } else if (req->method == SIP_REGISTER) {
         scscf_register(s, up, req);
     } else if (req->method == SIP_OPTIONS && !req->uri.user.p) {
         sip_reply(up, 200, SPAN_NONE);
     } else {
-        scscf_refuse(s, up, 501, "Sessions are not served", 0);
+        scscf_refuse(s, up, (struct sip_refusal){.status = 501, .why = REASON_SESSIONS_NOT_SERVED});
     }
 }
 

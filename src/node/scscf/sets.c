@@ -313,6 +313,11 @@ static void expire(struct timer *t) {
     buf_put(&copy, stored);
     struct span impi = buf_span(&copy);
     s->counters.expired++;
+    journal_add(s->env, &(struct journal_note){.step = STEP_ENDED,
+                                               .reason = REASON_EXPIRED,
+                                               .impi = impi,
+                                               .impu = set->identities[0].impu,
+                                               .detail = binding_text(b, BINDING_CONTACT)});
     LOG(&s->env->log, LOG_INFO, "binding expired", LOG_SPAN("impi", impi),
         LOG_SPAN("contact", binding_text(b, BINDING_CONTACT)));
     scscf_unbind(b);

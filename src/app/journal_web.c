@@ -1,0 +1,107 @@
+#include "app/journal_web.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+
+/* "alice" of "sip:alice@home", "+44..." of "tel:+44..." */
+static struct span user_part(struct span identity) {
+    size_t colon = span_find_char(identity, ':');
+    struct span rest = colon < identity.n ? span_after(identity, colon + 1) : identity;
+    return span_slice(rest, 0, span_find_char(rest, '@'));
+}
+
+bool journal_is_about(const struct journal_entry *e, struct span identity) {
+    const struct span own[] = {span_from_cstr(e->impi), span_from_cstr(e->impu)};
+    for (size_t i = 0; i < COUNT_OF(own); i++) {
+        if (own[i].n &&
+            (span_eq_nocase(own[i], identity) || span_eq_nocase(user_part(own[i]), identity))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+struct search {
+    struct span identity;
+    json_t *found;
+    char (*calls)[JOURNAL_CALL_ID]; /* of steps about the identity */
+    size_t n_calls, cap_calls;
+    bool failed;
+};
+
+static bool has_call(const struct search *s, const char *call_id) {
+    for (size_t i = s->n_calls; *call_id && i > 0; i--) {
+        if (strcmp(s->calls[i - 1], call_id) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void gather_calls(void *ctx, const struct journal_entry *e) {
+    struct search *s = ctx;
+    if (!*e->call_id || !journal_is_about(e, s->identity) || has_call(s, e->call_id)) {
+        return;
+    }
+    if (s->n_calls == s->cap_calls) {
+        size_t cap = s->cap_calls ? 2 * s->cap_calls : 64;
+        void *grown = realloc(s->calls, cap * sizeof *s->calls);
+        if (!grown) {
+            s->failed = true;
+            return;
+        }
+        s->calls = grown;
+        s->cap_calls = cap;
+    }
+    memcpy(s->calls[s->n_calls++], e->call_id, sizeof e->call_id);
+}
+
+static json_t *text(const char *s) {
+    json_t *j = json_string(s);
+    return j ? j : json_string("(not UTF-8)");
+}
+
+static void add_entry(void *ctx, const struct journal_entry *e) {
+    struct search *s = ctx;
+    if (s->failed || (!journal_is_about(e, s->identity) && !has_call(s, e->call_id))) {
+        return;
+    }
+    if (json_array_size(s->found) == JOURNAL_ANSWER_MAX) {
+        json_array_remove(s->found, 0);
+    }
+    json_t *j = json_pack(
+        "{s:I,s:I,s:o,s:s,s:s,s:i,s:o,s:o,s:o,s:o}", "wall_us", (json_int_t)e->wall_us, "at_us",
+        (json_int_t)e->at_us, "node", text(e->node), "step", journal_step_name(e->step), "reason",
+        reason_name(e->reason), "status", (int)e->status, "impi", text(e->impi), "impu",
+        text(e->impu), "call_id", text(e->call_id), "detail", text(e->detail));
+    s->failed |= json_array_append_new(s->found, j) != 0;
+}
+
+void journal_web_handle(void *ctx, const struct web_request *request, web_answer_fn *answer,
+                        void *answer_ctx) {
+    char identity[JOURNAL_IDENTITY + 64];
+    struct buf b = buf_init(identity, sizeof identity);
+    if (!span_eq(request->method, SPAN("GET"))) {
+        web_refuse(answer, answer_ctx, 405, "The journal is read with GET");
+        return;
+    }
+    if (!web_query(request->query, SPAN("identity"), &b) || b.overflow || b.n == 0) {
+        web_refuse(answer, answer_ctx, 400, "Say whose steps: /journal?identity=ID");
+        return;
+    }
+    struct search s = {.identity = buf_span(&b), .found = json_array()};
+    s.failed = !s.found;
+    journal_each(ctx, gather_calls, &s);
+    journal_each(ctx, add_entry, &s);
+    free(s.calls);
+    char *body = s.failed ? NULL : json_dumps(s.found, JSON_COMPACT);
+    json_decref(s.found);
+    if (!body) {
+        web_refuse(answer, answer_ctx, 500, "Out of memory");
+        return;
+    }
+    const struct web_answer a = {
+        .status = 200, .content_type = SPAN_INIT("application/json"), .body = span_from_cstr(body)};
+    answer(answer_ctx, &a);
+    free(body);
+}

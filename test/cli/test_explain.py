@@ -1,0 +1,149 @@
+"""muster explain: each cause of a failed registration is told, with what mends it. $MUSTER is the program.
+covers: A11"""
+
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+
+import tap
+
+MUSTER = os.environ["MUSTER"]
+HOST = "127.0.42.1"
+DOMAIN = "ims.mnc001.mcc001.3gppnetwork.org"
+CONFIG = f"""network: {{mcc: '001', mnc: '01'}}
+nodes:
+  pcscf: {{listen: '{HOST}:5060'}}
+  icscf: {{listen: '{HOST}:4060', diameter-timeout-ms: 300}}
+  scscf: {{listen: '{HOST}:6060', reg-await-auth-s: 1, contacts-max: 1, expires-min-s: 600}}
+  hss: {{listen: '{HOST}:3868'}}
+store: {{kind: memory}}
+web: {{listen: '{HOST}:8080'}}
+log: error
+"""
+K, OPC = "465b5ce8b199b49faa5f0a2ee238a6bc", "cd63cb71954a9f4e48a5994e37a02baf"
+ZEROS = 32 * "0"
+
+
+def imsi(n):
+    return f"00101000000000{n}"
+
+
+class Explain(unittest.TestCase):
+    """One network for all; each case has a subscriber of its own."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory(prefix="muster-explain-")
+        cls.config = str(pathlib.Path(cls.folder.name, "home.yaml"))
+        pathlib.Path(cls.config).write_text(CONFIG, encoding="utf-8")
+        cls.core = subprocess.Popen([MUSTER, "run", "-c", cls.config], stdout=subprocess.PIPE, text=True)
+        for line in cls.core.stdout:
+            if line.strip() == "ready":
+                break
+        for n in range(1, 8):
+            cls.muster("sub", "add", "--imsi", imsi(n), "--k", K, "--opc", OPC, "--msisdn", f"+44790000000{n}")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.core.terminate()
+        cls.core.stdout.close()
+        cls.status = cls.core.wait(20)
+        cls.folder.cleanup()
+        assert cls.status == 0
+
+    @classmethod
+    def muster(cls, *arguments):
+        command = [MUSTER, *arguments[:2], "-c", cls.config, *arguments[2:]]
+        if arguments[0] == "explain":
+            command = [MUSTER, "explain", "-c", cls.config, *arguments[1:]]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    def register(self, n, *more, k=K, opc=OPC):
+        return self.muster("ue", "register", "--imsi", imsi(n), "--k", k, "--opc", opc, *more)
+
+    def explained(self, identity, reason, *parts):
+        """The last attempt failed for this reason; the story has these parts."""
+        told = self.muster("explain", identity, "--last", "1")
+        self.assertEqual(1, told.returncode, told.stdout + told.stderr)
+        self.assertIn(f"\nWhat to mend\n  {reason}: ", told.stdout)
+        for part in parts:
+            self.assertIn(part, told.stdout)
+        self.assertNotIn(K, told.stdout)
+
+    def test_a_success_is_told_step_by_step(self):
+        self.register(1)
+        told = self.muster("explain", imsi(1))
+        self.assertEqual(0, told.returncode, told.stdout + told.stderr)
+        self.assertTrue(told.stdout.startswith(f"{imsi(1)}: registered\n"), told.stdout)
+        for part in ("pcscf    REGISTER from 127.0.42.1:", "asks the HSS: UAR", "challenges the terminal 401",
+                     "right response", "asks the HSS: SAR", "registered 200"):
+            self.assertIn(part, told.stdout)
+        self.assertNotIn("What to mend", told.stdout)
+
+    def test_wrong_key(self):
+        self.register(2, opc=ZEROS)
+        self.explained(imsi(2), "autn-refused", "K, or OP/OPc, or AMF differ")
+
+    def test_unknown_user(self):
+        self.register(9)
+        self.explained(imsi(9), "user-unknown", "hss      refused 5001: UAR", "refused 403")
+
+    def test_identities_of_others(self):
+        self.register(3, "--impu", "tel:+447900000004")
+        self.explained(imsi(3), "identities-do-not-match")
+
+    def test_too_brief(self):
+        told = self.register(4, "--expires", "60")
+        self.assertEqual(0, told.returncode, told.stderr)  # the terminal asks for more
+        self.assertIn("[interval-too-brief]", self.muster("explain", imsi(4)).stdout)
+
+    def test_a_silent_terminal(self):
+        self.send_register(imsi(5))
+        time.sleep(1.5)
+        self.explained(imsi(5), "challenge-unanswered")
+
+    def send_register(self, user):
+        with socket.socket(type=socket.SOCK_DGRAM) as s:
+            s.bind((HOST, 0))
+            me = f"{HOST}:{s.getsockname()[1]}"
+            s.sendto(
+                (f"REGISTER sip:{DOMAIN} SIP/2.0\r\nVia: SIP/2.0/UDP {me};branch=z9hG4bKx\r\nMax-Forwards: 70\r\n"
+                 f"From: <sip:{user}@{DOMAIN}>;tag=a\r\nTo: <sip:{user}@{DOMAIN}>\r\nCall-ID: silent\r\n"
+                 f"CSeq: 1 REGISTER\r\nContact: <sip:{user}@{me}>\r\n"
+                 f'Authorization: Digest username="{user}@{DOMAIN}", realm="{DOMAIN}", nonce="", '
+                 f'uri="sip:{DOMAIN}", response=""\r\nContent-Length: 0\r\n\r\n').encode(),
+                (HOST, 5060))
+            s.settimeout(5)
+            self.assertIn(b"401", s.recv(4096))
+
+    def test_a_contact_too_many(self):
+        self.register(6)
+        self.register(6, "--local", "127.0.42.2")
+        told = self.muster("explain", imsi(6), "--json")
+        steps = json.loads(told.stdout)
+        self.assertIn("registered", {s["step"] for s in steps})
+        self.assertTrue(all({"wall_us", "node", "reason", "detail"} <= set(s) for s in steps))
+
+    def test_who_has_never_tried(self):
+        told = self.muster("explain", imsi(7))
+        self.assertEqual(1, told.returncode)
+        self.assertIn("Nothing about", told.stdout)
+
+    def test_who_does_not_exist(self):
+        told = self.muster("explain", f"sip:+447900000007@{DOMAIN}x")
+        self.assertEqual(1, told.returncode)
+        self.assertIn(f"did you mean sip:+447900000007@{DOMAIN}?", told.stdout)
+
+    def test_all_reasons_have_a_remedy(self):
+        told = self.muster("explain", "--reasons").stdout
+        self.assertGreater(told.count("\n"), 150)
+        self.assertIn("hss-silent (icscf, scscf)\n  HSS does not answer\n  No Diameter connection", told)
+
+
+if __name__ == "__main__":
+    tap.main()
