@@ -281,7 +281,7 @@ static int say_who(const struct remote *r, const char *identity) {
     if (!near) {
         return command_fail(EXIT_CODE_SYSTEM, "out of memory");
     }
-    code = sub_each(r, add_near, near);
+    code = sub_each(r, false, add_near, near);
     const char *meant = code ? NULL : command_suggest(identity, near->names, near->n);
     printf("%s: the HSS does not know it%s%s%s.\n", identity, meant ? "; did you mean " : "",
            meant ? meant : "", meant ? "?" : "");

@@ -28,7 +28,7 @@ struct env {
     const char *name;          /* of the node instance: "scscf", "pcscf-2"; outlives the env */
     struct timers *timers;     /* the loop's timer wheel */
     struct chunk_pool *chunks; /* for arenas; shared by the nodes of a loop */
-    struct trace *trace; /* the tap, obs/trace.h; never NULL, free of cost while nobody looks */
+    struct trace *trace;     /* the tap, obs/trace.h; never NULL, free of cost while nobody looks */
     struct journal *journal; /* of steps, obs/journal.h; NULL: nobody keeps one */
     struct log log;
 };

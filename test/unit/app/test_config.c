@@ -27,7 +27,7 @@ static const struct {
     {WHOLE "webb: {}\n", "t.yaml:7: \"webb\" is not a setting here: did you mean web?\n"},
     {WHOLE "frobnicate: 1\n",
      "t.yaml:7: \"frobnicate\" is not a setting here; there are network, nodes, store, "
-     "dns, subscribers, tls, web, log or trace\n"},
+     "dns, subscribers, tls, web, log, journal or trace\n"},
     {WHOLE "log: info\nlog: debug\n", "t.yaml:8: \"log\" stands here twice: first in line 7\n"},
     {WHOLE "log: loud\n",
      "t.yaml:7: log is \"loud\"; it takes debug, info, notice, warning or error\n"},
