@@ -23,6 +23,7 @@ enum { BENCH_PROCESSES_MAX = 64, BENCH_PATH_MAX = 512 };
 struct bench_options {
     uint64_t users, seconds, warmup_s;
     uint64_t outstanding; /* procedures under way at a time; the bound of an offered rate */
+    double overload;      /* offered, in multiples of the rate that is served well */
     uint64_t rate;        /* procedures begun in a second; 0: as many as the core takes */
     const char *folder;   /* where the store and the log are; NULL: a new one, removed at the end */
     bool split;           /* a process for each node */
@@ -40,6 +41,7 @@ struct bench_core {
     struct naming names; /* with the addresses that are used */
     struct addr web;     /* of the HSS's process */
     char folder[BENCH_PATH_MAX];
+    bool sheds;                  /* the P-CSCF has overload-delay-ms */
     bool remove_folder, adopted; /* adopted: started by somebody else */
     const char *store, *commit;
 };
@@ -128,6 +130,17 @@ static inline void bench_window_failed(struct bench_window *w) {
 MUST_CHECK enum error bench_registration(const struct bench_options *options,
                                          const struct bench_core *core, bool again,
                                          struct bench_window *out);
+
+struct bench_overload {
+    uint64_t rate;                            /* R: the highest that is served well, a second */
+    struct bench_window at_rate, over, after; /* at R; at a multiple of it; at 0.9 R, 5 s later */
+    bool well_after;
+};
+
+/** Finds the rate that the core serves well, offers options->overload times as much for
+ * options->seconds, and looks whether all is well again. ERR_TIMEOUT: there is no such rate. */
+MUST_CHECK enum error bench_overload(const struct bench_options *options,
+                                     const struct bench_core *core, struct bench_overload *out);
 
 /** UAR and UAA over one TCP connection to the HSS. */
 MUST_CHECK enum error bench_cx(const struct bench_options *options, const struct bench_core *core,

@@ -110,6 +110,57 @@ static void report(const struct bench_kind *kind, const struct bench_options *o,
     }
 }
 
+static int print_overload(const struct bench_options *o, const struct bench_overload *b,
+                          bool json) {
+    double good = per_second(b->over.done, &b->over), share = good / (double)b->rate;
+    bool ok = share >= 0.9 && quantile_ms(&b->over, 990) < 500 && b->well_after;
+    if (json) {
+        json_t *j = json_pack(
+            "{s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:b, s:b, s:s}", "rate", (json_int_t)b->rate,
+            "offered_per_s", per_second(b->over.offered, &b->over), "goodput_per_s", good,
+            "goodput_share", share, "p50_ms", quantile_ms(&b->over, 500), "p99_ms",
+            quantile_ms(&b->over, 990), "rss_bytes_at_rate", (json_int_t)b->at_rate.rss_bytes,
+            "rss_bytes_over", (json_int_t)b->over.rss_bytes, "well_after_5_s", b->well_after,
+            "passed", ok, "version", MUSTER_VERSION);
+        int failed = !j || json_dumpf(j, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
+        json_decref(j);
+        putchar('\n');
+        return failed ? command_fail(EXIT_CODE_SYSTEM, "out of memory")
+               : ok   ? EXIT_CODE_OK
+                      : EXIT_CODE_FAILED;
+    }
+    printf("overload: %llu a second are served well (R), %.1f R were offered\n",
+           (unsigned long long)b->rate, o->overload);
+    printf("  goodput   %.0f a second, %.0f %% of R; %.1f ms median, %.1f ms at 99 %%\n", good,
+           100 * share, quantile_ms(&b->over, 500), quantile_ms(&b->over, 990));
+    printf("  memory    %.1f MiB at R, %.1f MiB under overload\n",
+           (double)b->at_rate.rss_bytes / 1048576, (double)b->over.rss_bytes / 1048576);
+    printf("  load      %.0f offered a second, %.0f %% of a CPU\n",
+           per_second(b->over.offered, &b->over),
+           100.0 * (double)b->over.own_cpu_us / (double)b->over.length_us);
+    printf("  after 5 s %s\n", b->well_after ? "all is well again" : "it is not well yet");
+    return ok ? EXIT_CODE_OK : EXIT_CODE_FAILED;
+}
+
+static int measure_overload(const struct bench_options *o, bool json) {
+    struct bench_core core = {0};
+    struct bench_overload *b = calloc(1, sizeof *b);
+    int code = EXIT_CODE_SYSTEM;
+    if (!b) {
+        return command_fail(EXIT_CODE_SYSTEM, "out of memory");
+    }
+    bench_hold_signals();
+    enum error e = o->pcscf ? bench_core_adopt(o, &core) : bench_core_start(o, ALL_ROLES, &core);
+    if (!e && !bench_overload(o, &core, b)) {
+        code = print_overload(o, b, json);
+    }
+    if (!bench_core_stop(&core) && code == EXIT_CODE_OK) {
+        code = EXIT_CODE_FAILED;
+    }
+    free(b);
+    return code;
+}
+
 static int measure(const struct bench_kind *kind, struct bench_options o, bool json) {
     struct bench_core core = {0};
     struct bench_window *window = calloc(1, sizeof *window);
@@ -183,6 +234,7 @@ static int check_options(const struct command *self, const struct bench_kind *ki
 int cmd_bench(const struct command *self, int argc, char **argv) {
     struct bench_options o = {.users = 10000, .seconds = 10, .warmup_s = 1};
     bool json = false;
+    uint64_t overload = 2;
     const char *transport = NULL;
     const struct option_def options[] = {
         NUMBER_OPTION("users", "N", "subscribers that take turns (10000)", &o.users, 10000000),
@@ -195,6 +247,9 @@ int cmd_bench(const struct command *self, int argc, char **argv) {
                       "begin N a second, whatever the core takes; latency counts from when\n"
                       "they were due (as many as the core takes; not for cx)",
                       &o.rate, 10000000),
+        NUMBER_OPTION("times", "N",
+                      "with overload: offer so many times the rate that is served (2)", &overload,
+                      100),
         FLAG_OPTION("split", "a process for each node, with sockets between them", &o.split),
         FLAG_OPTION("memory", "a store that keeps nothing: what does durability cost?", &o.memory),
         TEXT_OPTION("folder", "DIR",
@@ -214,12 +269,15 @@ int cmd_bench(const struct command *self, int argc, char **argv) {
     };
     const struct usage usage = {
         .arguments = "[NAME] [--users N] [--seconds S] [--json]",
-        .text = "Measures a core that it starts for the purpose, in processes of its own: rate,\n"
-                "latency, memory, and the CPU time that the core takes for each. The load is made\n"
-                "by this process and not counted. Without a NAME all are measured:\n"
-                "  registration    full registrations with AKA\n"
-                "  reregistration  the same for terminals that are registered\n"
-                "  cx              UAR and UAA over one TCP connection to the HSS",
+        .text =
+            "Measures a core that it starts for the purpose, in processes of its own: rate,\n"
+            "latency, memory, and the CPU time that the core takes for each. The load is made\n"
+            "by this process and not counted. Without a NAME all are measured:\n"
+            "  registration    full registrations with AKA\n"
+            "  reregistration  the same for terminals that are registered\n"
+            "  cx              UAR and UAA over one TCP connection to the HSS\n"
+            "or, when named, overload: the rate that is served well, and what is served when a\n"
+            "multiple of it is offered",
         .options = options,
         .examples = "muster bench registration --users 100000 --seconds 10 --json\n"
                     "muster bench registration --rate 2000    latency at a given load\n"
@@ -234,6 +292,10 @@ int cmd_bench(const struct command *self, int argc, char **argv) {
     if (transport &&
         (!sip_transport_parse(span_from_cstr(transport), &o.transport) || o.transport == SIP_TLS)) {
         return command_usage_error(self, "--transport takes udp or tcp, not \"%s\"", transport);
+    }
+    if (args.n && strcmp(args.v[0], "overload") == 0) {
+        o.overload = (double)overload;
+        return measure_overload(&o, json);
     }
     const struct bench_kind *kind = args.n ? find_kind(args.v[0]) : NULL;
     if (args.n && !kind) {

@@ -55,6 +55,7 @@ struct config_node {
     enum sip_transport transports[SIP_TRANSPORTS]; /* of a CSCF, the preferred one first */
     size_t n_transports;
     uint32_t connections_max, idle_s, datagram_max; /* of SIP over TCP and TLS; see sip_stack.h */
+    uint32_t overload_delay_ms, retry_after_min_s, retry_after_max_s; /* see admission.h */
     uint32_t message_max, pending_max, diameter_timeout_ms;
     uint32_t reg_await_auth_s;
     uint32_t diameter_watchdog_s;

@@ -96,7 +96,10 @@ static struct sip_listening listening(const struct network_node *node) {
                               .tls = node->tls,
                               .connections_max = c->connections_max,
                               .datagram_max = c->datagram_max,
-                              .idle_s = c->idle_s};
+                              .idle_s = c->idle_s,
+                              .admission = {.target_us = c->overload_delay_ms * MS_IN_US,
+                                            .retry_min_s = c->retry_after_min_s,
+                                            .retry_max_s = c->retry_after_max_s}};
     for (size_t i = 0; i < c->n_transports; i++) {
         l.transports |= 1U << c->transports[i];
     }

@@ -80,6 +80,11 @@ enum error dgram_send(struct dgram *d, const struct addr *to, struct span bytes)
     return bytes.n > DGRAM_MAX ? ERR_TOO_BIG : d->ops->send(d, to, bytes);
 }
 
+bool dgram_waited_us(const struct dgram *d, uint64_t *out) {
+    *out = d->waited_us;
+    return d->has_waited;
+}
+
 bool dgram_is_reliable(const struct dgram *d, const struct addr *to) {
     return d->ops->is_reliable(d, to);
 }

@@ -132,6 +132,10 @@ const struct addr *dgram_local(const struct dgram *d);
  * before return. ERR_TOO_BIG above DGRAM_MAX bytes; ERR_NO_MEMORY; loss is not an error. */
 enum error dgram_send(struct dgram *d, const struct addr *to, struct span bytes);
 
+/** In the callback of a datagram that came through a socket: how long it had waited there at most,
+ * by the system's own stamp. False: it came another way, or there is no stamp. */
+bool dgram_waited_us(const struct dgram *d, uint64_t *out);
+
 /** Is this destination a node of the same loop, so that nothing is lost or repeated on the way? */
 bool dgram_is_reliable(const struct dgram *d, const struct addr *to);
 

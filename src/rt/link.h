@@ -18,6 +18,8 @@ struct dgram {
     unsigned flags;
     dgram_receive_fn *receive;
     void *ctx;
+    bool has_waited; /* waited_us is of the datagram that is being shown */
+    uint64_t waited_us;
 };
 
 struct listener_ops {

@@ -7,7 +7,9 @@
 #include "rt/loop_internal.h"
 
 #include <errno.h>
+#include <stdalign.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -27,6 +29,8 @@ struct udp_receive {
     struct mmsghdr messages[RECEIVE_BATCH];
     struct iovec vectors[RECEIVE_BATCH];
     union sockaddr_any from[RECEIVE_BATCH];
+    /* Stamps: of the first message of a batch, which is the oldest. */
+    alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(struct timespec))];
     char bytes[RECEIVE_BATCH * RECEIVE_STRIDE];
 };
 
@@ -237,6 +241,22 @@ static enum error udp_queue(struct udp *d, const struct addr *to, struct span by
     return OK;
 }
 
+/* How long the oldest datagram of a batch had waited, by the kernel's stamp on it. */
+static void note_wait(struct udp *d, struct msghdr *oldest) {
+    struct timespec now;
+    d->base.has_waited = false;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(oldest); c; c = CMSG_NXTHDR(oldest, c)) {
+        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS &&
+            !clock_gettime(CLOCK_REALTIME, &now)) {
+            struct timespec at;
+            memcpy(&at, CMSG_DATA(c), sizeof at);
+            int64_t us = (now.tv_sec - at.tv_sec) * 1000000LL + (now.tv_nsec - at.tv_nsec) / 1000;
+            d->base.waited_us = us > 0 ? (uint64_t)us : 0;
+            d->base.has_waited = true;
+        }
+    }
+}
+
 static void udp_receive(struct udp *d) {
     struct loop *l = d->loop;
     struct udp_receive *r = l->receive;
@@ -244,7 +264,12 @@ static void udp_receive(struct udp *d) {
         for (int i = 0; i < RECEIVE_BATCH; i++) {
             r->messages[i].msg_hdr.msg_namelen = sizeof r->from[i];
         }
+        r->messages[0].msg_hdr.msg_control = r->control;
+        r->messages[0].msg_hdr.msg_controllen = sizeof r->control;
         int n = recvmmsg(d->fd, r->messages, RECEIVE_BATCH, MSG_DONTWAIT, NULL);
+        if (n > 0) {
+            note_wait(d, &r->messages[0].msg_hdr);
+        }
         for (int i = 0; i < n; i++) {
             struct addr from = addr_from_sockaddr(&r->from[i]);
             l->counters.udp_received++;
@@ -254,6 +279,7 @@ static void udp_receive(struct udp *d) {
                 return;
             }
         }
+        d->base.has_waited = false;
         if (n < RECEIVE_BATCH) {
             return;
         }
@@ -368,6 +394,8 @@ enum error loop_dgram_open(struct env *env, const struct addr *local, unsigned f
     }
     buffer_size(d->fd, SO_RCVBUFFORCE, SO_RCVBUF);
     buffer_size(d->fd, SO_SNDBUFFORCE, SO_SNDBUF);
+    const int yes = 1; /* without stamps nobody learns how long datagrams wait */
+    (void)setsockopt(d->fd, SOL_SOCKET, SO_TIMESTAMPNS, &yes, sizeof yes);
     if (!(flags & DGRAM_SOCKET_ONLY) && !addr_is_wildcard(&d->base.local)) {
         err = htab_insert(&l->dgrams, &d->by_addr, addr_hash(&d->base.local));
         if (err != OK) {

@@ -81,7 +81,21 @@ static void on_request(void *ctx, struct sip_server *up, const struct sip_msg *r
     }
 }
 
-static const struct sip_stack_handler stack_handler = {.request = on_request};
+/* Who sends from an address with a registration goes a class before who does not: an address is
+ * known by a 200 only, which a flood with invented sources never gets. */
+static enum sip_class classify(void *ctx, const struct sip_msg *req, const struct sip_hop *from,
+                               enum sip_class class) {
+    (void)req;
+    if (class == SIP_CLASS_EMERGENCY) {
+        return class;
+    }
+    if (!pcscf_knows_terminal((struct pcscf *)ctx, &from->addr)) {
+        return class == SIP_CLASS_KNOWN ? SIP_CLASS_INITIAL : class;
+    }
+    return class == SIP_CLASS_INITIAL ? SIP_CLASS_CONTINUES : SIP_CLASS_KNOWN;
+}
+
+static const struct sip_stack_handler stack_handler = {.request = on_request, .classify = classify};
 
 /* Option tags of Proxy-Require: sec-agree is taken away on the way (ipsec: off). */
 static const char *const proxy_supported[] = {"sec-agree", "path", "outbound", ""};

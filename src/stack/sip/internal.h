@@ -75,6 +75,7 @@ struct sip_stack {
     struct list by_connection; /* all connections, the oldest first */
     struct list unproven;      /* accepted ones that have not sent a whole message, likewise */
     struct sip_stack_counters counters;
+    struct sip_admission admission;
     struct buf out;  /* the message that is being built */
     char *out_bytes; /* DATAGRAM_MAX of them */
     size_t via_at;   /* where the transport stands in the Via of the request that is being built */
@@ -192,6 +193,9 @@ struct sip_hop sip_reply_hop(const struct sip_via *via, const struct sip_hop *so
 /** Answers a request without a transaction. */
 void sip_stack_reply_stateless(const struct sip_origin *origin, const struct sip_msg *req,
                                unsigned status, const char *reason, struct span to_tag);
+
+/** Refuses a request for overload, without a transaction: 503 with Retry-After and our Warning. */
+void sip_stack_shed(const struct sip_origin *origin, const struct sip_msg *req);
 
 /** A request that was read: matched to its transaction, or made a new one. Takes the arena over,
  * which holds the request. */

@@ -316,6 +316,24 @@ static bool refuse_extensions(struct sip_server *tx) {
     return any;
 }
 
+/* Must a new request go, because more comes than can be served? */
+static bool is_shed(const struct sip_origin *origin, const struct sip_msg *req) {
+    struct sip_stack *stack = origin->at->stack;
+    enum sip_class class = SIP_CLASS_KNOWN;
+    if (stack->admission.limiting) {
+        class = sip_class_of(req);
+        if (stack->handler->classify) {
+            class = stack->handler->classify(stack->ctx, req, &origin->from, class);
+        }
+    }
+    if (sip_admission_take(&stack->admission, env_now_us(stack->env), class)) {
+        return false;
+    }
+    stack->counters.shed[class]++;
+    sip_stack_shed(origin, req);
+    return true;
+}
+
 /* Begins a transaction and shows it to the node. */
 static void begin(const struct sip_origin *origin, struct arena *arena,
                   const struct server_key *key, struct sip_msg *req) {
@@ -324,7 +342,7 @@ static void begin(const struct sip_origin *origin, struct arena *arena,
     if (!tx || stack->counters.transactions >= stack->config.transactions_max ||
         htab_insert(&stack->servers, &tx->node, key->hash) != OK) {
         stack->counters.busy++;
-        sip_stack_reply_stateless(origin, req, 503, NULL, SPAN_NONE);
+        sip_stack_shed(origin, req);
         arena_release(arena);
         return;
     }
@@ -372,7 +390,7 @@ void sip_server_receive(const struct sip_origin *origin, struct arena *arena, st
         (void)step(tx, REPEATED, SPAN_NONE, NULL, NULL);
     } else if (answers_repeat(stack, &key, req)) {
         stack->counters.received_again++;
-    } else {
+    } else if (!is_shed(origin, req)) {
         begin(origin, arena, &key, req);
         return;
     }

@@ -20,6 +20,7 @@
 #include "codec/sip/build.h"
 #include "codec/sip/transport.h"
 #include "rt/env.h"
+#include "stack/sip/admission.h"
 
 struct sip_stack;
 struct sip_server;  /* a server transaction: a request that came in and waits for its answer */
@@ -56,6 +57,7 @@ struct sip_stack_config {
     size_t connections_max; /* both directions; above, the oldest that has not sent a whole message
                              * gives way, or the new one is closed; 0: 65,536 */
     uint32_t idle_s;        /* silent connections are closed after so long; 0: 900 */
+    struct sip_admission_policy admission; /* of requests under overload; zeroed: all */
     uint32_t partial_s; /* patience with a message that is not complete, with a new connection that
                          * says nothing, and with a reader that takes nothing; 0: 20 */
 };
@@ -67,7 +69,8 @@ struct sip_listening {
     unsigned transports;     /* those to open: bits 1U << enum sip_transport; 0: UDP and TCP */
     struct tls_context *tls; /* outlives the stack */
     size_t connections_max, datagram_max;
-    uint32_t idle_s; /* all three as in struct sip_stack_config */
+    uint32_t idle_s;                       /* all three as in struct sip_stack_config */
+    struct sip_admission_policy admission; /* likewise */
 };
 
 /** Makes endpoints of it: UDP first, if it is spoken, then TCP, then TLS. */
@@ -87,6 +90,10 @@ struct sip_stack_handler {
     /** An ACK that belongs to no transaction: one for a 2xx, valid until return. NULL: dropped. */
     void (*ack)(void *ctx, struct sip_stack *stack, const struct sip_msg *ack,
                 const struct sip_hop *from);
+    /** How much a new request matters, asked under overload only, before anything is kept of it;
+     * class is what it says of itself. NULL: that counts. */
+    enum sip_class (*classify)(void *ctx, const struct sip_msg *req, const struct sip_hop *from,
+                               enum sip_class class);
 };
 
 /** What happened, for metrics. */
@@ -102,6 +109,8 @@ struct sip_stack_counters {
     uint64_t stray_responses, stray_requests; /* that belong to no transaction */
     uint64_t timeouts;                        /* timers B, F, H */
     uint64_t busy;                            /* refused for transactions_max */
+    uint64_t shed[SIP_CLASSES];               /* refused for overload (admission.h), by class */
+    uint64_t overloads;                       /* times that overload began */
     uint64_t unanswered;                      /* freed by the node without an answer: 500 */
     uint64_t answers_dropped;                 /* pushed out of the cache before their time */
     uint64_t send_failures;

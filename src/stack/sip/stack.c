@@ -94,15 +94,18 @@ struct sip_hop sip_reply_hop(const struct sip_via *via, const struct sip_hop *so
     return to;
 }
 
-void sip_stack_reply_stateless(const struct sip_origin *origin, const struct sip_msg *req,
-                               unsigned status, const char *reason, struct span to_tag) {
+/* An answer without a transaction, whose header lines `more` may add to. */
+static void reply_stateless(const struct sip_origin *origin, const struct sip_msg *req,
+                            unsigned status, const char *reason, struct span to_tag,
+                            void (*more)(struct buf *b, const struct sip_origin *origin,
+                                         uint64_t hash)) {
     enum { STATELESS_MAX = 4096 }; /* a request whose Vias and tags outgrow it gets no answer */
     struct sip_stack *stack = origin->at->stack;
     char bytes[STATELESS_MAX], tag[TOKEN_DIGITS];
     struct buf b = buf_init(bytes, sizeof bytes);
+    /* The same tag for a request that is repeated (RFC 3261 8.2.7). */
+    uint64_t hash = hash_mix(hash_bytes(req->call_id), hash_bytes(req->via.branch));
     if (to_tag.n == 0) {
-        /* The same tag for a request that is repeated (RFC 3261 8.2.7). */
-        uint64_t hash = hash_mix(hash_bytes(req->call_id), hash_bytes(req->via.branch));
         struct buf t = buf_init(tag, sizeof tag);
         buf_hex(&t, &hash, sizeof hash);
         to_tag = buf_span(&t);
@@ -111,6 +114,9 @@ void sip_stack_reply_stateless(const struct sip_origin *origin, const struct sip
     if (stack->config.agent.n) {
         sip_put(&b, SIP_H_SERVER, stack->config.agent);
     }
+    if (more) {
+        more(&b, origin, hash);
+    }
     sip_put_body(&b, SPAN_NONE);
     if (b.overflow) {
         return;
@@ -118,6 +124,26 @@ void sip_stack_reply_stateless(const struct sip_origin *origin, const struct sip
     const struct sip_hop to = sip_reply_hop(&req->via, &origin->from);
     sip_stack_count_response(stack, status);
     (void)sip_stack_send_once(stack, origin, &to, buf_span(&b));
+}
+
+void sip_stack_reply_stateless(const struct sip_origin *origin, const struct sip_msg *req,
+                               unsigned status, const char *reason, struct span to_tag) {
+    reply_stateless(origin, req, status, reason, to_tag, NULL);
+}
+
+static void put_overload(struct buf *b, const struct sip_origin *origin, uint64_t hash) {
+    const struct sip_stack *stack = origin->at->stack;
+    sip_put_number(b, SIP_H_RETRY_AFTER, sip_retry_after(&stack->config.admission, hash));
+    sip_put_begin(b, SIP_H_WARNING);
+    buf_cstr(b, "399 ");
+    buf_bytes(b, origin->at->sent_by, origin->at->sent_by_n);
+    buf_char(b, ' ');
+    sip_put_quoted(b, SIP_OVERLOAD_WARNING);
+    sip_put_end(b);
+}
+
+void sip_stack_shed(const struct sip_origin *origin, const struct sip_msg *req) {
+    reply_stateless(origin, req, 503, NULL, SPAN_NONE, put_overload);
 }
 
 /* Notes in a request where it came from. */
@@ -219,6 +245,12 @@ static void on_datagram(void *ctx, struct dgram *d, const struct addr *from, cha
                         size_t n) {
     const struct sip_origin origin = {.at = ctx, .from = {*from, SIP_UDP}};
     struct sip_stack *stack = origin.at->stack;
+    uint64_t waited_us;
+    if (dgram_waited_us(d, &waited_us)) {
+        bool before = stack->admission.limiting;
+        sip_admission_waited(&stack->admission, env_now_us(stack->env), waited_us);
+        stack->counters.overloads += !before && stack->admission.limiting;
+    }
     if (trace_is_on(stack->env->trace)) {
         sip_stack_record(stack, from, dgram_local(d), false, (struct span){bytes, n});
     }
@@ -240,6 +272,7 @@ void sip_stack_listen_on(struct sip_stack_config *c, const struct sip_listening 
     c->connections_max = l->connections_max;
     c->datagram_max = l->datagram_max;
     c->idle_s = l->idle_s;
+    c->admission = l->admission;
 }
 
 static void set_defaults(struct sip_stack_config *c) {
@@ -339,6 +372,7 @@ enum error sip_stack_new(struct env *env, const struct sip_stack_config *config,
     stack->ctx = ctx;
     stack->random_used = RANDOM_BYTES;
     set_defaults(&stack->config);
+    stack->admission.policy = stack->config.admission;
     list_init(&stack->all_servers);
     list_init(&stack->all_clients);
     list_init(&stack->by_connection);

@@ -44,7 +44,7 @@ static void on_ended(void *ctx, struct sip_client *tx) {
     n->ended++;
 }
 
-static const struct sip_stack_handler stack_handler = {on_request, NULL, NULL};
+static const struct sip_stack_handler stack_handler = {.request = on_request};
 static const struct sip_client_handler handler = {on_response, on_timeout, on_error, on_ended};
 
 static struct node *open_node(const struct sip_stack_config *config, const char *process) {

@@ -79,7 +79,7 @@ static void ask(struct pair *p, unsigned i) {
 }
 
 static void run(uint64_t seed) {
-    static const struct sip_stack_handler handler = {on_request, NULL, NULL};
+    static const struct sip_stack_handler handler = {.request = on_request};
     static const struct sim_faults faults = {
         .delay_us = 5000, .jitter_us = 40000, .loss_ppm = 100000, .duplicate_ppm = 100000};
     struct sip_stack_config config = {.local = {{addr_v4(10, 0, 0, 1, 5060), SIP_UDP}},

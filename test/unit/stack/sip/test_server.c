@@ -32,7 +32,8 @@ static void on_ack(void *ctx, struct sip_stack *stack, const struct sip_msg *ack
     n->acks++;
 }
 
-static const struct sip_stack_handler handler = {on_request, on_cancelled, on_ack};
+static const struct sip_stack_handler handler = {
+    .request = on_request, .cancelled = on_cancelled, .ack = on_ack};
 
 static struct node *open_node(const struct sip_stack_config *config, const char *process) {
     struct node *n = calloc(1, sizeof *n);

@@ -1,0 +1,64 @@
+/* Whom a SIP stack lets in when more comes than its node can serve: a rule without I/O.
+ *
+ * What is measured is how long datagrams had waited in the socket before they were read (rt's
+ * dgram_waited_us). Peaks mean nothing; a queue that does not empty does (as in CoDel, RFC 8289):
+ * if the shortest wait of an interval is above the target, the node is overloaded, and from then on
+ * requests need a token of a bucket. Its rate begins at what was admitted last, falls while the
+ * queue stands, and rises while it does not, until nothing has been shed for a while.
+ *
+ * Classes: initial requests are shed first. Others may take the bucket into debt, the deeper the
+ * more they matter, which initial requests then wait for. */
+#ifndef MUSTER_STACK_SIP_ADMISSION_H
+#define MUSTER_STACK_SIP_ADMISSION_H
+
+#include "codec/sip/sip.h"
+
+/** The Warning text of a 503 for overload of the node that sent it; one without it is end to end.
+ */
+#define SIP_OVERLOAD_WARNING SPAN("Too many requests under way")
+
+/** From the one that is shed first to the one that is shed last. */
+enum sip_class {
+    SIP_CLASS_INITIAL,   /* begins something: a REGISTER without a nonce, of nobody known */
+    SIP_CLASS_CONTINUES, /* finishes what has begun: the answer to a challenge; or begins something
+                          * for who is known: a re-registration */
+    SIP_CLASS_KNOWN,     /* both, or within a dialog */
+    SIP_CLASS_EMERGENCY, /* RFC 5031, TS 24.229 5.1.6 (;sos), RFC 4412 esnet, Priority: emergency */
+    SIP_CLASSES
+};
+
+struct sip_admission_policy {
+    uint64_t target_us;                /* shortest wait that is overload; 0: all are let in */
+    uint32_t retry_min_s, retry_max_s; /* bounds of Retry-After; 0: 5 and 15 */
+};
+
+/** Zeroed, with a policy, it lets everybody in. */
+struct sip_admission {
+    struct sip_admission_policy policy;
+    bool limiting;
+    double rate;   /* tokens a second, while limiting */
+    double tokens; /* may be negative */
+    uint64_t filled_us;
+    uint64_t interval_us;    /* when the present interval began; 0: none yet */
+    uint64_t shortest_us;    /* wait in it */
+    uint64_t before_us;      /* that of the interval before it */
+    uint32_t admitted, shed; /* in it */
+    uint32_t quiet;          /* intervals in which nothing had to be shed */
+};
+
+/** A datagram was read that had waited so long. */
+void sip_admission_waited(struct sip_admission *a, uint64_t now_us, uint64_t waited_us);
+
+/** May a request of this class in? While not limiting, class does not matter, and need not be found
+ * out. */
+bool sip_admission_take(struct sip_admission *a, uint64_t now_us, enum sip_class class);
+
+/** What a request says about its class. A node may know better of SIP_CLASS_INITIAL and
+ * SIP_CLASS_CONTINUES, which anybody can claim. */
+enum sip_class sip_class_of(const struct sip_msg *req);
+
+/** Seconds for Retry-After, evenly spread over the bounds by lot, which is the same for a request
+ * that is repeated. */
+uint32_t sip_retry_after(const struct sip_admission_policy *policy, uint64_t lot);
+
+#endif
