@@ -36,11 +36,12 @@ enum { MESSAGE_MIN = 1300, MESSAGE_MAX = 65507, SECONDS_MAX = 0x7fffffff / 1000 
         SETTING("tls-listen", SETTING_ADDR, AT(tls_listen), .min = 5061),                          \
         NUMBER("connections-max", connections_max, 1, CONFIG_NUMBER_MAX),                          \
         NUMBER("idle-s", idle_s, 30, SECONDS_MAX),                                                 \
-        NUMBER("overload-delay-ms", overload_delay_ms, 0, 10000),                                  \
-        NUMBER("retry-after-min-s", retry_after_min_s, 1, SECONDS_MAX),                            \
-        NUMBER("retry-after-max-s", retry_after_max_s, 1, SECONDS_MAX),                            \
         NUMBER("datagram-max", datagram_max, 500, MESSAGE_MAX),                                    \
         NUMBER("message-max", message_max, MESSAGE_MIN, MESSAGE_MAX)
+#define ADMISSION                                                                                  \
+    NUMBER("overload-delay-ms", overload_delay_ms, 0, 10000),                                      \
+        NUMBER("retry-after-min-s", retry_after_min_s, 1, SECONDS_MAX),                            \
+        NUMBER("retry-after-max-s", retry_after_max_s, 1, SECONDS_MAX)
 #define PENDING NUMBER("pending-max", pending_max, 1, CONFIG_NUMBER_MAX)
 #define TIMEOUT                                                                                    \
     NUMBER("diameter-timeout-ms", diameter_timeout_ms, 100, 60000),                                \
@@ -195,6 +196,7 @@ static void read_peers(struct settings *s, setting_value value, void *object) {
 
 static const struct setting pcscf_settings[] = {
     COMMON(5060),
+    ADMISSION,
     SRV,
     TLS,
     TEXT("visited-network", visited_network),
