@@ -27,10 +27,10 @@ CPU = "core_cpu_us_per_registration"
 
 def write_config(path):
     """An HSS alone; the CSCFs are elsewhere."""
-    cscfs = "".join(f"  {r}: {{listen: '{AT[r]}', remote: yes}}\n" for r in ("pcscf", "icscf"))
+    cscfs = "".join(f"  {r}: {{listen: '{AT[r]}', remote: yes, transports: [udp]}}\n" for r in ("pcscf", "icscf"))
     path.write_text(
         f"network: {{mcc: '001', mnc: '01'}}\nnodes:\n{cscfs}"
-        f"  scscf: {{listen: '{AT['scscf']}', remote: yes, name: 'sip:{AT['scscf']}'}}\n"
+        f"  scscf: {{listen: '{AT['scscf']}', remote: yes, transports: [udp], name: 'sip:{AT['scscf']}'}}\n"
         f"  hss: {{listen: '{AT['hss']}'}}\nstore: {{kind: memory}}\nweb: {{listen: '{AT['web']}'}}\n"
         "log: info\ntrace: 0\n")
 

@@ -56,7 +56,8 @@ class Network(unittest.TestCase):
     def write_config(self, kamailio_roles):
         nodes = "".join(
             f"  {role}: {{listen: '{self.at[role]}', remote: {'yes' if role in kamailio_roles else 'no'}"
-            + (f", name: 'sip:{self.at[role]}'" if role == "scscf" and role in kamailio_roles else "") + "}\n"
+            + (f", name: 'sip:{self.at[role]}'" if role == "scscf" and role in kamailio_roles else "")
+            + (", transports: [udp]" if role in kamailio_roles else "") + "}\n"  # see common.cfg
             for role in ROLES)
         pathlib.Path(self.config).write_text(
             f"network: {{mcc: '001', mnc: '01'}}\nnodes:\n{nodes}store: {{kind: memory}}\n"
