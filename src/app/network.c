@@ -361,6 +361,16 @@ bool network_is_ready(const struct network *n) {
     return true;
 }
 
+void network_each_node(const struct network *n,
+                       void (*each)(void *ctx, const char *name, enum naming_role role, bool ready),
+                       void *ctx) {
+    for (size_t i = 0; i < n->n_nodes; i++) {
+        const struct network_node *node = &n->nodes[i];
+        each(ctx, node->config->name, node->config->role,
+             node->node && network_role(node->config->role)->is_ready(node->node));
+    }
+}
+
 static void *node_of(const struct network *n, struct span name, enum naming_role role) {
     for (size_t i = 0; i < n->n_nodes; i++) {
         const struct network_node *node = &n->nodes[i];

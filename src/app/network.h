@@ -47,6 +47,12 @@ void network_stop(struct network *n, void (*done)(void *ctx), void *ctx);
 /** Do all nodes run, and do the connections that they need stand? */
 bool network_is_ready(const struct network *n);
 
+/** Calls each for every node of this process: its name, and whether it runs and has the connections
+ * that it needs. */
+void network_each_node(const struct network *n,
+                       void (*each)(void *ctx, const char *name, enum naming_role role, bool ready),
+                       void *ctx);
+
 /** Crashes a node: whatever it did not write is lost, nothing is said. In a simulation as `how`
  * says. ERR_NOT_FOUND: no such node here; ERR_CLOSED: it does not run. Not to be called from a
  * callback of a node. */

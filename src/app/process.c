@@ -1,6 +1,7 @@
 #include "app/process.h"
 
 #include "app/journal_web.h"
+#include "app/metrics.h"
 
 #include "app/subscribers.h"
 #include "app/trace_web.h"
@@ -27,6 +28,7 @@ struct process {
     struct web_server *web;
     struct trace_web *trace_web;
     struct journal *journal;
+    struct metrics metrics;
     struct signal_watch *signals[2];
     struct timer stop_timer;  /* the graceful end takes too long */
     struct timer ready_timer; /* looks whether all connections stand */
@@ -42,6 +44,7 @@ static void stopped(void *ctx) {
 void process_stop(struct process *p) {
     if (!p->stopping) {
         p->stopping = true;
+        p->metrics.draining = true;
         timer_stop(&p->ready_timer);
         timer_start(p->env, &p->stop_timer, STOP_MAX_S * SEC_IN_US);
         network_stop(p->network, stopped, p);
@@ -143,6 +146,7 @@ static enum error start_network(struct process *p, const struct process_options 
 static enum error start_web(struct process *p, char **message) {
     struct web_server_config web = {.local = p->config->web.listen,
                                     .max_body = (size_t)p->config->web.body_max};
+    p->metrics = (struct metrics){.network = p->network, .loop = p->loop, .journal = p->journal};
     enum error e = trace_web_new(p->env, loop_trace(p->loop), &p->trace_web);
     if (e) {
         return e;
@@ -151,6 +155,9 @@ static enum error start_web(struct process *p, char **message) {
         {"/", network_web, p->network},
         {"/trace", trace_web_handle, p->trace_web},
         {"/journal", journal_web_handle, p->journal},
+        {"/metrics", metrics_handle, &p->metrics},
+        {"/health", metrics_health, &p->metrics},
+        {"/ready", metrics_ready, &p->metrics},
     };
     e = web_server_new(p->loop, &web, routes, COUNT_OF(routes), &p->web);
     if (e) {

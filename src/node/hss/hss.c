@@ -348,3 +348,7 @@ void hss_inspect(struct hss *h, struct span impu,
     job->drop = drop_inspection;
     job_find(job, STORE_IMPU, span_of(i->impu, i->n));
 }
+
+const struct diameter_counters *hss_diameter_counters(const struct hss *h) {
+    return diameter_counters(h->diameter);
+}

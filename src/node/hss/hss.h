@@ -6,7 +6,9 @@
 #ifndef MUSTER_NODE_HSS_HSS_H
 #define MUSTER_NODE_HSS_HSS_H
 
+#include "obs/latency.h"
 #include "rt/env.h"
+#include "stack/diameter/diameter_node.h"
 #include "stack/http/web.h"
 
 struct store;
@@ -90,15 +92,16 @@ void hss_web_handle(void *hss, const struct web_request *request, web_answer_fn 
                     void *answer_ctx);
 
 struct hss_counters {
-    uint64_t uar, mar, sar, lir; /* requests taken */
-    uint64_t vectors;            /* authentication vectors made */
-    uint64_t decoys;             /* credentials made up for unknown identities */
-    uint64_t resyncs;            /* AUTS that were right */
-    uint64_t forged_auts;        /* AUTS that were not: nothing was changed */
-    uint64_t assigned;           /* sets that became registered */
-    uint64_t released;           /* sets that became not registered */
-    uint64_t saves;              /* registration states written */
-    uint64_t conflicts;          /* decided anew because somebody else had saved */
+    uint64_t uar, mar, sar, lir;                                       /* requests taken */
+    struct latency uar_latency, mar_latency, sar_latency, lir_latency; /* until their answer */
+    uint64_t vectors;     /* authentication vectors made */
+    uint64_t decoys;      /* credentials made up for unknown identities */
+    uint64_t resyncs;     /* AUTS that were right */
+    uint64_t forged_auts; /* AUTS that were not: nothing was changed */
+    uint64_t assigned;    /* sets that became registered */
+    uint64_t released;    /* sets that became not registered */
+    uint64_t saves;       /* registration states written */
+    uint64_t conflicts;   /* decided anew because somebody else had saved */
     uint64_t cache_hits, cache_misses;
     uint64_t refused_permission; /* requests of peers that may not ask this */
     uint64_t refused;            /* answers other than success, by subscription data */
@@ -107,6 +110,9 @@ struct hss_counters {
 
 /** What has happened so far. */
 const struct hss_counters *hss_counters(const struct hss *h);
+
+/** What its Diameter node has done. */
+const struct diameter_counters *hss_diameter_counters(const struct hss *h);
 
 /** Registration state of a public identity as people name it. */
 enum hss_registration {

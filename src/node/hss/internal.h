@@ -90,7 +90,9 @@ struct job {
     void (*run)(struct job *job);
     struct subscriber *subscriber;
     enum error error;
-    enum store_key key; /* how the subscription is looked for */
+    uint64_t began_us;
+    struct latency *latency; /* where its duration is counted; NULL: nowhere */
+    enum store_key key;      /* how the subscription is looked for */
     struct span identity;
     struct store_op op;
     unsigned attempts;

@@ -67,6 +67,7 @@ void lir_take(struct hss *h, struct diameter_request *rq, const struct diameter_
         diameter_answer_result(rq, hss_result(CX_TOO_BUSY));
         return;
     }
+    job->latency = &h->counters.lir_latency;
     job->rq = rq;
     if (cx_lir_decode(diameter_request_arena(rq), msg, &job->lir, &fault) != OK) {
         diameter_answer_fault(rq, &fault);

@@ -351,6 +351,7 @@ void mar_take(struct hss *h, struct diameter_request *rq, const struct diameter_
         diameter_answer_result(rq, hss_result(CX_TOO_BUSY));
         return;
     }
+    job->latency = &h->counters.mar_latency;
     job->rq = rq;
     job->mar.made = 0;
     job->mar.resynchronised = false;

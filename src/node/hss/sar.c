@@ -220,6 +220,7 @@ void sar_take(struct hss *h, struct diameter_request *rq, const struct diameter_
         diameter_answer_result(rq, hss_result(CX_TOO_BUSY));
         return;
     }
+    job->latency = &h->counters.sar_latency;
     job->rq = rq;
     if (cx_sar_decode(diameter_request_arena(rq), msg, &job->sar.request, &fault) != OK) {
         diameter_answer_fault(rq, &fault);

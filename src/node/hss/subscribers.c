@@ -182,6 +182,7 @@ struct job *job_new(struct hss *h, void (*run)(struct job *job)) {
     job->rq = NULL;
     job->hss = h;
     job->run = run;
+    job->began_us = env_now_us(h->env);
     list_init(&job->turn);
     list_insert(&h->jobs, &job->link);
     return job;
@@ -190,6 +191,9 @@ struct job *job_new(struct hss *h, void (*run)(struct job *job)) {
 static void job_free(struct job *job) {
     struct hss *h = job->hss;
 
+    if (job->latency) {
+        latency_add(job->latency, env_now_us(h->env) - job->began_us);
+    }
     list_remove(&job->link);
     if (h->n_idle_jobs < JOBS_IDLE_MAX) {
         list_insert(&h->idle_jobs, &job->link);

@@ -85,6 +85,7 @@ void uar_take(struct hss *h, struct diameter_request *rq, const struct diameter_
         diameter_answer_result(rq, hss_result(CX_TOO_BUSY));
         return;
     }
+    job->latency = &h->counters.uar_latency;
     job->rq = rq;
     if (cx_uar_decode(diameter_request_arena(rq), msg, &job->uar, &fault) != OK) {
         diameter_answer_fault(rq, &fault);

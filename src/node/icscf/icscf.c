@@ -166,3 +166,11 @@ bool icscf_is_ready(const struct icscf *i) {
 const struct icscf_counters *icscf_counters(const struct icscf *i) {
     return &i->counters;
 }
+
+const struct sip_stack_counters *icscf_sip_counters(const struct icscf *i) {
+    return sip_stack_counters(i->stack);
+}
+
+const struct diameter_counters *icscf_diameter_counters(const struct icscf *i) {
+    return diameter_counters(i->diameter);
+}

@@ -64,4 +64,10 @@ struct icscf_counters {
 /** What has happened so far. */
 const struct icscf_counters *icscf_counters(const struct icscf *i);
 
+/** What its SIP stack has done. */
+const struct sip_stack_counters *icscf_sip_counters(const struct icscf *i);
+
+/** What its Diameter node has done. */
+const struct diameter_counters *icscf_diameter_counters(const struct icscf *i);
+
 #endif

@@ -227,3 +227,7 @@ void pcscf_each_registration(const struct pcscf *p,
     struct htab table = p->by_binding; /* only walked */
     htab_each(&table, visit, &(struct each_visit){each, ctx});
 }
+
+const struct sip_stack_counters *pcscf_sip_counters(const struct pcscf *p) {
+    return sip_stack_counters(p->stack);
+}

@@ -7,6 +7,7 @@
 #ifndef MUSTER_NODE_PCSCF_PCSCF_H
 #define MUSTER_NODE_PCSCF_PCSCF_H
 
+#include "obs/latency.h"
 #include "rt/env.h"
 #include "stack/dns/resolver.h"
 #include "stack/sip/sip_stack.h"
@@ -51,6 +52,7 @@ const struct addr *pcscf_address(const struct pcscf *p);
 
 struct pcscf_counters {
     uint64_t registers;       /* REGISTERs taken from terminals */
+    struct latency latency;   /* of REGISTERs, until their final answer */
     uint64_t challenged;      /* 401s relayed */
     uint64_t registered;      /* 200s relayed that left a registration */
     uint64_t deregistered;    /* 200s relayed that ended one */
@@ -65,6 +67,9 @@ struct pcscf_counters {
 
 /** What has happened so far. */
 const struct pcscf_counters *pcscf_counters(const struct pcscf *p);
+
+/** What its SIP stack has done. */
+const struct sip_stack_counters *pcscf_sip_counters(const struct pcscf *p);
 
 /** A registration as seen from outside; the spans live until the callback returns. */
 struct pcscf_registration_view {

@@ -12,6 +12,7 @@ struct operation {
     struct pcscf *p;
     struct list under_way;
     struct sip_server *up;
+    uint64_t began_us;
     struct resolver_query query;
     struct resolver_answer targets;
     size_t next; /* of targets */
@@ -56,6 +57,7 @@ void pcscf_look_stopped(struct pcscf *p) {
 
 /* Before the answer, which frees the transaction's memory. */
 static void end_operation(struct operation *op) {
+    latency_add(&op->p->counters.latency, env_now_us(op->p->env) - op->began_us);
     resolver_cancel(&op->query);
     list_remove(&op->under_way);
     pcscf_look_stopped(op->p);
@@ -319,6 +321,7 @@ void pcscf_register(struct pcscf *p, struct sip_server *up, const struct sip_msg
     }
     op->p = p;
     op->up = up;
+    op->began_us = env_now_us(p->env);
     list_insert(&p->registering, &op->under_way);
     why = read_identities(op, req);
     if (why) {

@@ -235,3 +235,11 @@ struct scscf_counts scscf_counts(const struct scscf *s) {
                                  .challenges = s->n_challenges,
                                  .pending = s->n_operations};
 }
+
+const struct sip_stack_counters *scscf_sip_counters(const struct scscf *s) {
+    return sip_stack_counters(s->stack);
+}
+
+const struct diameter_counters *scscf_diameter_counters(const struct scscf *s) {
+    return diameter_counters(s->diameter);
+}

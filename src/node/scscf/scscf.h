@@ -83,6 +83,12 @@ struct scscf_counters {
 /** What has happened so far. */
 const struct scscf_counters *scscf_counters(const struct scscf *s);
 
+/** What its SIP stack has done. */
+const struct sip_stack_counters *scscf_sip_counters(const struct scscf *s);
+
+/** What its Diameter node has done. */
+const struct diameter_counters *scscf_diameter_counters(const struct scscf *s);
+
 /** A binding as seen from outside; the spans live until the callback returns. */
 struct scscf_binding_view {
     struct span impi;
