@@ -7,6 +7,7 @@
 #   make test     build with sanitizers and run all tests; last line: N passed, N failed, N skipped
 #   make bench    registrations a second, CPU per registration, latency, memory; beside Kamailio where it is installed
 #   make lint     format, layers, documentation, static analysis; LINT=quick: without compilers
+#   make install  the program, its unit for systemd and an example of a configuration; DESTDIR, PREFIX
 #   make requirements   every requirement with the flows and tests that cover it
 
 # Debian's own tools, whatever else a PATH offers.
@@ -22,7 +23,7 @@ define quietly
 	else cat $$log; rm -f $$log; exit 1; fi
 endef
 
-.PHONY: all demo run test bench lint requirements clean packages-build packages-test packages-lint
+.PHONY: all demo run test bench install lint requirements clean packages-build packages-test packages-lint
 
 all: build/build.ninja
 	@$(PYTHON) tools/build.py build muster
@@ -39,6 +40,16 @@ bench: all
 
 test: packages-test build-asan/build.ninja
 	@$(PYTHON) tools/run_tests.py build-asan
+
+PREFIX := /usr/local
+
+install: all
+	install -D -m 755 $(MUSTER) $(DESTDIR)$(PREFIX)/bin/muster
+	install -D -m 644 config/home.yaml $(DESTDIR)$(PREFIX)/share/muster/home.yaml
+	install -D -m 644 config/smiths.yaml $(DESTDIR)$(PREFIX)/share/muster/smiths.yaml
+	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/muster/README.md
+	sed 's,/usr/local/,$(PREFIX)/,' config/muster.service | install -D -m 644 /dev/stdin \
+		$(DESTDIR)/etc/systemd/system/muster.service
 
 lint: packages-lint build/build.ninja $(if $(filter quick,$(LINT)),,build-clang/build.ninja)
 	@LINT=$(LINT) $(PYTHON) tools/lint.py

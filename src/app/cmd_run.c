@@ -48,11 +48,15 @@ static void on_ready(void *ctx) {
     fflush(stdout);
 }
 
-static int run_config(const struct options *o, const struct config *c) {
+static enum error load(void *options, struct config *c, char **faults);
+
+static int run_config(struct options *o, const struct config *c) {
     const struct process_options options = {
         .no_subscribers = o->no_subscribers,
         .memory_store = o->memory,
         .store_path = o->store,
+        .load = load,
+        .ctx = o,
     };
     struct process *p;
     char *message;
@@ -76,7 +80,8 @@ static int run_config(const struct options *o, const struct config *c) {
 }
 
 /* Command line options are one more layer above the file. */
-static enum error load(const struct options *o, struct config *c, char **faults) {
+static enum error load(void *options, struct config *c, char **faults) {
+    const struct options *o = options;
     char text[64];
     struct buf b = buf_init(text, sizeof text);
     buf_printf(&b, "log: %s\n", o->log ? o->log : "");
@@ -119,7 +124,8 @@ int cmd_run(const struct command *self, int argc, char **argv) {
         .arguments = "[-c FILE]",
         .text =
             "Runs the nodes that a configuration names until SIGINT or SIGTERM, which end them\n"
-            "gracefully; a second signal ends them at once. Starts all of them or none. Prints\n"
+            "gracefully; a second signal ends them at once. SIGHUP (or muster reload) takes the\n"
+            "configuration anew. Starts all of them or none. Prints\n"
             "\"ready\" when all their connections stand.",
         .options = options,
         .examples = "  muster run\n"

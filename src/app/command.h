@@ -119,6 +119,9 @@ int cmd_run(const struct command *self, int argc, char **argv);
 /** muster explain: a subscriber's last attempts, step by step. */
 int cmd_explain(const struct command *self, int argc, char **argv);
 
+/** muster reload: a running process takes its configuration anew. */
+int cmd_reload(const struct command *self, int argc, char **argv);
+
 /** muster trace: the ladder of a running process. */
 int cmd_trace(const struct command *self, int argc, char **argv);
 

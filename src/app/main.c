@@ -11,6 +11,7 @@ static const struct command commands[] = {
     {"sub", "subscriptions of a running Muster: add, list, show, set, rm, import", cmd_sub},
     {"zone", "the DNS zone that a configuration needs", cmd_zone},
     {"explain", "a subscriber's last attempts: what failed, why, what to mend", cmd_explain},
+    {"reload", "a running Muster takes its configuration anew", cmd_reload},
     {"trace", "the ladder of what just happened in a running Muster", cmd_trace},
     {"bench", "what a registration costs, and how fast it is", cmd_bench},
     {"simulate", "whole networks in virtual time, under faults", cmd_simulate},

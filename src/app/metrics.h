@@ -3,8 +3,8 @@
  *
  *     /metrics  counters of nodes, stacks, store, loop and process; latencies; reasons
  *     /health   200 while the loop turns: it answers
- *     /ready    200 if every node of this process runs and has the connections that it needs and the
- *               process is not ending, else 503; JSON says which node is not ready */
+ *     /ready    200 if every node of this process runs and has the connections that it needs and
+ * the process is not ending, else 503; JSON says which node is not ready */
 #ifndef MUSTER_APP_METRICS_H
 #define MUSTER_APP_METRICS_H
 

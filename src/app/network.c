@@ -19,7 +19,7 @@ enum error network_env_new(struct network *n, const char *name, struct env **out
     enum error e = n->options.loop ? loop_env_new(n->options.loop, name, out)
                                    : sim_env_new(n->options.sim, name, out);
     if (!e && n->options.loop) { /* a simulation's own level stays: its nodes fail on purpose */
-        (*out)->log.level = (enum log_level)n->config->log_level;
+        (*out)->log.level = n->log_level;
     }
     return e;
 }
@@ -200,6 +200,7 @@ enum error network_new(const struct config *config, const struct network_options
         return ERR_NO_MEMORY;
     }
     n->config = config;
+    n->log_level = (enum log_level)config->log_level;
     n->options = *options;
     n->trace = options->loop ? loop_trace(options->loop) : sim_trace(options->sim);
     chunk_pool_init(&n->pool, CHUNK_BYTES, 0);
@@ -292,6 +293,15 @@ void network_stop(struct network *n, void (*done)(void *ctx), void *ctx) {
         stop_role(n);
     } else {
         done(ctx);
+    }
+}
+
+void network_set_log_level(struct network *n, enum log_level level) {
+    n->log_level = level;
+    for (size_t i = 0; i < n->n_nodes; i++) {
+        if (n->nodes[i].env) {
+            n->nodes[i].env->log.level = level;
+        }
     }
 }
 

@@ -62,6 +62,9 @@ MUST_CHECK enum error network_crash(struct network *n, struct span name, enum si
  * what its constructor says. */
 MUST_CHECK enum error network_start(struct network *n, struct span name);
 
+/** From now on nodes log what is at least so important. */
+void network_set_log_level(struct network *n, enum log_level level);
+
 /** Reads all certificates and keys again; new connections use them. After an error some may be new,
  * and *message (at most cap bytes) says which file is wrong. */
 MUST_CHECK enum error network_reload_tls(struct network *n, char *message, size_t cap);

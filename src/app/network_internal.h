@@ -28,6 +28,7 @@ struct network_node {
 struct network {
     const struct config *config;
     struct network_options options;
+    enum log_level log_level;
     struct trace *trace;
     struct chunk_pool pool;
     struct arena arena; /* of what the nodes' configurations point to */

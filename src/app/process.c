@@ -2,6 +2,8 @@
 
 #include "app/journal_web.h"
 #include "app/metrics.h"
+#include "app/notify.h"
+#include "app/reload.h"
 
 #include "app/subscribers.h"
 #include "app/trace_web.h"
@@ -10,6 +12,7 @@
 #include "rt/loop.h"
 #include "stack/http/server.h"
 
+#include <jansson.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -29,12 +32,19 @@ struct process {
     struct trace_web *trace_web;
     struct journal *journal;
     struct metrics metrics;
-    struct signal_watch *signals[2];
+    struct signal_watch *signals[3];
     struct timer stop_timer;  /* the graceful end takes too long */
     struct timer ready_timer; /* looks whether all connections stand */
     void (*ready)(void *ctx);
     void *ready_ctx;
     bool stopping, store_failed;
+    struct process_options options;
+    /* Reloading: asked for by a signal or over the web, done between two runs of the loop. */
+    bool reloading;
+    web_answer_fn *reload_answer; /* NULL: nobody waits */
+    void *reload_answer_ctx;
+    struct config *reloaded; /* the newest that was taken; NULL: the first */
+    struct timer watchdog_timer;
 };
 
 static void stopped(void *ctx) {
@@ -45,6 +55,7 @@ void process_stop(struct process *p) {
     if (!p->stopping) {
         p->stopping = true;
         p->metrics.draining = true;
+        notify_service("STOPPING=1");
         timer_stop(&p->ready_timer);
         timer_start(p->env, &p->stop_timer, STOP_MAX_S * SEC_IN_US);
         network_stop(p->network, stopped, p);
@@ -57,8 +68,14 @@ static void stop_fire(struct timer *t) {
     loop_stop(p->loop);
 }
 
+static void begin_reload(struct process *p);
+
 static void on_signal(void *ctx, int signum) {
     struct process *p = ctx;
+    if (signum == SIGHUP) {
+        begin_reload(p);
+        return;
+    }
     if (p->stopping) {
         loop_stop(p->loop);
         return;
@@ -79,7 +96,10 @@ static void ready_fire(struct timer *t) {
     struct process *p = CONTAINER_OF(t, struct process, ready_timer);
     if (!network_is_ready(p->network)) {
         timer_start(p->env, t, READY_POLL_MS * MS_IN_US);
-    } else if (p->ready) {
+        return;
+    }
+    notify_service("READY=1");
+    if (p->ready) {
         p->ready(p->ready_ctx);
     }
 }
@@ -108,7 +128,7 @@ static void harden(void) {
 }
 
 static enum error start_loop(struct process *p) {
-    static const int signums[] = {SIGINT, SIGTERM};
+    static const int signums[] = {SIGINT, SIGTERM, SIGHUP};
     enum error e = loop_new(&p->loop);
     if (!e) {
         e = loop_env_new(p->loop, "muster", &p->env);
@@ -128,6 +148,107 @@ static enum error start_loop(struct process *p) {
         e = trace_enable(loop_trace(p->loop), (size_t)p->config->trace_bytes);
     }
     return e;
+}
+
+/* Reloading. */
+
+static void begin_reload(struct process *p) {
+    if (!p->stopping && p->options.load) {
+        p->reloading = true;
+        loop_stop(p->loop);
+    }
+}
+
+static void put_lines(json_t *list, const char *lines) {
+    for (struct span rest = span_from_cstr(lines ? lines : ""); rest.n;) {
+        struct span line = span_cut(&rest, '\n');
+        if (line.n) {
+            json_array_append_new(list, json_stringn(line.p, line.n));
+        }
+    }
+}
+
+/* What came of it, to whoever asked; and in the log. */
+static void tell_reload(struct process *p, const struct reload_report *r) {
+    json_t *faults = json_array(), *applied = json_array(), *restart = json_array(),
+           *trouble = json_array();
+    put_lines(faults, r->faults);
+    put_lines(applied, r->applied);
+    put_lines(restart, r->restart);
+    put_lines(trouble, r->trouble);
+    LOG(&p->env->log, r->faults || r->trouble ? LOG_ERROR : LOG_NOTICE,
+        r->faults ? "configuration refused, the old one stays" : "configuration reloaded",
+        LOG_CSTR("faults", r->faults ? r->faults : ""),
+        LOG_CSTR("applied", r->applied ? r->applied : ""),
+        LOG_CSTR("needs_restart", r->restart ? r->restart : ""),
+        LOG_CSTR("trouble", r->trouble ? r->trouble : ""));
+    json_t *all = json_pack("{s:o,s:o,s:o,s:o}", "faults", faults, "applied", applied,
+                            "needs_restart", restart, "trouble", trouble);
+    char *text = all ? json_dumps(all, JSON_INDENT(1)) : NULL;
+    json_decref(all);
+    if (p->reload_answer) {
+        const struct web_answer answer = {.status = !text       ? 500
+                                                    : r->faults ? 422
+                                                                : 200,
+                                          .content_type = SPAN_INIT("application/json"),
+                                          .body = span_from_cstr(text ? text : "")};
+        p->reload_answer(p->reload_answer_ctx, &answer);
+        p->reload_answer = NULL;
+    }
+    free(text);
+}
+
+static void reload(struct process *p) {
+    struct reload_report r = {0};
+    struct config *fresh = calloc(1, sizeof *fresh);
+    notify_service("RELOADING=1");
+    p->reloading = false;
+    enum error e = fresh ? p->options.load(p->options.ctx, fresh, &r.faults) : ERR_NO_MEMORY;
+    if (!e) {
+        e = reload_apply(p->reloaded ? p->reloaded : p->config, fresh, p->network, p->loop, &r);
+    }
+    if (e && !r.faults) {
+        r.faults = strdup(error_text(e));
+    }
+    if (!e) {
+        p->env->log.level = (enum log_level)fresh->log_level;
+    }
+    tell_reload(p, &r);
+    struct config *unused = e ? fresh : p->reloaded;
+    p->reloaded = e ? p->reloaded : fresh;
+    if (unused) {
+        if (unused->n_layers) {
+            config_free(unused);
+        }
+        free(unused);
+    }
+    reload_report_free(&r);
+    notify_service("READY=1");
+}
+
+static void reload_handle(void *process, const struct web_request *request, web_answer_fn *answer,
+                          void *answer_ctx) {
+    struct process *p = process;
+    if (!span_eq(request->method, SPAN("POST"))) {
+        web_refuse(answer, answer_ctx, 405, "A reload is asked for with POST");
+    } else if (!p->options.load || p->stopping || p->reload_answer) {
+        web_refuse(answer, answer_ctx, 503,
+                   "The process is starting, ending, or reloading already");
+    } else {
+        p->reload_answer = answer;
+        p->reload_answer_ctx = answer_ctx;
+        begin_reload(p);
+    }
+}
+
+/* The service manager's watchdog: it hears of us as long as the loop turns. */
+static void feed_watchdog(struct timer *t) {
+    struct process *p = CONTAINER_OF(t, struct process, watchdog_timer);
+    uint64_t every_us = notify_watchdog_us();
+    if (every_us) {
+        notify_service("WATCHDOG=1");
+        timer_start(p->env, t, every_us);
+    }
 }
 
 static enum error start_network(struct process *p, const struct process_options *o,
@@ -158,6 +279,7 @@ static enum error start_web(struct process *p, char **message) {
         {"/metrics", metrics_handle, &p->metrics},
         {"/health", metrics_health, &p->metrics},
         {"/ready", metrics_ready, &p->metrics},
+        {"/reload", reload_handle, p},
     };
     e = web_server_new(p->loop, &web, routes, COUNT_OF(routes), &p->web);
     if (e) {
@@ -180,6 +302,8 @@ enum error process_start(const struct config *config, const struct process_optio
     }
     harden();
     p->config = config;
+    p->options = *options;
+    timer_init(&p->watchdog_timer, feed_watchdog);
     timer_init(&p->stop_timer, stop_fire);
     timer_init(&p->ready_timer, ready_fire);
     enum error e = start_loop(p);
@@ -205,7 +329,13 @@ bool process_run(struct process *p, void (*ready)(void *ctx), void *ctx) {
     p->ready = ready;
     p->ready_ctx = ctx;
     timer_start(p->env, &p->ready_timer, 0);
-    loop_run(p->loop);
+    feed_watchdog(&p->watchdog_timer);
+    do {
+        if (p->reloading) {
+            reload(p);
+        }
+        loop_run(p->loop);
+    } while (p->reloading && !p->stopping && !p->store_failed);
     return !p->store_failed;
 }
 
@@ -228,6 +358,7 @@ void process_free(struct process *p) {
     }
     timer_stop(&p->stop_timer);
     timer_stop(&p->ready_timer);
+    timer_stop(&p->watchdog_timer);
     network_free(p->network);
     trace_web_free(p->trace_web);
     web_server_free(p->web);
@@ -236,6 +367,10 @@ void process_free(struct process *p) {
     }
     env_close(p->env);
     journal_free(p->journal);
+    if (p->reloaded) {
+        config_free(p->reloaded);
+        free(p->reloaded);
+    }
     loop_free(p->loop);
     free(p);
 }

@@ -11,6 +11,10 @@ struct process_options {
     bool no_subscribers;    /* leave out the configuration's files of subscribers */
     bool memory_store;      /* see struct network_options */
     const char *store_path; /* the same */
+    /** Reads the configuration anew, as it was read at first (see config_load_layers); NULL: it
+     * cannot be reloaded. */
+    enum error (*load)(void *ctx, struct config *out, char **faults);
+    void *ctx;
 };
 
 /** Starts everything that the configuration names, or nothing: then *message (freed by the caller
@@ -21,9 +25,9 @@ MUST_CHECK enum error process_start(const struct config *config,
                                     const struct process_options *options, struct process **out,
                                     char **message);
 
-/** Runs until SIGINT or SIGTERM, or until process_stop, and ends gracefully. A second signal ends
- * it at once. Calls ready(ctx) once when all connections stand. False if the store failed
- * meanwhile.
+/** Runs until SIGINT or SIGTERM (SIGHUP reloads, app/reload.h), or until process_stop, and ends
+ * gracefully. A second signal ends it at once. Calls ready(ctx) once when all connections stand.
+ * False if the store failed meanwhile.
  */
 bool process_run(struct process *p, void (*ready)(void *ctx), void *ctx);
 
