@@ -27,7 +27,7 @@ struct options {
 struct attempt {
     const char *call_id;
     size_t first, n; /* steps; n counts those up to the last one that is of it */
-    int64_t last_us;
+    int64_t last_us; /* at_us of the last one: the wall clock may jump */
     bool over;
     enum reason why; /* the first refusal, which is the innermost */
     const char *end; /* in words */
@@ -64,7 +64,7 @@ static struct attempt *attempt_of(struct story *story, const json_t *step) {
         struct attempt *a = &story->attempts[i - 1];
         if (!*call_id ? !a->over : strcmp(a->call_id, call_id) == 0) {
             bool begins = is_step(step, STEP_REGISTER_RECEIVED) && a->over;
-            return begins || number(step, "wall_us") - a->last_us > GAP_US ? NULL : a;
+            return begins || number(step, "at_us") - a->last_us > GAP_US ? NULL : a;
         }
     }
     return NULL;
@@ -83,7 +83,7 @@ static struct attempt *new_attempt(struct story *story, const json_t *step, size
 /* What a step means for its attempt. */
 static void take(struct attempt *a, const json_t *step) {
     int64_t status = number(step, "status");
-    a->last_us = number(step, "wall_us");
+    a->last_us = number(step, "at_us");
     if (is_step(step, STEP_REFUSED)) {
         a->why = a->why ? a->why : reason_in(step);
         a->end = "refused";
@@ -108,7 +108,7 @@ static void take_step(struct story *story, const json_t *step, size_t at) {
         a->over = true;
         a->why = reason_in(step);
         a->end = "ended";
-        a->last_us = number(step, "wall_us");
+        a->last_us = number(step, "at_us");
     } else {
         a = a ? a : new_attempt(story, step, at);
         take(a, step);
@@ -148,7 +148,7 @@ static void print_step(const json_t *step, int64_t from_us) {
             break;
         }
     }
-    printf("  %9.1f ms  %-8s ", (double)(number(step, "wall_us") - from_us) / 1e3,
+    printf("  %9.1f ms  %-8s ", (double)(number(step, "at_us") - from_us) / 1e3,
            word(step, "node"));
     terminal_print(span_from_cstr(text));
     if (status) {
@@ -180,9 +180,9 @@ static const char *verdict(const struct attempt *a) {
 
 static void print_attempt(const struct story *story, const struct attempt *a) {
     const json_t *first = json_array_get(story->steps, a->first);
-    int64_t from_us = number(first, "wall_us");
+    int64_t from_us = number(first, "at_us");
     putchar('\n');
-    print_time(from_us);
+    print_time(number(first, "wall_us"));
     printf("  %s\n", verdict(a));
     for (size_t i = a->first; i < a->first + a->n; i++) {
         const json_t *step = json_array_get(story->steps, i);

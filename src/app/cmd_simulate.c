@@ -37,7 +37,7 @@ static bool read_faults(const struct command *self, const char *text, unsigned *
         if (!bit) {
             command_usage_error(self,
                                 "there is no fault \"%.*s\"; there are loss, duplicate, reorder, "
-                                "crash, cut, partition, all and none",
+                                "crash, cut, partition, clock, all and none",
                                 SPAN_ARG(name));
             return false;
         }
@@ -167,7 +167,7 @@ int cmd_simulate(const struct command *self, int argc, char **argv) {
         NUMBER_OPTION("users", "N", "terminals (50)", &o.users, 10000),
         TEXT_OPTION("hours", "H", "virtual hours with faults, fractions too (1)", &o.hours),
         TEXT_OPTION("faults", "LIST",
-                    "of loss, duplicate, reorder, crash, cut, partition; all (default), none",
+                    "of loss, duplicate, reorder, crash, cut, partition, clock; all, none",
                     &o.faults),
         {.name = "jobs",
          .letter = 'j',

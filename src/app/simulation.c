@@ -20,7 +20,7 @@ enum {
 };
 
 const char *const simulation_fault_names[] = {"loss", "duplicate", "reorder", "crash",
-                                              "cut",  "partition", NULL};
+                                              "cut",  "partition", "clock",   NULL};
 
 unsigned simulation_fault_of(struct span name) {
     for (unsigned i = 0; simulation_fault_names[i]; i++) {
@@ -219,6 +219,16 @@ static void part(void *ctx) {
     later(r, 2, 60, join, r);
 }
 
+static void shift_clock(void *ctx) {
+    static const int64_t hours[] = {1, -1, 24, -24};
+    struct run *r = ctx;
+    if (r->stormy) {
+        int64_t by = hours[sim_random_below(r->sim, COUNT_OF(hours))];
+        sim_shift_wall(r->sim, by * 3600 * (int64_t)SEC_IN_US);
+        later(r, 60, 600, shift_clock, r);
+    }
+}
+
 static void begin_storm(struct run *r) {
     static const char *const names[] = {"scscf", "hss", "icscf", "pcscf"};
     r->stormy = true;
@@ -233,6 +243,9 @@ static void begin_storm(struct run *r) {
     }
     if (has(r, SIMULATION_PARTITION)) {
         later(r, 30, 300, part, r);
+    }
+    if (has(r, SIMULATION_CLOCK)) {
+        later(r, 60, 600, shift_clock, r);
     }
     for (size_t i = 0; i < r->n_terminals; i++) {
         later(r, 0, BEGIN_S, begin, &r->terminals[i]);

@@ -18,7 +18,8 @@ enum simulation_fault {
     SIMULATION_CRASH = 1 << 3,     /* S-CSCF, HSS, I-CSCF and P-CSCF crash and come back */
     SIMULATION_CUT = 1 << 4,       /* Diameter connections break */
     SIMULATION_PARTITION = 1 << 5, /* nothing gets through between two nodes for a while */
-    SIMULATION_ALL_FAULTS = (1 << 6) - 1,
+    SIMULATION_CLOCK = 1 << 6,     /* the wall clock jumps, by an hour or a day, both ways */
+    SIMULATION_ALL_FAULTS = (1 << 7) - 1,
 };
 
 struct simulation_options {

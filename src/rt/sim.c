@@ -220,6 +220,10 @@ uint64_t sim_now_us(const struct sim *s) {
     return s->now_us;
 }
 
+void sim_shift_wall(struct sim *s, int64_t by_us) {
+    s->wall_offset_us += by_us;
+}
+
 struct trace *sim_trace(struct sim *s) {
     return s->trace;
 }
@@ -243,7 +247,8 @@ static uint64_t env_op_now_us(struct env *env) {
 }
 
 static int64_t env_op_wall_us(struct env *env) {
-    return WALL_START_US + (int64_t)sim_env_of(env)->sim->now_us;
+    const struct sim *s = sim_env_of(env)->sim;
+    return WALL_START_US + (int64_t)s->now_us + s->wall_offset_us;
 }
 
 static void env_op_random(struct env *env, void *out, size_t n) {

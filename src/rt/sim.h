@@ -57,6 +57,9 @@ uint64_t sim_now_us(const struct sim *s);
 /** The tap on all environments of this simulation. Owned by it. */
 struct trace *sim_trace(struct sim *s);
 
+/** Sets the wall clock of all nodes forward, or back; virtual time goes on as it does. */
+void sim_shift_wall(struct sim *s, int64_t by_us);
+
 /** Randomness for whoever scripts the simulation: a stream of its own. */
 uint64_t sim_random(struct sim *s);
 

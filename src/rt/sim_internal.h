@@ -70,6 +70,7 @@ struct scheduled {
 
 struct sim {
     uint64_t seed, now_us, order;
+    int64_t wall_offset_us; /* by how much the wall clock is wrong */
     struct timers timers;
     struct chunk_pool chunks;
     struct trace *trace;

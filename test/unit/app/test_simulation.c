@@ -1,6 +1,6 @@
 /* Simulations repeat by their seed, and what they watch is found out.
  *
- * covers: A4 A5 A6 A7 A10 A11 */
+ * covers: A4 A5 A6 A7 A10 A11 HF12 */
 #include "app/simulation_jobs.h"
 
 #include <setjmp.h>
@@ -72,6 +72,8 @@ static void every_fault_happens_and_is_survived(void **state) {
     assert_true(run(4, SIMULATION_CUT).cuts > 0);
     assert_true(run(5, SIMULATION_PARTITION).partitions > 0);
     run(6, SIMULATION_DUPLICATE | SIMULATION_REORDER);
+    struct simulation_report still = run(1, SIMULATION_CLOCK); /* HF12 */
+    assert_int_equal(still.registrations, none.registrations); /* nothing expires, nothing repeats */
 }
 
 static void faults_have_names(void **state) {
