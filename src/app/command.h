@@ -116,6 +116,9 @@ int cmd_demo(const struct command *self, int argc, char **argv);
 /** muster run: the nodes that a configuration names. */
 int cmd_run(const struct command *self, int argc, char **argv);
 
+/** muster doctor: is a set-up right? */
+int cmd_doctor(const struct command *self, int argc, char **argv);
+
 /** muster explain: a subscriber's last attempts, step by step. */
 int cmd_explain(const struct command *self, int argc, char **argv);
 

@@ -10,6 +10,7 @@ static const struct command commands[] = {
     {"ue", "a terminal: register, deregister", cmd_ue},
     {"sub", "subscriptions of a running Muster: add, list, show, set, rm, import", cmd_sub},
     {"zone", "the DNS zone that a configuration needs", cmd_zone},
+    {"doctor", "is this set-up right? says what to mend", cmd_doctor},
     {"explain", "a subscriber's last attempts: what failed, why, what to mend", cmd_explain},
     {"reload", "a running Muster takes its configuration anew", cmd_reload},
     {"trace", "the ladder of what just happened in a running Muster", cmd_trace},

@@ -8,7 +8,7 @@ import unittest
 import tap
 
 MUSTER = os.environ["MUSTER"]
-COMMANDS = ["run", "demo", "ue", "sub", "explain", "reload", "trace", "bench", "simulate", "version"]
+COMMANDS = ["run", "doctor", "demo", "ue", "sub", "explain", "reload", "trace", "bench", "simulate", "version"]
 OK, FAILED, USAGE, CONFIG, UNREACHABLE = 0, 1, 2, 3, 4
 NOBODY = "127.0.0.1:9"  # the discard port: nobody listens there
 

@@ -125,12 +125,14 @@ class Names(unittest.TestCase):
         self.write_config()
         self.start_knot()
         self.assertEqual(f"10 10 4060 icscf.{DOMAIN}.", self.dig("SRV", f"_sip._udp.{DOMAIN}"))
-        self.assertIn(f'50 50 "s" "SIP+D2U" "" _sip._udp.{DOMAIN}.', self.dig("NAPTR", DOMAIN))
+        found = self.dig("NAPTR", DOMAIN)
+        self.assertIn(f'50 50 "s" "SIP+D2T" "" _sip._tcp.{DOMAIN}.', found)
+        self.assertIn(f'50 60 "s" "SIP+D2U" "" _sip._udp.{DOMAIN}.', found)
         self.assertIn("aaa+ap16777216:diameter.tcp", self.dig("NAPTR", DOMAIN))
         self.start_core()
         self.assertIn("is registered", self.ue("register"))
         trace = self.muster("trace", "-c", self.config)
-        for words in ("NAPTR", f"SRV _sip._udp.{DOMAIN}", f"A icscf.{DOMAIN}", f"A scscf.{DOMAIN}"):
+        for words in ("NAPTR", f"SRV _sip._tcp.{DOMAIN}", f"A icscf.{DOMAIN}", f"A scscf.{DOMAIN}"):
             self.assertIn(words, trace)
         self.assertIn("is de-registered", self.ue("deregister"))
 
