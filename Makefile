@@ -6,6 +6,7 @@
 #   make run      the same network, kept running for your own clients
 #   make test     build with sanitizers and run all tests; last line: N passed, N failed, N skipped
 #   make bench    registrations a second, CPU per registration, latency, memory; beside Kamailio where it is installed
+#   make soak     hours of registrations, reloads, restarts; HOURS=1
 #   make lint     format, layers, documentation, static analysis; LINT=quick: without compilers
 #   make install  the program, its unit for systemd and an example of a configuration; DESTDIR, PREFIX
 #   make requirements   every requirement with the flows and tests that cover it
@@ -23,7 +24,7 @@ define quietly
 	else cat $$log; rm -f $$log; exit 1; fi
 endef
 
-.PHONY: all demo run test bench install lint requirements clean packages-build packages-test packages-lint
+.PHONY: all demo run test bench soak install lint requirements clean packages-build packages-test packages-lint
 
 all: build/build.ninja
 	@$(PYTHON) tools/build.py build muster
@@ -42,6 +43,11 @@ test: packages-test build-asan/build.ninja
 	@$(PYTHON) tools/run_tests.py build-asan
 
 PREFIX := /usr/local
+
+HOURS := 1
+
+soak: all
+	@$(PYTHON) test/soak/soak.py --muster $(MUSTER) --hours $(HOURS)
 
 install: all
 	install -D -m 755 $(MUSTER) $(DESTDIR)$(PREFIX)/bin/muster

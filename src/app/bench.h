@@ -61,7 +61,8 @@ void bench_subscriber(const struct bench_core *core, uint64_t n, struct bench_su
 MUST_CHECK enum error bench_core_start(const struct bench_options *options, unsigned roles,
                                        struct bench_core *core);
 
-/** The same for a core that runs already, by options->pcscf, web and pids. */
+/** The same for a core that runs already, by options->pcscf, web and pids; it may have the
+ * subscribers from an earlier run. */
 MUST_CHECK enum error bench_core_adopt(const struct bench_options *options,
                                        struct bench_core *core);
 

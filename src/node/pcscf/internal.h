@@ -22,7 +22,7 @@ struct terminal {
 /* A registration: what stands from the 200 until its expiry. One block: the strings stand behind
  * it. */
 struct registration {
-    struct htab_node by_token, by_binding;
+    struct htab_node by_token, by_binding, by_pair;
     struct list of_terminal;
     struct timer expiry;
     struct pcscf *pcscf;
@@ -50,6 +50,7 @@ struct pcscf {
     struct sip_stack *stack;
     struct resolver *resolver;
     struct htab by_token, by_binding; /* of registrations */
+    struct htab by_pair;              /* registrations, by public and private identity */
     struct htab terminals;
     struct htab challenges;
     struct list challenge_age;
@@ -158,6 +159,11 @@ MUST_CHECK enum error pcscf_store(struct pcscf *p, const struct registration_new
 
 /** Ends a registration. */
 void pcscf_drop(struct pcscf *p, struct registration *r);
+
+/** Ends the registrations of news' pair of identities whose contacts the home network does not list
+ * any more: its answer has all that are bound, and a terminal that has moved leaves its old contact
+ * behind. Returns their number. */
+size_t pcscf_drop_replaced(struct pcscf *p, const struct registration_news *news);
 
 /** Ends all registrations of an identity that come from one terminal (Contact: *). Returns their
  * number. */

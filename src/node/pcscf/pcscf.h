@@ -57,6 +57,7 @@ struct pcscf_counters {
     uint64_t registered;      /* 200s relayed that left a registration */
     uint64_t deregistered;    /* 200s relayed that ended one */
     uint64_t expired;         /* registrations that ended by their timer */
+    uint64_t replaced;        /* registrations that ended because their contact was replaced */
     uint64_t refused;         /* requests answered with an error of our own */
     uint64_t relayed_errors;  /* final errors of the home network relayed */
     uint64_t stripped;        /* header fields removed because terminals must not send them */

@@ -181,9 +181,10 @@ static void registered(struct operation *op, const struct sip_msg *answer) {
         return;
     }
     p->counters.registered++;
-    enum error e = pcscf_store(p, &(struct registration_news){&key, op->impi, op->token,
-                                                              sip_server_source(op->up)->addr,
-                                                              expires_s, answer});
+    const struct registration_news news = {
+        &key, op->impi, op->token, sip_server_source(op->up)->addr, expires_s, answer};
+    enum error e = pcscf_store(p, &news);
+    p->counters.replaced += pcscf_drop_replaced(p, &news);
     if (e != OK) {
         LOG(&p->env->log, LOG_ERROR, "registration not kept", LOG_SPAN("impu", op->impu),
             LOG_CSTR("error", error_text(e)));

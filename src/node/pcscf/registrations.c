@@ -94,6 +94,7 @@ void pcscf_drop(struct pcscf *p, struct registration *r) {
     timer_stop(&r->expiry);
     htab_remove(&p->by_token, &r->by_token);
     htab_remove(&p->by_binding, &r->by_binding);
+    htab_remove(&p->by_pair, &r->by_pair);
     list_remove(&r->of_terminal);
     settle_terminal(p, r->terminal);
     free(r);
@@ -169,6 +170,10 @@ static struct registration *make(const struct registration_news *news) {
     return r;
 }
 
+static uint64_t pair_hash(struct span impu, struct span impi) {
+    return hash_mix(hash_bytes(impu), hash_bytes(impi));
+}
+
 static enum error insert(struct pcscf *p, struct registration *r,
                          const struct registration_news *news) {
     r->terminal = make_terminal(p, &news->terminal);
@@ -179,8 +184,12 @@ static enum error insert(struct pcscf *p, struct registration *r,
     if (e == OK) {
         e = htab_insert(&p->by_binding, &r->by_binding, news->key->hash);
         if (e == OK) {
-            list_insert(&r->terminal->registrations, &r->of_terminal);
-            return OK;
+            e = htab_insert(&p->by_pair, &r->by_pair, pair_hash(r->impu, r->impi));
+            if (e == OK) {
+                list_insert(&r->terminal->registrations, &r->of_terminal);
+                return OK;
+            }
+            htab_remove(&p->by_binding, &r->by_binding);
         }
         htab_remove(&p->by_token, &r->by_token);
     }
@@ -209,6 +218,35 @@ enum error pcscf_store(struct pcscf *p, const struct registration_news *news) {
     timer_init(&r->expiry, expire);
     timer_start(p->env, &r->expiry, news->expires_s * SEC_IN_US);
     return OK;
+}
+
+static bool is_listed(const struct sip_msg *answer, struct span contact) {
+    struct sip_list list = sip_list_of(answer, SIP_H_CONTACT);
+    struct sip_uri ours;
+    bool readable = sip_uri_parse(contact, &ours) == OK;
+    for (struct sip_contact c; sip_contact_next(&list, &c);) {
+        if (c.address.star || span_eq(c.address.uri_text, contact) ||
+            (readable && sip_uri_equal(&ours, &c.address.uri))) {
+            return true;
+        }
+    }
+    return list.malformed; /* rather too many than too few */
+}
+
+size_t pcscf_drop_replaced(struct pcscf *p, const struct registration_news *news) {
+    size_t dropped = 0;
+    struct span impu = news->key->impu;
+    struct htab_node *next, *n = htab_first(&p->by_pair, pair_hash(impu, news->impi));
+    for (; n; n = next) {
+        struct registration *r = CONTAINER_OF(n, struct registration, by_pair);
+        next = htab_next(n);
+        if (span_eq(r->impu, impu) && span_eq(r->impi, news->impi) &&
+            !is_listed(news->answer, r->contact)) {
+            pcscf_drop(p, r);
+            dropped++;
+        }
+    }
+    return dropped;
 }
 
 static void drop_challenge(struct challenge *c) {
@@ -261,6 +299,7 @@ void pcscf_forget_all(struct pcscf *p) {
     }
     htab_each(&p->by_binding, drop_node, p);
     htab_free(&p->by_binding);
+    htab_free(&p->by_pair);
     htab_free(&p->by_token);
     htab_free(&p->terminals);
     htab_free(&p->challenges);

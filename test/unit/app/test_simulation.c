@@ -73,7 +73,8 @@ static void every_fault_happens_and_is_survived(void **state) {
     assert_true(run(5, SIMULATION_PARTITION).partitions > 0);
     run(6, SIMULATION_DUPLICATE | SIMULATION_REORDER);
     struct simulation_report still = run(1, SIMULATION_CLOCK); /* HF12 */
-    assert_int_equal(still.registrations, none.registrations); /* nothing expires, nothing repeats */
+    assert_int_equal(still.registrations,
+                     none.registrations); /* nothing expires, nothing repeats */
 }
 
 static void faults_have_names(void **state) {

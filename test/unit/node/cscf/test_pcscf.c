@@ -418,6 +418,25 @@ static void a_registration_keeps_its_path_and_ends_with_the_deregistration(void 
     assert_int_equal(pcscf_counters(w->pcscf)->deregistered, 1);
 }
 
+static void a_terminal_that_moved_leaves_no_registration_behind(void **state) {
+    static const char moved[] = "<sip:alice@127.0.0.9:5099>";
+    struct world *w = (struct world *)*state;
+    say(w, &(struct script_register){0});
+    answer(w, 200, GRANT);
+    say(w, &(struct script_register){.cseq = 2, .contact = moved});
+    answer(w, 200,
+           "Contact: <sip:alice@127.0.0.9:5070>;expires=500, "
+           "<sip:alice@127.0.0.9:5099>;expires=600\r\n"
+           "Service-Route: <sip:orig@scscf." HOME ":6060;lr>\r\n");
+    assert_int_equal(pcscf_registrations(w->pcscf), 2); /* both are bound */
+    say(w, &(struct script_register){.cseq = 3, .contact = moved});
+    answer(w, 200,
+           "Contact: <sip:alice@127.0.0.9:5099>;expires=600\r\n"
+           "Service-Route: <sip:orig@scscf." HOME ":6060;lr>\r\n");
+    assert_int_equal(pcscf_registrations(w->pcscf), 1);
+    assert_int_equal(pcscf_counters(w->pcscf)->replaced, 1);
+}
+
 static void a_star_ends_all_registrations_of_the_terminal(void **state) {
     struct world *w = (struct world *)*state;
     say(w, &(struct script_register){0});
@@ -666,6 +685,7 @@ int main(void) {
         TEST(a_challenge_that_cannot_be_read_is_not_relayed),
         TEST(a_200_makes_a_registration_until_it_expires),
         TEST(a_registration_keeps_its_path_and_ends_with_the_deregistration),
+        TEST(a_terminal_that_moved_leaves_no_registration_behind),
         TEST(a_star_ends_all_registrations_of_the_terminal),
         TEST(the_next_door_is_tried_and_then_504),
         TEST(requests_that_are_wrong_are_refused),
