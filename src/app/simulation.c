@@ -16,6 +16,7 @@ enum {
     CALM_MIN_S = EXPIRES_S, /* after it nothing of before the calm is left */
     CALM_MAX_S = 3 * 3600,  /* a terminal waits up to half an hour between tries (RFC 5626) */
     LOOK_EVERY_S = 10,
+    TCP_EVERY = 4,           /* every fourth terminal speaks TCP */
     MESSAGE_BYTES = 8 << 20, /* of the newest messages, for a ladder */
 };
 
@@ -101,6 +102,7 @@ static enum error add_terminal(struct run *r, size_t i) {
     r->n_terminals = i + 1;
     const struct ue_pool_config pool = {
         .local = addr_v4(10, 0, (uint8_t)(i >> 8), (uint8_t)i, 5060),
+        .transport = i % TCP_EVERY == TCP_EVERY - 1 ? SIP_TCP : SIP_UDP,
         .pcscf = &r->pcscf,
         .n_pcscf = 1,
     };
@@ -182,13 +184,16 @@ static void crash(void *ctx) {
     later(r, 20, 120, crash, r);
 }
 
-static const char *const diameter_clients[] = {"icscf", "scscf"};
-
 static void cut(void *ctx) {
     struct run *r = ctx;
+    static const char *const pairs[][2] = {{"icscf", "hss"},
+                                           {"scscf", "hss"},
+                                           {"pcscf", "icscf"},
+                                           {"icscf", "scscf"},
+                                           {"ue-*", "pcscf"}};
     if (r->stormy) {
-        const char *client = diameter_clients[sim_random_below(r->sim, 2)];
-        r->report->cuts += sim_cut_streams(r->sim, client, "hss");
+        const char *const *pair = pairs[sim_random_below(r->sim, COUNT_OF(pairs))];
+        r->report->cuts += sim_cut_streams(r->sim, pair[0], pair[1]);
         later(r, 20, 180, cut, r);
     }
 }

@@ -16,7 +16,7 @@ enum simulation_fault {
     SIMULATION_DUPLICATE = 1 << 1, /* arrive twice */
     SIMULATION_REORDER = 1 << 2,   /* are late, and overtake each other */
     SIMULATION_CRASH = 1 << 3,     /* S-CSCF, HSS, I-CSCF and P-CSCF crash and come back */
-    SIMULATION_CUT = 1 << 4,       /* Diameter connections break */
+    SIMULATION_CUT = 1 << 4,       /* connections break: Diameter, SIP between nodes, terminals' */
     SIMULATION_PARTITION = 1 << 5, /* nothing gets through between two nodes for a while */
     SIMULATION_CLOCK = 1 << 6,     /* the wall clock jumps, by an hour or a day, both ways */
     SIMULATION_ALL_FAULTS = (1 << 7) - 1,
