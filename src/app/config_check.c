@@ -66,6 +66,16 @@ static void derive_tls(struct config_node *n) {
     }
 }
 
+/* With a port in it, a URI means UDP unless it says otherwise (RFC 3263 4.1). */
+static const char *scscf_name(struct config *c, const struct config_node *n) {
+    bool tls = !speaks(n, SIP_UDP) && !speaks(n, SIP_TCP);
+    return print_text(c, "sip:%s:%u%s", n->host,
+                      (unsigned)(tls ? n->tls_listen.port : n->listen.port),
+                      speaks(n, SIP_UDP) ? ""
+                      : tls              ? ";transport=tls"
+                                         : ";transport=tcp");
+}
+
 static void derive_node(struct config *c, struct config_node *n, unsigned instance) {
     if (!n->host) {
         n->host = print_text(c, "%s.%s", n->name, c->domain);
@@ -85,7 +95,7 @@ static void derive_node(struct config *c, struct config_node *n, unsigned instan
         n->visited_network = c->domain;
     }
     if (n->role == NAMING_SCSCF && !n->sip_name) {
-        n->sip_name = print_text(c, "sip:%s:%u", n->host, (unsigned)n->listen.port);
+        n->sip_name = scscf_name(c, n);
     }
     if (n->role == NAMING_SCSCF) {
         n->expires_min_s = n->expires_min_s ? n->expires_min_s : 60;

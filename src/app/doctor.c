@@ -221,6 +221,12 @@ static void look_at_tls(const struct visit *v) {
                  "%s: %s", n->name, message);
             continue;
         }
+        if (n->role == NAMING_ICSCF && n->tls_listen.family &&
+            !tls_context_is(t, span_from_cstr(v->c->domain))) {
+            tell(v, DOCTOR_WARNING, place_of(n, place),
+                 "whoever looks for the domain wants to see its name (RFC 5922): have both in it",
+                 "the certificate of %s is not for %s", n->name, v->c->domain);
+        }
         int64_t left_s = tls_context_expires_s(t) - (int64_t)time(NULL);
         if (!tls_context_is(t, span_from_cstr(n->host))) {
             tell(v, DOCTOR_ERROR, place_of(n, place),

@@ -299,6 +299,9 @@ enum error connection_listen(struct endpoint *at, const struct addr *local) {
     if (at->transport == SIP_TCP) {
         return env_listen(env, local, on_accept, at, &at->listener);
     }
+    if (tls && tls_context_expires_s(tls) == 0) {
+        return OK; /* a terminal: it has no certificate to show, and is reached by its connection */
+    }
     return tls ? env_listen_tls(env, tls, local, on_accept, at, &at->listener) : ERR_UNSUPPORTED;
 }
 

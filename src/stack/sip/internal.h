@@ -34,8 +34,10 @@ struct answers {
 struct endpoint {
     struct sip_stack *stack;
     enum sip_transport transport;
-    struct dgram *dgram;       /* UDP */
-    struct listener *listener; /* TCP, TLS */
+    struct addr local;
+    struct dgram *dgram; /* UDP */
+    struct listener
+        *listener; /* TCP, TLS; NULL: over TLS without a certificate, so it only connects */
     unsigned number;
     char sent_by[SENT_BY_MAX];
     size_t sent_by_n;

@@ -34,8 +34,8 @@ struct sip_stack_config {
                                               * Port 0: any; further ones then take the same */
     unsigned n_local;                        /* at least 1 */
     unsigned dgram_flags;                    /* of env_dgram_open, all endpoints */
-    struct tls_context *tls; /* for endpoints over TLS, which are not opened without; outlives the
-                              * stack */
+    struct tls_context *tls; /* for endpoints over TLS, which are not opened without; without a
+                              * certificate in it they only connect; outlives the stack */
     struct span sent_by; /* what own Vias say instead of the endpoint's address: "pcscf.home:5060",
                           * for endpoints of another port with that; empty: the address. Kept by the
                           * caller */

@@ -291,7 +291,9 @@ static void set_defaults(struct sip_stack_config *c) {
 }
 
 static const struct addr *local_of(const struct endpoint *at) {
-    return at->dgram ? dgram_local(at->dgram) : listener_local(at->listener);
+    return at->dgram      ? dgram_local(at->dgram)
+           : at->listener ? listener_local(at->listener)
+                          : &at->local;
 }
 
 /* The configured name; with another port than the first endpoint's, the name with that port. */
@@ -323,6 +325,8 @@ static enum error open_endpoint(struct sip_stack *stack, unsigned i) {
     if (local.port == 0 && i > 0) {
         local.port = local_of(&stack->endpoints[0])->port;
     }
+    at->local = local;
+    at->local.port = local.port ? local.port : sip_transport_port(at->transport);
     enum error e = at->transport == SIP_UDP
                        ? env_dgram_open(stack->env, &local, stack->config.dgram_flags, on_datagram,
                                         at, &at->dgram)
