@@ -1,6 +1,7 @@
 /* The transport's side of a SIP stack: RFC 3261 section 18 and RFC 3581; streams are in
  * connection.c. What arrives is read, refused without state if it is not a message or beyond the
  * limits, and handed to its transaction; what leaves is counted and recorded. */
+#include "codec/stun/stun.h"
 #include "obs/trace.h"
 #include "stack/sip/internal.h"
 
@@ -241,11 +242,31 @@ void sip_stack_refuse_unframed(const struct sip_origin *origin, char *bytes, siz
     arena_release(&arena);
 }
 
+/* RFC 5626 3.5.2. True: it was STUN, answered or not. */
+static bool took_stun(struct endpoint *at, const struct addr *from, const char *bytes, size_t n) {
+    enum { ANSWER_MAX = 128 };
+    char answer[ANSWER_MAX];
+    struct buf b = buf_init(answer, sizeof answer);
+    if (!stun_may_be(bytes, n)) {
+        return false;
+    }
+    if (stun_answer(span_of(bytes, n), from, &b) == OK) {
+        at->stack->counters.keep_alives++;
+        (void)dgram_send(at->dgram, from, buf_span(&b));
+    } else {
+        at->stack->counters.malformed++;
+    }
+    return true;
+}
+
 static void on_datagram(void *ctx, struct dgram *d, const struct addr *from, char *bytes,
                         size_t n) {
     const struct sip_origin origin = {.at = ctx, .from = {*from, SIP_UDP}};
     struct sip_stack *stack = origin.at->stack;
     uint64_t waited_us;
+    if (took_stun(ctx, from, bytes, n)) {
+        return;
+    }
     if (dgram_waited_us(d, &waited_us)) {
         bool before = stack->admission.limiting;
         sip_admission_waited(&stack->admission, env_now_us(stack->env), waited_us);

@@ -190,6 +190,21 @@ static void two_empty_lines_are_answered_by_one(void **state) {
     wire_close(&x.w);
 }
 
+static void stun_is_answered_over_udp(void **state) {
+    static const char request[] = "\0\1\0\0\x21\x12\xa4\x42"
+                                  "0123456789ab";
+    struct world x;
+    (void)state;
+    world_open(&x, (struct sip_stack_config){0});
+    assert_int_equal(dgram_send(x.w.client.dgram, &x.w.local, span_of(request, sizeof request - 1)),
+                     OK);
+    run_ms(&x, 10);
+    assert_int_equal(x.w.client.n_heard, 1);
+    assert_memory_equal(x.w.client.heard[0].text, "\1\1\0\x0c\x21\x12\xa4\x42", 8);
+    assert_int_equal(sip_stack_counters(x.w.stack)->keep_alives, 1);
+    wire_close(&x.w);
+}
+
 static void an_answer_finds_its_way_when_the_connection_has_gone(void **state) {
     struct world x;
     struct raw r;
@@ -449,6 +464,7 @@ int main(void) {
         cmocka_unit_test(a_body_belongs_to_its_message),
         cmocka_unit_test(what_cannot_be_framed_is_answered_and_closed),
         cmocka_unit_test(two_empty_lines_are_answered_by_one),
+        cmocka_unit_test(stun_is_answered_over_udp),
         cmocka_unit_test(an_answer_finds_its_way_when_the_connection_has_gone),
         cmocka_unit_test(requests_share_a_connection),
         cmocka_unit_test(nothing_is_repeated_and_a_break_fails_at_once),
