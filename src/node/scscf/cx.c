@@ -1,7 +1,7 @@
 /* The S-CSCF's side of Cx: TS 29.228 6.1.2 (SAR), 6.3 (MAR), 6.1.3 (RTR), 6.6.1 (PPR).
  *
  * Choices: one vector per MAR; results that the clauses of TS 24.229 do not map give 403 when the
- * HSS judged the user, 500 when it judged us, 504 when it could not be asked. */
+ * HSS judged the user, 500 when it judged us or could not be asked, with Retry-After then. */
 #include "node/scscf/internal.h"
 
 #include <stdlib.h>
@@ -48,8 +48,8 @@ static const struct mapping {
      REASON_USER_DATA_NOT_SUPPORTED},
     {{0, DIAMETER_AUTHORIZATION_REJECTED}, 403, 0, REASON_NOT_AUTHORISED},
     {{0, DIAMETER_UNABLE_TO_COMPLY}, 500, 5, REASON_HSS_UNABLE},
-    {{0, DIAMETER_UNABLE_TO_DELIVER}, 504, 5, REASON_HSS_UNREACHABLE},
-    {{0, DIAMETER_TOO_BUSY}, 504, 5, REASON_HSS_BUSY},
+    {{0, DIAMETER_UNABLE_TO_DELIVER}, 500, 5, REASON_HSS_UNREACHABLE},
+    {{0, DIAMETER_TOO_BUSY}, 500, 5, REASON_HSS_BUSY},
 };
 
 static void refused(struct operation *op, struct diameter_result result) {
@@ -63,14 +63,14 @@ static void refused(struct operation *op, struct diameter_result result) {
             return;
         }
     }
-    scscf_operation_refuse(op, result.code / 1000 == 3 ? 504 : 500, REASON_HSS_REFUSED, 0);
+    scscf_operation_refuse(op, 500, REASON_HSS_REFUSED, result.code / 1000 == 3 ? 5 : 0);
 }
 
 static void not_answered(void *ctx, enum error why) {
     struct operation *op = (struct operation *)ctx;
     op->s->counters.hss_failed++;
     op->detail = span_from_cstr(error_text(why));
-    scscf_operation_refuse(op, 504, REASON_HSS_SILENT, 5);
+    scscf_operation_refuse(op, 500, REASON_HSS_SILENT, 5);
 }
 
 static struct diameter_builder *begin(struct scscf *s, uint32_t command) {
