@@ -6,6 +6,7 @@
 #   make run      the same network, kept running for your own clients
 #   make test     build with sanitizers and run all tests; last line: N passed, N failed, N skipped
 #   make bench    registrations a second, CPU per registration, latency, memory; beside Kamailio where it is installed
+#   make fuzz     each fuzzer for SECONDS=60 on the corpora in test/fuzz
 #   make soak     hours of registrations, reloads, restarts; HOURS=1
 #   make lint     format, layers, documentation, static analysis; LINT=quick: without compilers
 #   make install  the program, its unit for systemd and an example of a configuration; DESTDIR, PREFIX
@@ -24,7 +25,7 @@ define quietly
 	else cat $$log; rm -f $$log; exit 1; fi
 endef
 
-.PHONY: all demo run test bench soak install lint requirements clean packages-build packages-test packages-lint
+.PHONY: all demo run test bench fuzz soak install lint requirements clean packages-build packages-test packages-fuzz packages-lint
 
 all: build/build.ninja
 	@$(PYTHON) tools/build.py build muster
@@ -46,6 +47,11 @@ PREFIX := /usr/local
 
 HOURS := 1
 
+SECONDS := 60
+
+fuzz: packages-fuzz build-fuzz/build.ninja
+	@$(PYTHON) tools/fuzz.py build-fuzz $(SECONDS) $(ONLY)
+
 soak: all
 	@$(PYTHON) test/soak/soak.py --muster $(MUSTER) --hours $(HOURS)
 
@@ -64,13 +70,16 @@ requirements:
 	@$(PYTHON) tools/requirements.py
 
 clean:
-	rm -rf build build-asan build-clang
+	rm -rf build build-asan build-clang build-fuzz
 
 packages-build:
 	@tools/packages build
 
 packages-test:
 	@tools/packages build test
+
+packages-fuzz:
+	@tools/packages build test fuzz
 
 packages-lint:
 	@tools/packages build test lint
@@ -81,6 +90,10 @@ build/build.ninja: | packages-build
 build-asan/build.ninja: | packages-test
 	$(call quietly,Configuring build-asan,$(MESON) setup build-asan --buildtype=debugoptimized \
 		-Db_sanitize=address$(comma)undefined)
+
+build-fuzz/build.ninja: | packages-fuzz
+	$(call quietly,Configuring build-fuzz,env CC=clang $(MESON) setup build-fuzz -Dfuzz=true \
+		--buildtype=debugoptimized -Db_sanitize=address$(comma)undefined -Db_lundef=false)
 
 build-clang/build.ninja: | packages-lint
 	$(call quietly,Configuring build-clang,env CC=clang $(MESON) setup build-clang \

@@ -12,7 +12,7 @@ static const char *const store_kinds[] = {"lmdb", "memory", NULL};
 #define AT(member) offsetof(struct config, member)
 
 enum { DNS_PORT = 53 };
-#define DAYS_S(n) ((n)*86400)
+#define DAYS_S(days) ((uint64_t)(days)*86400)
 
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)

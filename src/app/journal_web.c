@@ -29,8 +29,9 @@ struct search {
     bool failed;
 };
 
-static bool has_call(const struct search *s, const char *call_id) {
-    for (size_t i = s->n_calls; *call_id && i > 0; i--) {
+static bool has_call(const struct search *s, const struct journal_entry *e) {
+    const char *call_id = e->call_id;
+    for (size_t i = s->calls && *call_id ? s->n_calls : 0; i > 0; i--) {
         if (strcmp(s->calls[i - 1], call_id) == 0) {
             return true;
         }
@@ -40,7 +41,7 @@ static bool has_call(const struct search *s, const char *call_id) {
 
 static void gather_calls(void *ctx, const struct journal_entry *e) {
     struct search *s = ctx;
-    if (!*e->call_id || !journal_is_about(e, s->identity) || has_call(s, e->call_id)) {
+    if (!*e->call_id || !journal_is_about(e, s->identity) || has_call(s, e)) {
         return;
     }
     if (s->n_calls == s->cap_calls) {
@@ -63,7 +64,7 @@ static json_t *text(const char *s) {
 
 static void add_entry(void *ctx, const struct journal_entry *e) {
     struct search *s = ctx;
-    if (s->failed || (!journal_is_about(e, s->identity) && !has_call(s, e->call_id))) {
+    if (s->failed || (!journal_is_about(e, s->identity) && !has_call(s, e))) {
         return;
     }
     if (json_array_size(s->found) == JOURNAL_ANSWER_MAX) {

@@ -121,7 +121,7 @@ uint64_t resolver_name_hash(const struct resolver_name *name);
 size_t candidates_sort(struct candidate *c, size_t n);
 
 /** Draws an answer: by rank, priority, weighted lot, precedence of addresses. n >= 1. */
-void candidates_draw(struct env *env, const struct candidate *c, size_t n,
+void candidates_draw(struct env *env, const struct candidate *from, size_t n,
                      struct resolver_answer *out);
 
 /** RFC 6724 2.1: the precedence of a destination address by the default policy table. */

@@ -60,7 +60,7 @@ void sip_admission_waited(struct sip_admission *a, uint64_t now_us, uint64_t wai
     if (a->policy.target_us == 0) {
         return;
     }
-    if (a->interval_us == 0 || now_us - a->interval_us > 10 * INTERVAL_US) {
+    if (a->interval_us == 0 || now_us - a->interval_us > UINT64_C(10) * INTERVAL_US) {
         a->interval_us = now_us; /* the first, or after silence, in which nothing waited */
         a->shortest_us = UINT64_MAX;
         a->admitted = a->shed = 0;
