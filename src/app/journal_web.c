@@ -30,9 +30,8 @@ struct search {
 };
 
 static bool has_call(const struct search *s, const struct journal_entry *e) {
-    const char *call_id = e->call_id;
-    for (size_t i = s->calls && *call_id ? s->n_calls : 0; i > 0; i--) {
-        if (strcmp(s->calls[i - 1], call_id) == 0) {
+    for (size_t i = 0; e->call_id[0] && i < s->n_calls; i++) {
+        if (strcmp(s->calls[i], e->call_id) == 0) {
             return true;
         }
     }
