@@ -1,5 +1,5 @@
 /* STUN Binding: answers, and what is not answered. The request with a FINGERPRINT is made like the
- * one of RFC 5769 2.1, without credentials. covers: HA5 */
+ * one of RFC 5769 2.1, without credentials. */
 #include "codec/stun/stun.h"
 
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-/* Whom a stack lets in under overload: a queue in front of a server, in virtual time. covers: HA5
+/* Whom a stack lets in under overload: a queue in front of a server, in virtual time.
  */
 #include "stack/sip/admission.h"
 
