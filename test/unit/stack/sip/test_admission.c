@@ -1,5 +1,4 @@
-/* Whom a stack lets in under overload: a queue in front of a server, in virtual time.
- */
+/* Whom a stack lets in under overload: a queue in front of a server, in virtual time. */
 #include "stack/sip/admission.h"
 
 #include "base/arena.h"
