@@ -55,6 +55,7 @@ struct icscf_counters {
     uint64_t registers;    /* REGISTERs taken */
     uint64_t uar;          /* UARs sent */
     uint64_t forwarded;    /* REGISTERs sent to an S-CSCF */
+    uint64_t hops_failed;  /* addresses of S-CSCFs that did not answer, each time */
     uint64_t reselected;   /* chosen anew because an S-CSCF did not answer */
     uint64_t refused;      /* requests answered with an error of our own */
     uint64_t hss_failed;   /* UARs without an answer, or with a failure */

@@ -12,7 +12,12 @@
 #include "spec/cx.h"
 #include "spec/diameter_base.h"
 
-enum { IDENTITY_MAX = 512, NAMES_MAX = 16 };
+enum {
+    IDENTITY_MAX = 512,
+    NAMES_MAX = 16,
+    HOP_PATIENCE_S = 8, /* with one of several addresses of an S-CSCF */
+    HOPS_TOTAL_S = 24   /* with all: the P-CSCF's timer F is 32 s */
+};
 
 /* A REGISTER under way; lives in the arena of its transaction. */
 struct operation {
@@ -20,8 +25,6 @@ struct operation {
     struct list under_way;
     struct sip_server *up;
     struct resolver_query query;
-    struct resolver_answer targets;
-    size_t next; /* of targets */
     struct span impi, impu, visited;
     bool removal;   /* DE_REGISTRATION */
     bool protected; /* integrity-protected="yes" */
@@ -114,15 +117,9 @@ static enum reason read_identities(struct operation *op, const struct sip_msg *r
 
 static void ask_hss(struct operation *op, bool capabilities);
 static void choose(struct operation *op);
-static void forward(struct operation *op);
-
 /* The chosen S-CSCF did not answer, or sent us away: 5.3.1.3. */
 static void choose_another(struct operation *op) {
     struct icscf *i = op->i;
-    if (op->next < op->targets.n) {
-        forward(op);
-        return;
-    }
     if (op->protected) {
         refuse(op, 504, REASON_SCSCF_SILENT);
         return;
@@ -152,7 +149,6 @@ static enum sip_proxy_verdict on_response(void *ctx, struct sip_proxy *proxy, st
     }
     bool sent_away = response->status / 100 == 3 || response->status == 480;
     if (sent_away && !op->protected) {
-        op->next = op->targets.n;
         choose_another(op);
         return SIP_PROXY_TAKEN;
     }
@@ -169,9 +165,21 @@ static enum sip_proxy_verdict on_failed(void *ctx, struct sip_proxy *proxy, stru
     return SIP_PROXY_TAKEN;
 }
 
-static const struct sip_proxy_handler proxy_handler = {on_response, on_failed, NULL};
+/* RFC 3263 4.3: the proxy goes on to the next address, and the resolver knows for a while. */
+static void on_hop(void *ctx, const struct sip_hop *hop, enum error result) {
+    struct operation *op = (struct operation *)ctx;
+    if (result == OK) {
+        resolver_worked(op->i->resolver, hop);
+    } else {
+        op->i->counters.hops_failed++;
+        resolver_failed(op->i->resolver, hop);
+    }
+}
 
-static void forward(struct operation *op) {
+static const struct sip_proxy_handler proxy_handler = {
+    .response = on_response, .hop = on_hop, .failed = on_failed};
+
+static void forward(struct operation *op, const struct resolver_answer *targets) {
     struct buf b = buf_init(op->route, sizeof op->route);
     buf_char(&b, '<');
     buf_put(&b, op->server);
@@ -180,8 +188,13 @@ static void forward(struct operation *op) {
         refuse(op, 500, REASON_SCSCF_NAME_UNUSABLE);
         return;
     }
-    struct sip_forward f = {
-        .to = op->targets.targets[op->next++], .host = op->server_host, .uri = op->server};
+    struct sip_forward f = {.to = targets->targets[0],
+                            .others = targets->targets + 1,
+                            .n_others = targets->n - 1,
+                            .patience_us = HOP_PATIENCE_S * SEC_IN_US,
+                            .total_us = HOPS_TOTAL_S * SEC_IN_US,
+                            .host = op->server_host,
+                            .uri = op->server};
     sip_edit_replace(&f.edits, SIP_H_ROUTE, buf_span(&b));
     enum error e = sip_proxy_forward(op->up, &f, &proxy_handler, op, NULL);
     if (e == OK) {
@@ -202,13 +215,10 @@ static void forward(struct operation *op) {
 
 static void resolved(struct operation *op, enum error e, const struct resolver_answer *answer) {
     if (e != OK) {
-        op->targets.n = op->next = 0;
         choose_another(op);
         return;
     }
-    op->targets = *answer;
-    op->next = 0;
-    forward(op);
+    forward(op, answer);
 }
 
 static void on_resolved(struct resolver_query *query, enum error e,

@@ -63,6 +63,7 @@ struct pcscf_counters {
     uint64_t stripped;        /* header fields removed because terminals must not send them */
     uint64_t wrong_passwords; /* responses of SIP Digest that the home network refused */
     uint64_t guessers_locked; /* times that there were too many of them */
+    uint64_t hops_failed;     /* addresses of home networks that did not answer, each time */
     uint64_t unreachable;     /* home networks that did not resolve or answer */
 };
 

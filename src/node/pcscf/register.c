@@ -3,9 +3,14 @@
  *     terminal -> checks -> resolve the home network -> forward -> answers back, stored on the way
  *
  * Open choices: a home network that does not resolve or answer gives 504; its next address (RFC
- * 3263 4.3) is tried when one fails; a numeric Request-URI names no home network and gives 403. */
+ * 3263 4.3) is tried when one cannot be reached, is silent for 16 s (an I-CSCF may need half of
+ * that to find an S-CSCF that answers), or says that it is overloaded; a numeric Request-URI names
+ * no home network and gives 403. */
 #include "model/registration/request.h"
 #include "node/pcscf/internal.h"
+
+/* The terminal's own patience, timer F, is 128 s. */
+enum { HOP_PATIENCE_S = 16, HOPS_TOTAL_S = 90 };
 
 /* A REGISTER under way; lives in the arena of its transaction. */
 struct operation {
@@ -14,8 +19,6 @@ struct operation {
     struct sip_server *up;
     uint64_t began_us;
     struct resolver_query query;
-    struct resolver_answer targets;
-    size_t next; /* of targets */
     uint64_t token;
     struct span impu; /* canonical */
     struct span impi;
@@ -143,8 +146,6 @@ static struct binding_key key_of(const struct operation *op) {
     return pcscf_key(op->impu, op->contact);
 }
 
-static void forward(struct operation *op);
-
 /* Seconds that the answer grants to our terminal's contact; 0: it is not bound (any more). */
 static uint32_t granted(const struct operation *op, const struct sip_msg *answer) {
     struct sip_uri ours, theirs;
@@ -236,21 +237,40 @@ static enum sip_proxy_verdict on_failed(void *ctx, struct sip_proxy *proxy, stru
     LOG(&op->p->env->log, LOG_WARNING, "home network does not answer",
         LOG_SPAN("domain", sip_server_request(up)->uri.host), LOG_CSTR("error", error_text(why)));
     op->p->counters.unreachable++;
-    if (op->next < op->targets.n) {
-        forward(op);
-    } else {
-        refuse(op, 504, REASON_HOME_NETWORK_SILENT);
-    }
+    refuse(op, 504, REASON_HOME_NETWORK_SILENT);
     return SIP_PROXY_TAKEN;
 }
 
-static const struct sip_proxy_handler handler = {on_response, on_failed, NULL};
+/* RFC 3263 4.3: the proxy goes on to the next hop, and the resolver knows for a while. */
+static void on_hop(void *ctx, const struct sip_hop *hop, enum error result) {
+    struct operation *op = (struct operation *)ctx;
+    struct pcscf *p = op->p;
+    if (result == OK) {
+        resolver_worked(p->resolver, hop);
+        return;
+    }
+    char text[80];
+    struct buf b = buf_init(text, sizeof text);
+    addr_put(&b, &hop->addr);
+    p->counters.hops_failed++;
+    resolver_failed(p->resolver, hop);
+    LOG(&p->env->log, LOG_WARNING, "an address of the home network fails",
+        LOG_SPAN("domain", sip_server_request(op->up)->uri.host), LOG_SPAN("at", buf_span(&b)),
+        LOG_CSTR("error", error_text(result)));
+}
 
-static void forward(struct operation *op) {
+static const struct sip_proxy_handler handler = {
+    .response = on_response, .hop = on_hop, .failed = on_failed};
+
+static void forward(struct operation *op, const struct resolver_answer *targets) {
     struct pcscf *p = op->p;
     const struct sip_msg *req = sip_server_request(op->up);
     struct register_values *values = ARENA_NEW(sip_server_arena(op->up), struct register_values);
-    struct sip_forward f = {.to = op->targets.targets[op->next++],
+    struct sip_forward f = {.to = targets->targets[0],
+                            .others = targets->targets + 1,
+                            .n_others = targets->n - 1,
+                            .patience_us = HOP_PATIENCE_S * SEC_IN_US,
+                            .total_us = HOPS_TOTAL_S * SEC_IN_US,
                             .host = sip_server_request(op->up)->uri.host};
     unsigned stripped = 0;
     enum reason why = REASON_OUT_OF_MEMORY;
@@ -280,12 +300,11 @@ static void resolved(struct operation *op, enum error e, const struct resolver_a
         refuse(op, 504, REASON_HOME_NETWORK_NOT_FOUND);
         return;
     }
-    op->targets = *answer;
     if (addr_eq(&answer->targets[0].addr, sip_stack_local(p->stack, 0))) {
         refuse(op, 403, REASON_NO_HOME_NETWORK);
         return;
     }
-    forward(op);
+    forward(op, answer);
 }
 
 static void on_resolved(struct resolver_query *query, enum error e,

@@ -47,8 +47,7 @@ enum error dns_zone_add(struct dns_zone *zone, const struct dns_record *record) 
     } else if (record->type == DNS_NAPTR) {
         good = good && name_is_good(record->naptr.replacement);
         extra += record->naptr.flags.n + record->naptr.service.n + record->naptr.replacement.n;
-    }
-    if (record->type == DNS_CNAME) {
+    } else if (record->type == DNS_CNAME) {
         good = good && name_is_good(record->alias);
         extra += record->alias.n;
     }
@@ -68,8 +67,7 @@ enum error dns_zone_add(struct dns_zone *zone, const struct dns_record *record) 
         e->record.naptr.flags = keep(&at, record->naptr.flags);
         e->record.naptr.service = keep(&at, record->naptr.service);
         e->record.naptr.replacement = keep(&at, record->naptr.replacement);
-    }
-    if (record->type == DNS_CNAME) {
+    } else if (record->type == DNS_CNAME) {
         e->record.alias = keep(&at, record->alias);
     }
     enum error err = htab_insert(&zone->names, &e->node, hash_nocase(record->name));

@@ -509,6 +509,12 @@ void sip_client_cancel(struct sip_client *tx) {
     }
 }
 
+void sip_client_limit(struct sip_client *tx, uint64_t limit_us) {
+    if (timer_is_running(&tx->limit) && (tx->state == CALLING || tx->state == PROCEEDING)) {
+        timer_start(tx->stack->env, &tx->limit, limit_us);
+    }
+}
+
 void sip_client_free(struct sip_client *tx) {
     if (!tx) {
         return;

@@ -1,6 +1,6 @@
 /* A stateful proxy with one target: RFC 3261 16.3 (checks), 16.6 (forwarding), 16.7
  * (responses), 16.8 (timer C), 16.9 (transport errors), 16.10 (CANCEL), 16.11 (ACK); RFC 4320 for
- * non-INVITE timeouts.
+ * non-INVITE timeouts; RFC 3263 4.3 (the next hop).
  *
  * Choices. A loop is the same request, by what 16.6 step 8 names, with a Via of this node that says
  * so: the hash stands at the end of the branch; a spiral, changed in between, may pass. Extra 2xx
@@ -11,8 +11,18 @@
 
 enum { LOOP_DIGITS = 8, MAX_FORWARDS_DEFAULT = 70 };
 
+/* The hops that are left, and what is sent to them; only when there are several. */
+struct plan {
+    struct sip_forward forward;
+    size_t next;
+    uint64_t give_up_us; /* env_now_us */
+    struct sip_hop hops[];
+};
+
 struct sip_proxy {
     struct sip_server *up;     /* NULL: answered by somebody else, or gone */
+    struct plan *plan;         /* in the arena of up; NULL: one hop */
+    struct sip_hop hop;        /* the one that is being tried */
     struct sip_client *client; /* NULL: it is over */
     const struct sip_proxy_handler *handler;
     void *ctx;
@@ -40,6 +50,15 @@ void sip_proxy_finish(struct sip_proxy *p) {
     }
 }
 
+static bool try_next(struct sip_proxy *p, enum error why);
+static void fail(struct sip_proxy *p, enum error why);
+
+static void tell_of_hop(struct sip_proxy *p, enum error result) {
+    if (p->handler && p->handler->hop) {
+        p->handler->hop(p->ctx, &p->hop, result);
+    }
+}
+
 /* A 2xx that comes when the first has been relayed. */
 static void relay_again(struct sip_proxy *p, const struct sip_msg *response) {
     struct sip_stack *stack = p->up->stack;
@@ -64,6 +83,7 @@ static void on_response(void *ctx, struct sip_client *tx, const struct sip_msg *
     }
     if (final) {
         timer_stop(&p->timer_c);
+        tell_of_hop(p, OK);
     } else if (p->is_invite) {
         timer_start(up->stack->env, &p->timer_c, up->stack->config.timer_c_us);
     }
@@ -73,6 +93,13 @@ static void on_response(void *ctx, struct sip_client *tx, const struct sip_msg *
     enum sip_proxy_verdict verdict = SIP_PROXY_RELAY;
     if (p->handler && p->handler->response) {
         verdict = p->handler->response(p->ctx, p, up, response, &edits);
+    }
+    if (verdict == SIP_PROXY_NEXT && p->up) {
+        if (!try_next(p, ERR_BUSY)) {
+            fail(p, ERR_BUSY);
+        }
+        sip_server_release(up);
+        return;
     }
     if (verdict == SIP_PROXY_RELAY && p->up) {
         p->accepted = accepted;
@@ -102,14 +129,21 @@ static void fail(struct sip_proxy *p, enum error why) {
     sip_server_release(up);
 }
 
+static void fail_over(struct sip_proxy *p, enum error why) {
+    p->client = NULL;
+    if (!try_next(p, why)) {
+        fail(p, why);
+    }
+}
+
 static void on_timeout(void *ctx, struct sip_client *tx) {
     (void)tx;
-    fail(ctx, ERR_TIMEOUT);
+    fail_over(ctx, ERR_TIMEOUT);
 }
 
 static void on_transport_error(void *ctx, struct sip_client *tx, enum error why) {
     (void)tx;
-    fail(ctx, why);
+    fail_over(ctx, why);
 }
 
 static void on_ended(void *ctx, struct sip_client *tx) {
@@ -208,25 +242,10 @@ static struct buf *begin(struct sip_stack *stack, const struct sip_msg *req,
     return b;
 }
 
-enum error sip_proxy_forward(struct sip_server *up, const struct sip_forward *forward,
-                             const struct sip_proxy_handler *handler, void *ctx,
-                             struct sip_proxy **out) {
-    struct sip_proxy *p = ARENA_NEW(&up->arena, struct sip_proxy);
+/* Sends to p->hop. */
+static enum error send(struct sip_proxy *p, const struct sip_forward *forward) {
+    struct sip_server *up = p->up;
     struct sip_client *client;
-    if (!p) {
-        return ERR_NO_MEMORY;
-    }
-    if (!sip_proxy_may_forward(up)) {
-        return ERR_REFUSED;
-    }
-    p->up = up;
-    p->handler = handler;
-    p->ctx = ctx;
-    p->is_invite = up->is_invite;
-    timer_init(&p->timer_c, on_timer_c);
-    if (p->is_invite && up->last.n == 0) {
-        (void)sip_reply(up, 100, SPAN_NONE);
-    }
     if (!begin(up->stack, up->req, forward, &client)) {
         return ERR_BUSY;
     }
@@ -237,11 +256,84 @@ enum error sip_proxy_forward(struct sip_server *up, const struct sip_forward *fo
     }
     p->client = client;
     up->proxy = p;
+    if (forward->patience_us && sip_proxy_has_next(p)) {
+        sip_client_limit(client, forward->patience_us);
+    }
     if (p->is_invite) {
         timer_start(up->stack->env, &p->timer_c, up->stack->config.timer_c_us);
-        if (up->cancelled) {
-            sip_client_cancel(client);
+    }
+    return OK;
+}
+
+/* Keeps what the next hops need. Without memory the first one has to do. */
+static void make_plan(struct sip_proxy *p, const struct sip_forward *forward) {
+    struct sip_server *up = p->up;
+    struct plan *plan =
+        arena_alloc(&up->arena, sizeof *plan + forward->n_others * sizeof *forward->others);
+    if (plan) {
+        sip_edits_copy(&plan->forward.edits, &forward->edits);
+        plan->forward.endpoint = forward->endpoint;
+        plan->forward.host = forward->host;
+        plan->forward.uri = forward->uri;
+        plan->forward.body = forward->body;
+        plan->forward.patience_us = forward->patience_us;
+        plan->forward.n_others = forward->n_others;
+        memcpy(plan->hops, forward->others, forward->n_others * sizeof *forward->others);
+        plan->next = 0;
+        plan->give_up_us =
+            forward->total_us ? env_now_us(up->stack->env) + forward->total_us : UINT64_MAX;
+    }
+    p->plan = plan;
+}
+
+bool sip_proxy_has_next(const struct sip_proxy *p) {
+    return p->plan && p->plan->next < p->plan->forward.n_others && p->up && !p->up->cancelled &&
+           env_now_us(p->up->stack->env) < p->plan->give_up_us;
+}
+
+/* RFC 3263 4.3: the same request, in a transaction of its own, to the next hop. */
+static bool try_next(struct sip_proxy *p, enum error why) {
+    tell_of_hop(p, why);
+    while (sip_proxy_has_next(p)) {
+        p->hop = p->plan->hops[p->plan->next++];
+        p->plan->forward.to = p->hop;
+        enum error e = send(p, &p->plan->forward);
+        if (e == OK) {
+            return true;
         }
+        tell_of_hop(p, e);
+    }
+    return false;
+}
+
+enum error sip_proxy_forward(struct sip_server *up, const struct sip_forward *forward,
+                             const struct sip_proxy_handler *handler, void *ctx,
+                             struct sip_proxy **out) {
+    struct sip_proxy *p = ARENA_NEW(&up->arena, struct sip_proxy);
+    if (!p) {
+        return ERR_NO_MEMORY;
+    }
+    if (!sip_proxy_may_forward(up)) {
+        return ERR_REFUSED;
+    }
+    p->up = up;
+    p->handler = handler;
+    p->ctx = ctx;
+    p->hop = forward->to;
+    p->is_invite = up->is_invite;
+    timer_init(&p->timer_c, on_timer_c);
+    if (forward->n_others) {
+        make_plan(p, forward);
+    }
+    if (p->is_invite && up->last.n == 0) {
+        (void)sip_reply(up, 100, SPAN_NONE);
+    }
+    enum error e = send(p, forward);
+    if (e != OK) {
+        return e;
+    }
+    if (p->is_invite && up->cancelled) {
+        sip_client_cancel(p->client);
     }
     if (out) {
         *out = p;

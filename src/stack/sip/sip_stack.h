@@ -242,6 +242,10 @@ MUST_CHECK enum error sip_client_send(struct sip_client *tx, struct span body,
 /** Sends a request that needs no transaction: an ACK for a 2xx. Begin it with sip_client_begin. */
 enum error sip_client_send_ack(struct sip_client *tx, struct span body);
 
+/** Has the request time out earlier than timers B and F would have it: so long from now, unless an
+ * answer comes (to an INVITE: any). Before the final answer, for a request that was sent. */
+void sip_client_limit(struct sip_client *tx, uint64_t limit_us);
+
 /** Cancels an INVITE (RFC 3261 9.1): at once if a provisional response has come, else as soon as
  * one comes. The INVITE's own answer (487) comes through its handler. Nothing for other methods. */
 void sip_client_cancel(struct sip_client *tx);
