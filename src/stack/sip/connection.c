@@ -371,7 +371,10 @@ enum error connection_find(struct sip_stack *stack, struct sip_path *path) {
 enum error connection_send(struct connection *c, struct span bytes) {
     if (trace_is_on(c->stack->env->trace) && bytes.n > 2 &&
         !trace_is_local(c->stack->env->trace, &c->remote.addr)) {
-        sip_stack_record(c->stack, stream_local(c->stream), &c->remote.addr, true, bytes);
+        const struct addr *from = c->named || c->accepted
+                                      ? stream_local(c->stream)
+                                      : sip_stack_local(c->stack, c->at->number);
+        sip_stack_record(c->stack, from, &c->remote.addr, true, bytes);
     }
     enum error e = stream_send(c->stream, bytes);
     if (e == OK) {

@@ -14,6 +14,7 @@ enum { LOOP_DIGITS = 8, MAX_FORWARDS_DEFAULT = 70 };
 /* The hops that are left, and what is sent to them; only when there are several. */
 struct plan {
     struct sip_forward forward;
+    struct span body; /* that forward.body points to */
     size_t next;
     uint64_t give_up_us; /* env_now_us */
     struct sip_hop hops[];
@@ -268,18 +269,21 @@ static enum error send(struct sip_proxy *p, const struct sip_forward *forward) {
 /* Keeps what the next hops need. Without memory the first one has to do. */
 static void make_plan(struct sip_proxy *p, const struct sip_forward *forward) {
     struct sip_server *up = p->up;
-    struct plan *plan =
-        arena_alloc(&up->arena, sizeof *plan + forward->n_others * sizeof *forward->others);
+    size_t bytes = sizeof(struct plan) + forward->n_others * sizeof *forward->others;
+    struct plan *plan = arena_alloc(&up->arena, bytes);
     if (plan) {
+        memset(plan, 0, bytes);
         sip_edits_copy(&plan->forward.edits, &forward->edits);
         plan->forward.endpoint = forward->endpoint;
         plan->forward.host = forward->host;
         plan->forward.uri = forward->uri;
-        plan->forward.body = forward->body;
+        if (forward->body) {
+            plan->body = *forward->body;
+            plan->forward.body = &plan->body;
+        }
         plan->forward.patience_us = forward->patience_us;
         plan->forward.n_others = forward->n_others;
         memcpy(plan->hops, forward->others, forward->n_others * sizeof *forward->others);
-        plan->next = 0;
         plan->give_up_us =
             forward->total_us ? env_now_us(up->stack->env) + forward->total_us : UINT64_MAX;
     }

@@ -57,7 +57,8 @@ static void on_ended(void *ctx, struct sip_proxy *proxy) {
     n->ended++;
 }
 
-static const struct sip_proxy_handler proxy_handler = {on_response, on_failed, on_ended};
+static const struct sip_proxy_handler proxy_handler = {
+    .response = on_response, .failed = on_failed, .ended = on_ended};
 
 static void forward(struct node *n, struct sip_server *up) {
     struct sip_forward f = {.to = {n->w.server.addr, SIP_UDP}};
