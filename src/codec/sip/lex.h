@@ -4,6 +4,8 @@
 
 #include "base/span.h"
 
+struct sip_via;
+
 enum {
     LEX_TOKEN = 1,    /* token */
     LEX_USER = 2,     /* user, without the percent sign */
@@ -112,6 +114,11 @@ bool lex_hostport(struct span *s, struct span *host, uint16_t *port);
 /** Cuts an address header's value into display name (without quotes; p NULL without one), URI and
  * parameters behind it, none of them read yet. False if it has not that shape. */
 bool lex_address(struct span value, struct span *display, struct span *uri, struct span *params);
+
+/** What a Via that cannot be read is good for: the answer that says so. Takes any version, and
+ * nothing behind sent-by; *via is what stands up to there. False if that much does not stand there.
+ */
+bool lex_via_sent_by(struct span text, struct sip_via *via);
 
 /** Reads a qvalue (0, 0.5, 1.000) in thousandths. */
 bool lex_qvalue(struct span s, uint16_t *out);

@@ -2,10 +2,11 @@
  * element.
  *
  * Choices. Lines end in CRLF only: a lone CR or LF is refused with 400, since the next element
- * might take it for a line end and see another header than we do. A request whose first Via cannot
- * be read is not answered, nor is an ACK or a response. A Max-Forwards above 255 is malformed, as
- * are a CSeq of 2^31 and more, and the repetition of a header that may stand once (RFC
- * 4475 3.1.2.4, 3.3.8). A message without its empty line is malformed. */
+ * might take it for a line end and see another header than we do. A request whose first Via does
+ * not say where to is not answered, nor is an ACK or a response. A Max-Forwards above 255 is
+ * malformed, as are a CSeq of 2^31 and more, and the repetition of a header that may stand once
+ * (RFC 4475 3.1.2.4, 3.3.8). An unknown method that is another in CSeq gets 501 (RFC
+ * 4475 3.1.2.18). A message without its empty line is malformed. */
 #include "codec/sip/headers.h"
 #include "codec/sip/lex.h"
 
@@ -304,7 +305,8 @@ static void check_cseq(struct parser *ps) {
         msg->method_name = method;
         msg->method = sip_method_from(method);
     } else if (!span_eq(method, msg->method_name)) {
-        malformed(ps, "CSeq of another method");
+        refuse(ps, ERR_MALFORMED, msg->method == SIP_METHOD_OTHER ? 501 : 400,
+               "CSeq of another method");
     }
 }
 
@@ -325,7 +327,7 @@ static void check_count(struct parser *ps, enum sip_header_id id, unsigned max,
     }
 }
 
-/* The first Via: without it nobody can be answered. */
+/* The first Via: without its sent-by nobody can be answered. */
 static bool check_via(struct parser *ps) {
     struct sip_msg *msg = ps->msg;
     struct span value = sip_value(msg, SIP_H_VIA);
@@ -339,7 +341,7 @@ static bool check_via(struct parser *ps) {
     }
     if (end == SIZE_MAX || sip_via_parse(lex_trim(span_slice(value, 0, end)), &msg->via) != OK) {
         malformed(ps, "Malformed Via");
-        return false;
+        return lex_via_sent_by(value, &msg->via);
     }
     return true;
 }

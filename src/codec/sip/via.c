@@ -80,6 +80,23 @@ enum error sip_via_parse(struct span text, struct sip_via *out) {
     return s.p ? ERR_MALFORMED : OK;
 }
 
+bool lex_via_sent_by(struct span text, struct sip_via *via) {
+    struct span s = text, version;
+    *via = (struct sip_via){0};
+    if (!span_eq_nocase(lex_token(&s), SPAN("SIP")) || !lex_separator(&s, '/') ||
+        (version = lex_token(&s)).n == 0 || !lex_separator(&s, '/')) {
+        return false;
+    }
+    via->transport = lex_token(&s);
+    lex_skip_blanks(&s);
+    if (via->transport.n == 0 || !lex_hostport(&s, &via->host, &via->port)) {
+        *via = (struct sip_via){0};
+        return false;
+    }
+    via->text = (struct span){text.p, (size_t)(s.p - text.p)};
+    return true;
+}
+
 bool sip_via_next(struct sip_list *list, struct sip_via *out) {
     struct span value;
     if (!sip_list_next(list, &value)) {

@@ -6,9 +6,11 @@
 #include "base/error.h"
 #include "rt/addr.h"
 
-/** Could a datagram be STUN? SIP never begins with two zero bits. */
+/** Is a datagram STUN? Its first two bits are zero, as in some of SIP's methods and in an empty
+ * line; its magic cookie tells it from them (RFC 8489 5). */
 static inline bool stun_may_be(const char *bytes, size_t n) {
-    return n >= 20 && ((unsigned char)bytes[0] & 0xc0) == 0;
+    return n >= 20 && ((unsigned char)bytes[0] & 0xc0) == 0 &&
+           memcmp(bytes + 4, "\x21\x12\xa4\x42", 4) == 0;
 }
 
 /** Appends the answer to a Binding request from this address: XOR-MAPPED-ADDRESS, or 420 with

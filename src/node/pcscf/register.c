@@ -329,11 +329,11 @@ static void resolve(struct operation *op, const struct sip_msg *req) {
 void pcscf_register(struct pcscf *p, struct sip_server *up, const struct sip_msg *req) {
     enum reason why = REASON_NONE;
     p->counters.registers++;
-    if (!sip_proxy_may_forward(up)) {
+    unsigned status = check(req, &why);
+    if (!status && !sip_proxy_may_forward(up)) {
         p->counters.refused++;
         return;
     }
-    unsigned status = check(req, &why);
     struct operation *op = status ? NULL : ARENA_NEW(sip_server_arena(up), struct operation);
     if (!op) {
         pcscf_refuse(p, up, status ? status : 500, status ? why : REASON_OUT_OF_MEMORY);

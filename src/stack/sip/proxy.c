@@ -201,6 +201,10 @@ static bool is_loop(struct sip_server *up) {
 
 bool sip_proxy_may_forward(struct sip_server *up) {
     uint32_t hops;
+    if (up->req->uri.scheme == SIP_URI_OTHER) {
+        (void)sip_reply(up, 416, SPAN_NONE);
+        return false;
+    }
     if (sip_number_of(up->req, SIP_H_MAX_FORWARDS, &hops) == OK && hops == 0) {
         (void)sip_reply(up, 483, SPAN_NONE);
         return false;

@@ -56,9 +56,10 @@ struct sip_forward {
 /** Is there another hop to which this request could be sent? */
 bool sip_proxy_has_next(const struct sip_proxy *proxy);
 
-/** Checks that a proxy makes before it forwards (RFC 3261 16.3): Max-Forwards present as a number
- * and above 0 (483), the request was not here before (482). False: the request has been answered,
- * and tx is consumed. sip_proxy_forward makes the same check by itself. */
+/** Checks that a proxy makes before it forwards (RFC 3261 16.3): a scheme that we know in the
+ * Request-URI (416), Max-Forwards above 0 (483), the request was not here before (482). False: the
+ * request has been answered, and tx is consumed. sip_proxy_forward makes the same check by itself.
+ */
 MUST_CHECK bool sip_proxy_may_forward(struct sip_server *up);
 
 /** Forwards. up belongs to the proxy until its callbacks give it back (SIP_PROXY_TAKEN) or it is

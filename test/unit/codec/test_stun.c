@@ -36,6 +36,16 @@ static void a_binding_request_gets_its_address(void **state) {
     assert_memory_equal(out, expected, n);
 }
 
+static void sip_is_no_stun(void **state) {
+    static const char *const sip[] = {"!odd-method sip:b@h SIP/2.0\r\n",
+                                      "\r\n\r\nOPTIONS sip:b@h SIP/2.0\r\n",
+                                      "OPTIONS sip:b@h SIP/2.0\r\n"};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(sip); i++) {
+        assert_false(stun_may_be(sip[i], strlen(sip[i])));
+    }
+}
+
 static void an_answer_carries_a_fingerprint_as_the_request_does(void **state) {
     /* CRC-32 by Python's zlib: of the 20 bytes in front, exclusive-or 0x5354554e */
     char request[28] = HEAD("\0\1", "\0\x08"), out[256];
@@ -90,6 +100,7 @@ static void what_is_no_binding_request_is_not_answered(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_binding_request_gets_its_address),
+        cmocka_unit_test(sip_is_no_stun),
         cmocka_unit_test(an_answer_carries_a_fingerprint_as_the_request_does),
         cmocka_unit_test(what_is_demanded_and_not_known_is_named),
         cmocka_unit_test(what_is_no_binding_request_is_not_answered),

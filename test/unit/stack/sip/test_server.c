@@ -1,4 +1,4 @@
-/* Server transactions and what the stack answers by itself. covers: A4 HB1 HB4 */
+/* Server transactions and what the stack answers by itself. covers: A4 */
 #include "obs/trace.h"
 #include "wire.h"
 
