@@ -19,6 +19,7 @@ enum {
 
 struct options {
     struct remote remote;
+    const char *also; /* other processes of the network: "ADDRESS,ADDRESS" */
     uint64_t last;
     bool json, reasons;
 };
@@ -331,6 +332,70 @@ static int tell(const struct options *o, const char *identity, const json_t *ste
     return code;
 }
 
+/* The journal of one process, in *steps. */
+static int read_journal(const struct remote *r, const char *path, json_t **steps) {
+    int code = sub_call(r, "GET", path, NULL, steps);
+    if (!code && !json_is_array(*steps)) {
+        json_decref(*steps);
+        *steps = NULL;
+        code = command_fail(EXIT_CODE_FAILED, "%s is no journal of Muster", r->base);
+    }
+    return code;
+}
+
+static int by_wall(const void *left, const void *right) {
+    int64_t a = number(*(json_t *const *)left, "wall_us");
+    int64_t b = number(*(json_t *const *)right, "wall_us");
+    return a < b ? -1 : a > b;
+}
+
+/* Several journals as one: what holds them together is the wall clock. */
+static int in_order(json_t **steps) {
+    size_t n = json_array_size(*steps), i;
+    json_t **list = calloc(n + 1, sizeof(json_t *)), *out = json_array(), *step;
+    bool good = list && out;
+    json_array_foreach(*steps, i, step) {
+        if (good) {
+            list[i] = step;
+        }
+    }
+    if (good) {
+        qsort(list, n, sizeof(json_t *), by_wall);
+    }
+    for (i = 0; good && i < n; i++) {
+        json_t *at = json_integer(number(list[i], "wall_us"));
+        good =
+            json_object_set_new(list[i], "at_us", at) == 0 && json_array_append(out, list[i]) == 0;
+    }
+    free(list);
+    json_decref(*steps);
+    *steps = out;
+    return good ? EXIT_CODE_OK : command_fail(EXIT_CODE_SYSTEM, "out of memory");
+}
+
+/* Adds the journals of the other processes. */
+static int add_journals(const char *addresses, const char *path, json_t **steps) {
+    struct span rest = span_from_cstr(addresses);
+    int code = EXIT_CODE_OK;
+    while (!code && rest.n) {
+        char address[96];
+        struct remote r = {.web = address};
+        struct span one = span_trim(span_slice(rest, 0, span_find_char(rest, ',')));
+        rest = span_after(rest, span_find_char(rest, ',') + 1);
+        json_t *more = NULL;
+        if (!span_to_cstr(one, address, sizeof address)) {
+            return command_fail(EXIT_CODE_USAGE, "--also: an address is too long");
+        }
+        code = remote_open(&r);
+        code = code ? code : read_journal(&r, path, &more);
+        if (!code && json_array_extend(*steps, more) != 0) {
+            code = command_fail(EXIT_CODE_SYSTEM, "out of memory");
+        }
+        json_decref(more);
+    }
+    return code ? code : in_order(steps);
+}
+
 static int explain(const struct options *o, const char *identity) {
     char path[512];
     struct buf b = buf_init(path, sizeof path - 1);
@@ -341,7 +406,10 @@ static int explain(const struct options *o, const char *identity) {
     }
     path[b.n] = '\0';
     json_t *steps = NULL;
-    int code = sub_call(&o->remote, "GET", path, NULL, &steps);
+    int code = read_journal(&o->remote, path, &steps);
+    if (!code && o->also) {
+        code = add_journals(o->also, path, &steps);
+    }
     if (!code && o->json) {
         sub_print_json(steps);
     } else if (!code) {
@@ -356,6 +424,11 @@ int cmd_explain(const struct command *self, int argc, char **argv) {
     const struct option_def options[] = {
         NUMBER_OPTION("last", "N", "so many attempts (3)", &o.last, ATTEMPTS_MAX),
         FLAG_OPTION("json", "the steps as JSON", &o.json),
+        {.name = "also",
+         .value = "ADDRESS,...",
+         .help = "the web interfaces of further processes that run nodes of this network",
+         .kind = OPTION_TEXT,
+         .out = &o.also},
         FLAG_OPTION("reasons", "list all reasons there are, and what mends them", &o.reasons),
         REMOTE_OPTIONS(&o.remote),
         {0},
@@ -366,9 +439,11 @@ int cmd_explain(const struct command *self, int argc, char **argv) {
                 "how far, why it refused, and what to mend. IDENTITY is an IMPI, an IMPU, or the\n"
                 "user part of one. Exit code 1 if the last attempt failed.",
         .options = options,
-        .examples = "  muster explain alice.smith\n"
-                    "  muster explain tel:+447700900101 --last 10\n"
-                    "  muster explain --reasons",
+        .examples =
+            "  muster explain alice.smith\n"
+            "  muster explain tel:+447700900101 --last 10\n"
+            "  muster explain alice.smith --web 10.0.0.4:8080 --also 10.0.0.1:8080,10.0.0.2:8080\n"
+            "  muster explain --reasons",
         .max_args = 1,
     };
     struct args rest;

@@ -145,5 +145,55 @@ class Explain(unittest.TestCase):
         self.assertIn("hss-silent (icscf, scscf)\n  HSS does not answer\n  No Diameter connection", told)
 
 
+class Processes(unittest.TestCase):
+    """The P-CSCF in one process, the home network in another."""
+
+    HOST = "127.0.42.10"
+
+    def start(self, name, here):
+        ports = {"pcscf": 5060, "icscf": 4060, "scscf": 6060, "hss": 3868}
+        nodes = "".join(f"  {n}: {{listen: '{self.HOST}:{p}', remote: {'no' if n in here else 'yes'}}}\n"
+                        for n, p in ports.items())
+        web = f"{self.HOST}:{8080 if 'hss' in here else 8081}"
+        config = pathlib.Path(self.folder.name, name)
+        config.write_text(f"network: {{mcc: '001', mnc: '01'}}\nnodes:\n{nodes}store: {{kind: memory}}\n"
+                          f"web: {{listen: '{web}'}}\nlog: error\n", encoding="utf-8")
+        core = subprocess.Popen([MUSTER, "run", "-c", str(config)], stdout=subprocess.PIPE, text=True)
+
+        def stop():
+            core.terminate()
+            core.stdout.close()
+            self.assertEqual(0, core.wait(20))
+        self.addCleanup(stop)
+        for line in core.stdout:
+            if line.strip() == "ready":
+                break
+        return web
+
+    def run_muster(self, *arguments):
+        return subprocess.run([MUSTER, *arguments], capture_output=True, text=True, timeout=60, check=False)
+
+    def test_their_journals_are_told_as_one(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="muster-explain-")
+        self.addCleanup(self.folder.cleanup)
+        home = self.start("home.yaml", {"icscf", "scscf", "hss"})
+        edge = self.start("edge.yaml", {"pcscf"})
+        self.run_muster("sub", "add", "--web", home, "--imsi", imsi(1), "--k", K, "--opc", OPC)
+        tried = self.run_muster("ue", "register", "--imsi", imsi(1), "--k", ZEROS, "--opc", OPC,
+                                "--pcscf", f"{self.HOST}:5060")
+        self.assertEqual(1, tried.returncode, tried.stdout + tried.stderr)
+        told = self.run_muster("explain", imsi(1), "--web", home, "--also", edge)
+        self.assertEqual(1, told.returncode, told.stdout + told.stderr)
+        places = [told.stdout.find(part) for part in
+                  ("pcscf    REGISTER from 127.0.42.10:", "icscf    REGISTER through", "scscf    challenges the terminal 401",
+                   "pcscf    answer relayed to the terminal 401", "scscf    refused 403", "pcscf    answer relayed to the terminal 403",
+                   "What to mend\n  autn-refused: ")]
+        self.assertNotIn(-1, places, told.stdout)
+        self.assertEqual(sorted(places), places, told.stdout)
+        nobody = self.run_muster("explain", imsi(1), "--web", home, "--also", f"{edge},{self.HOST}:9")
+        self.assertEqual(4, nobody.returncode, nobody.stdout + nobody.stderr)
+        self.assertIn(f"no Muster answers at http://{self.HOST}:9", nobody.stderr)
+
+
 if __name__ == "__main__":
     tap.main()

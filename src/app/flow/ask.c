@@ -36,7 +36,7 @@ static const struct diameter_answer_handler answer_handler = {on_answer, on_fail
 static void on_request(void *ctx, struct diameter_request *rq, const struct diameter_msg *msg) {
     (void)ctx;
     (void)msg;
-    diameter_answer_result(rq, DIAMETER_RESULT(3001)); /* it takes no commands */
+    diameter_answer_result(rq, DIAMETER_RESULT(3001), SPAN_NONE); /* it takes no commands */
 }
 
 static const struct diameter_handler handler = {.request = on_request};

@@ -5,12 +5,14 @@
  *     expect alice associated IMPU
  *     expect hss IMPU registered [at NODE] | unregistered [at NODE] | not registered | unknown
  *     expect scscf N bindings | sets | identities | challenges
- *     expect pcscf N registrations */
+ *     expect pcscf N registrations
+ *     expect NODE refused REASON          its last refusal, of spec/reasons.yaml */
 #include "app/flow/runner.h"
 
 #include "node/hss/hss.h"
 #include "node/pcscf/pcscf.h"
 #include "node/scscf/scscf.h"
+#include "obs/journal.h"
 
 /* One check, asked again and again until it holds. */
 struct check {
@@ -20,6 +22,8 @@ struct check {
     struct hss *hss;
     struct pcscf *pcscf;
     struct scscf *scscf;
+    bool refusal; /* of a node of whatever kind */
+    enum reason last;
     bool known; /* the words make sense */
     bool asked, met;
     struct buf seen; /* what is there instead */
@@ -163,12 +167,32 @@ static void check_number(struct check *c) {
     }
 }
 
+/* Refusals. */
+
+static void note_refusal(void *ctx, const struct journal_entry *e) {
+    struct check *c = ctx;
+    if (e->step == STEP_REFUSED && span_eq(span_from_cstr(e->node), c->step->subject)) {
+        c->last = e->reason;
+    }
+}
+
+static void check_refusal(struct check *c) {
+    enum reason wanted = reason_of(word(c, 1));
+    c->known = wanted != REASON_NONE && c->step->n_words == 2;
+    c->last = REASON_NONE;
+    journal_each(c->runner->journal, note_refusal, c);
+    c->met = c->last == wanted;
+    buf_cstr(&c->seen, c->last ? reason_name(c->last) : "no refusal");
+}
+
 static bool look(void *ctx) {
     struct check *c = ctx;
     if (!c->asked) {
         c->seen.n = 0;
     }
-    if (c->hss) {
+    if (c->refusal) {
+        check_refusal(c);
+    } else if (c->hss) {
         check_hss(c);
     } else if (c->actor) {
         check_actor(c);
@@ -185,6 +209,10 @@ static bool find_subject(struct check *c) {
     if (!node) {
         c->actor = runner_actor(r, c->step);
         return c->actor != NULL;
+    }
+    c->refusal = is(c, 0, "refused");
+    if (c->refusal) {
+        return true;
     }
     c->hss = network_hss(r->network, subject);
     c->pcscf = network_pcscf(r->network, subject);

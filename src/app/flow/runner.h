@@ -54,6 +54,7 @@ struct runner {
     bool has_config;
     struct network *network;
     struct trace *trace;
+    struct journal *journal; /* the nodes' steps, for "expect NODE refused REASON" */
     struct ladder *ladder;
     bool ladder_failed;
     struct flow_vars vars;

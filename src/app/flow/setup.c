@@ -1,6 +1,7 @@
 /* Bringing a flow's network up: its configuration as text, the nodes, the subscribers. */
 #include "app/flow/runner.h"
 
+#include "obs/journal.h"
 #include "obs/trace.h"
 #include "rt/loop.h"
 
@@ -8,7 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { CONFIG_BYTES = 32 * 1024, TRACE_BYTES = 1024 * 1024, SEED = 1 };
+enum { CONFIG_BYTES = 32 * 1024, TRACE_BYTES = 1024 * 1024, JOURNAL_BYTES = 256 * 1024, SEED = 1 };
 
 /* The configuration: a layer over the network that is built in. What a flow sets stands in it a
  * line each, so that a fault can be told by the flow's own line. */
@@ -211,7 +212,9 @@ enum error runner_begin(struct runner *r, char **message) {
     if (err) {
         return err;
     }
-    const struct network_options options = {.loop = r->loop, .sim = r->sim, .memory_store = true};
+    r->journal = journal_new(JOURNAL_BYTES);
+    const struct network_options options = {
+        .loop = r->loop, .sim = r->sim, .memory_store = true, .journal = r->journal};
     err = network_new(&r->config, &options, &r->network, message);
     if (err) {
         r->network = NULL;
@@ -228,6 +231,7 @@ enum error runner_begin(struct runner *r, char **message) {
 void runner_end(struct runner *r) {
     actors_end(r);
     network_free(r->network);
+    journal_free(r->journal);
     if (r->has_config) {
         config_free(&r->config);
     }

@@ -67,6 +67,15 @@ void hss_note_refusal(struct hss *h, const char *what, enum cx_result result, st
                                                .detail = span_from_cstr(what)});
 }
 
+/* The peer, too, is told the reason: "user-unknown: User unknown". */
+static void answer_reason(struct diameter_request *rq, enum cx_result result) {
+    char text[160];
+    struct buf b = buf_init(text, sizeof text);
+    enum reason why = reason_of_result(result);
+    buf_printf(&b, "%s: %s", reason_name(why), reason_text(why));
+    diameter_answer_result(rq, hss_result(result), buf_span(&b));
+}
+
 static const char *request_name(const struct job *job) {
     switch (diameter_request_msg(job->rq)->command) {
     case CX_COMMAND_USER_AUTHORIZATION:
@@ -82,8 +91,12 @@ static const char *request_name(const struct job *job) {
 
 void hss_refuse(struct job *job, enum cx_result result, struct span impi, struct span impu) {
     hss_note_refusal(job->hss, request_name(job), result, impi, impu);
-    diameter_answer_result(job->rq, hss_result(result));
+    answer_reason(job->rq, result);
     job_end(job);
+}
+
+void hss_answer_busy(struct diameter_request *rq) {
+    answer_reason(rq, CX_TOO_BUSY);
 }
 
 const struct cx_server_capabilities *hss_default_capabilities(struct hss *h, struct arena *arena) {
@@ -141,7 +154,7 @@ static void on_request(void *ctx, struct diameter_request *rq, const struct diam
     struct hss *h = ctx;
 
     if (!h->profiles_read || h->stopping) {
-        diameter_answer_result(rq, hss_result(CX_TOO_BUSY));
+        hss_answer_busy(rq);
         return;
     }
     switch (msg->command) {
@@ -158,7 +171,7 @@ static void on_request(void *ctx, struct diameter_request *rq, const struct diam
         lir_take(h, rq, msg);
         break;
     default:
-        diameter_answer_result(rq, DIAMETER_RESULT(DIAMETER_COMMAND_UNSUPPORTED));
+        diameter_answer_result(rq, DIAMETER_RESULT(DIAMETER_COMMAND_UNSUPPORTED), SPAN_NONE);
     }
 }
 

@@ -249,6 +249,9 @@ struct diameter_result hss_result(enum cx_result r);
 /** Answers with a result alone, counts and logs it, and ends the job. */
 void hss_refuse(struct job *job, enum cx_result result, struct span impi, struct span impu);
 
+/** DIAMETER_TOO_BUSY, for a request that is not taken. */
+void hss_answer_busy(struct diameter_request *rq);
+
 /** Counts and logs a result other than success. */
 void hss_note_refusal(struct hss *h, const char *what, enum cx_result result, struct span impi,
                       struct span impu);

@@ -64,7 +64,7 @@ void lir_take(struct hss *h, struct diameter_request *rq, const struct diameter_
 
     h->counters.lir++;
     if (!job) {
-        diameter_answer_result(rq, hss_result(CX_TOO_BUSY));
+        hss_answer_busy(rq);
         return;
     }
     job->latency = &h->counters.lir_latency;

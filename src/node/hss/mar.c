@@ -348,7 +348,7 @@ void mar_take(struct hss *h, struct diameter_request *rq, const struct diameter_
 
     h->counters.mar++;
     if (!job) {
-        diameter_answer_result(rq, hss_result(CX_TOO_BUSY));
+        hss_answer_busy(rq);
         return;
     }
     job->latency = &h->counters.mar_latency;

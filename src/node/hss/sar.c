@@ -217,7 +217,7 @@ void sar_take(struct hss *h, struct diameter_request *rq, const struct diameter_
 
     h->counters.sar++;
     if (!job) {
-        diameter_answer_result(rq, hss_result(CX_TOO_BUSY));
+        hss_answer_busy(rq);
         return;
     }
     job->latency = &h->counters.sar_latency;

@@ -82,7 +82,7 @@ void uar_take(struct hss *h, struct diameter_request *rq, const struct diameter_
 
     h->counters.uar++;
     if (!job) {
-        diameter_answer_result(rq, hss_result(CX_TOO_BUSY));
+        hss_answer_busy(rq);
         return;
     }
     job->latency = &h->counters.uar_latency;

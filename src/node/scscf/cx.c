@@ -339,7 +339,7 @@ static void on_rtr(struct scscf *s, struct diameter_request *rq, const struct di
     LOG(&s->env->log, LOG_NOTICE, "registration terminated by the HSS",
         LOG_SPAN("impi", rtr.user_name), LOG_U64("bindings", removed),
         LOG_U64("reason", rtr.deregistration_reason.reason_code));
-    diameter_answer_result(rq, DIAMETER_RESULT(DIAMETER_SUCCESS));
+    diameter_answer_result(rq, DIAMETER_RESULT(DIAMETER_SUCCESS), SPAN_NONE);
 }
 
 /* Charging functions of every set that a private identity is bound to (TS 29.228 6.6.1). */
@@ -393,7 +393,7 @@ static void on_ppr(struct scscf *s, struct diameter_request *rq, const struct di
     } else if (ppr.user_data.p) {
         result = push_profile(s, diameter_request_arena(rq), &ppr);
     }
-    diameter_answer_result(rq, result);
+    diameter_answer_result(rq, result, SPAN_NONE);
 }
 
 void scscf_diameter_request(void *ctx, struct diameter_request *rq,

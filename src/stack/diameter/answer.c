@@ -11,7 +11,8 @@
 
 /* Writes an answer without content of an application. */
 static void put_plain(struct diameter *d, const struct diameter_msg *msg,
-                      struct diameter_result result, const struct diameter_fault *fault) {
+                      struct diameter_result result, const struct diameter_fault *fault,
+                      struct span message) {
     struct diameter_builder *b = &d->builder;
     const struct diameter_envelope *e = &d->envelope;
     if (e->session_id.p) {
@@ -35,6 +36,9 @@ static void put_plain(struct diameter *d, const struct diameter_msg *msg,
         diameter_put_fault(b, fault);
     } else {
         diameter_put_result(b, result);
+        if (message.n) {
+            diameter_put(b, DIAMETER_AVP_ERROR_MESSAGE, 0, false, message);
+        }
     }
     buf_put(b->buf, e->proxy_info);
 }
@@ -61,7 +65,7 @@ void diameter_msg_refuse(struct connection *c, const struct diameter_msg *msg,
                                              .origin_host = d->config.host,
                                              .origin_realm = d->config.realm};
     begin(d, msg, msg->hop_by_hop, answer_flags(msg, result));
-    put_plain(d, msg, result, fault);
+    put_plain(d, msg, result, fault, SPAN_NONE);
     if (diameter_end(&d->builder) == OK) {
         d->counters.answers_sent++;
         diameter_connection_send(c, buf_span(&d->buf));
@@ -362,11 +366,11 @@ static void send_and_forget(struct diameter_request *rq) {
 }
 
 static void answer_plain(struct diameter_request *rq, struct diameter_result result,
-                         const struct diameter_fault *fault) {
+                         const struct diameter_fault *fault, struct span message) {
     struct diameter *d = rq->d;
     diameter_answer_begin(rq);
     begin(d, &rq->msg, rq->hop_by_hop, answer_flags(&rq->msg, result));
-    put_plain(d, &rq->msg, result, fault);
+    put_plain(d, &rq->msg, result, fault, message);
     if (diameter_end(&d->builder) == OK) {
         send_and_forget(rq);
     } else {
@@ -377,7 +381,7 @@ static void answer_plain(struct diameter_request *rq, struct diameter_result res
 void diameter_answer_send(struct diameter_request *rq) {
     struct diameter *d = rq->d;
     if (d->answering != rq || diameter_end(&d->builder) != OK) {
-        answer_plain(rq, DIAMETER_RESULT(DIAMETER_UNABLE_TO_COMPLY), NULL);
+        answer_plain(rq, DIAMETER_RESULT(DIAMETER_UNABLE_TO_COMPLY), NULL, SPAN_NONE);
         return;
     }
     send_and_forget(rq);
@@ -388,16 +392,17 @@ void diameter_answer_fault(struct diameter_request *rq, const struct diameter_fa
     LOG(&rq->d->env->log, LOG_NOTICE, "diameter request at fault",
         LOG_SPAN("peer", diameter_request_peer(rq)), LOG_U64("command", rq->msg.command),
         LOG_U64("result", fault->result_code), LOG_CSTR("why", fault->text));
-    answer_plain(rq, DIAMETER_RESULT(fault->result_code), fault);
+    answer_plain(rq, DIAMETER_RESULT(fault->result_code), fault, SPAN_NONE);
 }
 
-void diameter_answer_result(struct diameter_request *rq, struct diameter_result result) {
-    answer_plain(rq, result, NULL);
+void diameter_answer_result(struct diameter_request *rq, struct diameter_result result,
+                            struct span message) {
+    answer_plain(rq, result, NULL, message);
 }
 
 void diameter_request_free(struct diameter_request *rq) {
     if (rq) {
-        answer_plain(rq, DIAMETER_RESULT(DIAMETER_UNABLE_TO_COMPLY), NULL);
+        answer_plain(rq, DIAMETER_RESULT(DIAMETER_UNABLE_TO_COMPLY), NULL, SPAN_NONE);
     }
 }
 

@@ -221,8 +221,10 @@ void diameter_answer_send(struct diameter_request *rq);
 void diameter_answer_fault(struct diameter_request *rq, const struct diameter_fault *fault);
 
 /** Answers with a result alone, besides what every answer of an application with a vendor carries
- * (Vendor-Specific-Application-Id, Auth-Session-State), and frees rq. */
-void diameter_answer_result(struct diameter_request *rq, struct diameter_result result);
+ * (Vendor-Specific-Application-Id, Auth-Session-State), and frees rq. message says why, to people
+ * (Error-Message, RFC 6733 7.3); empty: nothing. */
+void diameter_answer_result(struct diameter_request *rq, struct diameter_result result,
+                            struct span message);
 
 /** Frees rq; if it has not been answered, answers 5012. NULL is allowed. */
 void diameter_request_free(struct diameter_request *rq);

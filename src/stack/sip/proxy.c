@@ -8,6 +8,7 @@
 #include "stack/sip/proxy.h"
 
 #include "stack/sip/internal.h"
+#include "stack/sip/refuse.h"
 
 enum { LOOP_DIGITS = 8, MAX_FORWARDS_DEFAULT = 70 };
 
@@ -206,10 +207,12 @@ bool sip_proxy_may_forward(struct sip_server *up) {
         return false;
     }
     if (sip_number_of(up->req, SIP_H_MAX_FORWARDS, &hops) == OK && hops == 0) {
+        sip_refuse_note(up, &(struct sip_refusal){.status = 483, .why = REASON_HOPS_USED_UP});
         (void)sip_reply(up, 483, SPAN_NONE);
         return false;
     }
     if (is_loop(up)) {
+        sip_refuse_note(up, &(struct sip_refusal){.status = 482, .why = REASON_LOOP});
         (void)sip_reply(up, 482, SPAN_NONE);
         return false;
     }

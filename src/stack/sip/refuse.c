@@ -10,7 +10,7 @@ static struct span subject(const struct sip_msg *req, const struct sip_refusal *
                                                       : sip_value(req, SIP_H_TO);
 }
 
-static void note(struct sip_server *up, const struct sip_refusal *r) {
+void sip_refuse_note(struct sip_server *up, const struct sip_refusal *r) {
     struct env *env = sip_stack_env(sip_server_stack(up));
     const struct sip_msg *req = sip_server_request(up);
     char text[80];
@@ -31,7 +31,7 @@ static void note(struct sip_server *up, const struct sip_refusal *r) {
 }
 
 void sip_refuse(struct sip_server *up, const struct sip_refusal *r) {
-    note(up, r);
+    sip_refuse_note(up, r);
     bool trusted = r->host.n > 0;
     struct buf *b =
         sip_reply_begin(up, r->status, trusted ? SPAN_NONE : span_from_cstr(reason_text(r->why)));

@@ -17,6 +17,10 @@ struct sip_refusal {
     struct span detail;     /* for log and journal */
 };
 
+/** The line in the log and the step in the journal alone, for an answer that is written elsewhere.
+ */
+void sip_refuse_note(struct sip_server *up, const struct sip_refusal *refusal);
+
 /** Answers up, which is consumed, and says so. */
 void sip_refuse(struct sip_server *up, const struct sip_refusal *refusal);
 

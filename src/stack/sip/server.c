@@ -7,6 +7,7 @@
  * gets its 100.
  */
 #include "stack/sip/internal.h"
+#include "stack/sip/refuse.h"
 
 enum state {
     STATE_NONE,
@@ -311,6 +312,9 @@ static bool refuse_extensions(struct sip_server *tx) {
     if (any) {
         struct buf *out = sip_reply_begin(tx, 420, SPAN_NONE);
         sip_put(out, SIP_H_UNSUPPORTED, buf_span(&b));
+        sip_refuse_note(tx, &(struct sip_refusal){.status = 420,
+                                                  .why = REASON_UNSUPPORTED_EXTENSION,
+                                                  .detail = buf_span(&b)});
         (void)sip_reply_send(tx, SPAN_NONE);
     }
     return any;

@@ -2,6 +2,7 @@
  * connection.c. What arrives is read, refused without state if it is not a message or beyond the
  * limits, and handed to its transaction; what leaves is counted and recorded. */
 #include "codec/stun/stun.h"
+#include "obs/journal.h"
 #include "obs/trace.h"
 #include "stack/sip/internal.h"
 
@@ -164,6 +165,12 @@ static bool stamp(struct arena *arena, struct sip_msg *req, const struct addr *f
     return true;
 }
 
+/* As far as it can be read. */
+static struct span uri_of_to(const struct sip_msg *req) {
+    struct sip_address to;
+    return sip_address_of(req, SIP_H_TO, &to) == OK ? to.uri_text : SPAN_NONE;
+}
+
 static void refuse_unread(const struct sip_origin *origin, struct arena *arena, enum error e,
                           struct sip_msg *req, const struct sip_fault *fault) {
     struct sip_stack *stack = origin->at->stack;
@@ -180,6 +187,15 @@ static void refuse_unread(const struct sip_origin *origin, struct arena *arena, 
     addr_put(&b, &origin->from.addr);
     LOG(&stack->env->log, LOG_INFO, "SIP message refused", LOG_SPAN("from", buf_span(&b)),
         LOG_U64("status", fault->status), LOG_CSTR("reason", fault->reason));
+    if (req && req->is_request) {
+        enum reason why = e == ERR_TOO_BIG ? REASON_TOO_LARGE : REASON_MALFORMED_MESSAGE;
+        journal_add(stack->env, &(struct journal_note){.step = STEP_REFUSED,
+                                                       .reason = why,
+                                                       .status = fault->status,
+                                                       .impu = uri_of_to(req),
+                                                       .call_id = req->call_id,
+                                                       .detail = span_from_cstr(fault->reason)});
+    }
     if (fault->status && req && stamp(arena, req, &origin->from.addr)) {
         sip_stack_reply_stateless(origin, req, fault->status, fault->reason, SPAN_NONE);
     }

@@ -60,7 +60,7 @@ static inline void node_answer(struct node *n, struct diameter_request *rq) {
         diameter_answer_send(rq);
         return;
     }
-    diameter_answer_result(rq, DIAMETER_3GPP_RESULT(DIAMETER_ERROR_USER_UNKNOWN));
+    diameter_answer_result(rq, DIAMETER_3GPP_RESULT(DIAMETER_ERROR_USER_UNKNOWN), SPAN_NONE);
 }
 
 static inline void on_request(void *ctx, struct diameter_request *rq,
