@@ -1,6 +1,7 @@
 """tools/fuzz.py DIRECTORY SECONDS [NAME...]: builds the fuzzers there and runs each for so long, one after the other.
 
-Begins with the corpus in test/fuzz/corpus/NAME and keeps what it learns in DIRECTORY/corpus/NAME. A finding is saved in
+Begins with the corpus in test/fuzz/corpus/NAME (for SIP also with the torture messages), with the words of
+test/fuzz/dictionaries/NAME.dict, and keeps what it learns in DIRECTORY/corpus/NAME. A finding is saved in
 DIRECTORY/findings; the command that shows it again is printed, and the exit code is 1."""
 
 import pathlib
@@ -10,18 +11,22 @@ import sys
 
 from build import build
 
+HERE = pathlib.Path("test/fuzz")
 RSS_MB = 2048
 
 
-def run(fuzzer, corpus, directory, seconds):
+def run(fuzzer, directory, seconds):
     """One fuzzer for its time; the path of a finding, or None."""
     name = fuzzer.name.removeprefix("fuzz_")
+    corpora = [HERE / "corpus" / name] + ([HERE.parent / "torture"] if name in ("sip", "frame") else [])
+    words = HERE / "dictionaries" / f"{name}.dict"
     learned, findings = directory / "corpus" / name, directory / "findings"
     learned.mkdir(parents=True, exist_ok=True)
     findings.mkdir(exist_ok=True)
     command = [str(fuzzer.resolve()), f"-max_total_time={seconds}", f"-rss_limit_mb={RSS_MB}", "-timeout=10",
                f"-artifact_prefix={findings}/{name}-", "-print_final_stats=1", str(learned)]
-    command += [str(corpus)] if corpus.is_dir() else []
+    command += [str(one) for one in corpora if one.is_dir()]
+    command += [f"-dict={words}"] if words.is_file() else []
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     said = done.stderr
     stats = {key: value for key, value in re.findall(r"stat::(\w+):\s+(\d+)", said)}
@@ -45,7 +50,7 @@ def main():
         name = fuzzer.name.removeprefix("fuzz_")
         if not fuzzer.is_file() or (only and name not in only):
             continue
-        finding = run(fuzzer, pathlib.Path("test/fuzz/corpus", name), directory, seconds)
+        finding = run(fuzzer, directory, seconds)
         if finding:
             print(f"Again: {fuzzer} {finding}")
             bad = True

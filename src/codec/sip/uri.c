@@ -362,14 +362,16 @@ enum error sip_tel_put(struct buf *b, const struct sip_uri *uri) {
     } else if (uri->scheme != SIP_URI_TEL) {
         return ERR_INVALID;
     }
-    if (!tel_number_is_valid(number)) {
-        return ERR_INVALID;
+    bool context = uri->user.p && uri->user.p[0] != '+' &&
+                   find_item(params, ';', SPAN("phone-context"), &value);
+    if (!tel_number_is_valid(number) || (context && !lex_all_or_escaped(value, LEX_PARAM))) {
+        return ERR_INVALID; /* a user part may hold what a parameter may not */
     }
     buf_bytes(b, "tel:", 4);
     for (char c = take_digit(&number); c; c = take_digit(&number)) {
         buf_char(b, c);
     }
-    if (uri->user.p[0] != '+' && find_item(params, ';', SPAN("phone-context"), &value)) {
+    if (context) {
         buf_cstr(b, ";phone-context=");
         put_lower(b, value);
     }
