@@ -101,10 +101,9 @@ static void reply_stateless(const struct sip_origin *origin, const struct sip_ms
                             unsigned status, const char *reason, struct span to_tag,
                             void (*more)(struct buf *b, const struct sip_origin *origin,
                                          uint64_t hash)) {
-    enum { STATELESS_MAX = 4096 }; /* a request whose Vias and tags outgrow it gets no answer */
     struct sip_stack *stack = origin->at->stack;
-    char bytes[STATELESS_MAX], tag[TOKEN_DIGITS];
-    struct buf b = buf_init(bytes, sizeof bytes);
+    char tag[TOKEN_DIGITS];
+    struct buf b = buf_init(stack->out_bytes, DATAGRAM_MAX);
     /* The same tag for a request that is repeated (RFC 3261 8.2.7). */
     uint64_t hash = hash_mix(hash_bytes(req->call_id), hash_bytes(req->via.branch));
     if (to_tag.n == 0) {

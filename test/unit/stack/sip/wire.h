@@ -91,7 +91,7 @@ static inline void say(struct wire *w, struct peer *p, const char *text) {
     sim_run_until(w->sim, sim_now_us(w->sim) + 1000);
 }
 
-static void wait_ms(struct wire *w, uint64_t ms) {
+static inline void wait_ms(struct wire *w, uint64_t ms) {
     sim_run_until(w->sim, sim_now_us(w->sim) + ms * 1000);
 }
 
@@ -112,7 +112,7 @@ static inline void assert_heard(struct peer *p, size_t i, const char *beginning)
 }
 
 /* A header line of a message, without its line end; "" without one. In a ring of buffers. */
-static const char *line_of(const char *text, const char *name) {
+static inline const char *line_of(const char *text, const char *name) {
     static char lines[8][512];
     static unsigned next;
     char *out = lines[next++ % 8], start[64];
