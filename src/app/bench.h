@@ -41,7 +41,6 @@ struct bench_core {
     struct naming names; /* with the addresses that are used */
     struct addr web;     /* of the HSS's process */
     char folder[BENCH_PATH_MAX];
-    bool sheds;                  /* the P-CSCF has overload-delay-ms */
     bool remove_folder, adopted; /* adopted: started by somebody else */
     const char *store, *commit;
 };
@@ -132,14 +131,23 @@ MUST_CHECK enum error bench_registration(const struct bench_options *options,
                                          const struct bench_core *core, bool again,
                                          struct bench_window *out);
 
+enum { BENCH_OVERLOAD_ROUNDS = 3 };
+
+struct bench_overload_round {
+    struct bench_window at_rate, over; /* at R; at a multiple of it */
+    double share;                      /* served under overload, of what is served at R */
+};
+
 struct bench_overload {
-    uint64_t rate;                            /* R: the highest that is served well, a second */
-    struct bench_window at_rate, over, after; /* at R; at a multiple of it; at 0.9 R, 5 s later */
+    uint64_t rate; /* R: the highest that is served well, a second */
+    struct bench_overload_round rounds[BENCH_OVERLOAD_ROUNDS];
+    const struct bench_overload_round *median; /* of them, by share */
+    struct bench_window after;                 /* at 0.9 R, 5 s later */
     bool well_after;
 };
 
-/** Finds the rate that the core serves well, offers options->overload times as much for
- * options->seconds, and looks whether all is well again. ERR_TIMEOUT: there is no such rate. */
+/** Finds the rate that the core serves well, offers it and options->overload times as much in turns
+ * of options->seconds, and looks whether all is well again. ERR_TIMEOUT: there is no such rate. */
 MUST_CHECK enum error bench_overload(const struct bench_options *options,
                                      const struct bench_core *core, struct bench_overload *out);
 

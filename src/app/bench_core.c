@@ -70,9 +70,8 @@ static enum error write_configuration(const struct bench_core *core, unsigned ro
         struct buf b = buf_init(at, sizeof at - 1);
         addr_put(&b, &core->names.node[r].addr);
         at[b.n] = '\0';
-        fprintf(f, "  %s: {listen: \"%s\", remote: %s%s}\n", naming_role_name(r), at,
-                roles & 1u << r ? "no" : "yes",
-                r == NAMING_PCSCF && core->sheds ? ", overload-delay-ms: 50" : "");
+        fprintf(f, "  %s: {listen: \"%s\", remote: %s}\n", naming_role_name(r), at,
+                roles & 1u << r ? "no" : "yes");
     }
     char web[64];
     struct addr a = core->web;
@@ -284,7 +283,6 @@ enum error bench_core_start(const struct bench_options *options, unsigned roles,
         e = naming_derive(&plmn, &core->names);
     }
     if (!e) {
-        core->sheds = options->overload > 0;
         choose_addresses(core);
         e = make_folder(core, options);
     }

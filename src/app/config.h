@@ -55,7 +55,8 @@ struct config_node {
     enum sip_transport transports[SIP_TRANSPORTS]; /* of a CSCF, the preferred one first */
     size_t n_transports;
     uint32_t connections_max, idle_s, datagram_max; /* of SIP over TCP and TLS; see sip_stack.h */
-    uint32_t overload_delay_ms, retry_after_min_s, retry_after_max_s; /* see admission.h */
+    uint32_t overload_delay_ms; /* see admission.h; never a default of the node's own: 0 is off */
+    uint32_t retry_after_min_s, retry_after_max_s; /* likewise; 0: its defaults */
     uint32_t message_max, pending_max, diameter_timeout_ms;
     uint32_t reg_await_auth_s;
     uint32_t diameter_watchdog_s;

@@ -9,7 +9,12 @@ static const char *const integrities[] = {"accept", "refuse", NULL};
 static const char *const unknown_users[] = {"refuse", "challenge", NULL};
 static const char *const qops[] = {"auth", "auth-int", "both", NULL};
 
-enum { MESSAGE_MIN = 1300, MESSAGE_MAX = 65507, SECONDS_MAX = 0x7fffffff / 1000 };
+enum {
+    MESSAGE_MIN = 1300,
+    MESSAGE_MAX = 65507,
+    SECONDS_MAX = 0x7fffffff / 1000,
+    OVERLOAD_DELAY_MS = 10 /* here, as 0 means that nothing is shed */
+};
 
 #define AT(member) offsetof(struct config_node, member)
 
@@ -37,9 +42,8 @@ enum { MESSAGE_MIN = 1300, MESSAGE_MAX = 65507, SECONDS_MAX = 0x7fffffff / 1000 
         NUMBER("connections-max", connections_max, 1, CONFIG_NUMBER_MAX),                          \
         NUMBER("idle-s", idle_s, 30, SECONDS_MAX),                                                 \
         NUMBER("datagram-max", datagram_max, 500, MESSAGE_MAX),                                    \
-        NUMBER("message-max", message_max, MESSAGE_MIN, MESSAGE_MAX)
-#define ADMISSION                                                                                  \
-    NUMBER("overload-delay-ms", overload_delay_ms, 0, 10000),                                      \
+        NUMBER("message-max", message_max, MESSAGE_MIN, MESSAGE_MAX),                              \
+        NUMBER("overload-delay-ms", overload_delay_ms, 0, 10000),                                  \
         NUMBER("retry-after-min-s", retry_after_min_s, 1, SECONDS_MAX),                            \
         NUMBER("retry-after-max-s", retry_after_max_s, 1, SECONDS_MAX)
 #define PENDING NUMBER("pending-max", pending_max, 1, CONFIG_NUMBER_MAX)
@@ -196,7 +200,6 @@ static void read_peers(struct settings *s, setting_value value, void *object) {
 
 static const struct setting pcscf_settings[] = {
     COMMON(5060),
-    ADMISSION,
     SRV,
     TLS,
     TEXT("visited-network", visited_network),
@@ -308,6 +311,7 @@ static struct config_node *add_node(struct config *c, struct settings *s,
     struct config_node *n = &c->nodes[c->n_nodes++];
     n->name = e->name;
     n->role = (enum naming_role)role;
+    n->overload_delay_ms = OVERLOAD_DELAY_MS;
     return n;
 }
 

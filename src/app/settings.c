@@ -161,7 +161,7 @@ struct arena *settings_arena(struct settings *s) {
 /* Faults. */
 
 void settings_fault(struct settings *s, unsigned line, const char *format, ...) {
-    char text[768];
+    char text[1024];
     va_list values;
     if (++s->n_faults > FAULTS_SHOWN) {
         return;
@@ -417,7 +417,7 @@ static void unknown_name(struct settings *s, const struct setting *table, settin
                          const char *name) {
     enum { MAX_NAMES = 64 };
     const char *names[MAX_NAMES + 1];
-    char known[512];
+    char known[768];
     size_t n = 0;
     for (const struct setting *t = table; t->name && n < MAX_NAMES; t++) {
         names[n++] = t->name;

@@ -19,7 +19,7 @@ enum {
     RECEIVE_STRIDE = 65536 + 832,
     SEND_BATCH = 64,
     SEND_BYTES = 128 * 1024,
-    SOCKET_BUFFER = 4 << 20,
+    SOCKET_BUFFER = 8 << 20,
     LETTERS_FIRST = 64 * 1024,
     LETTERS_KEPT = 4 << 20,
     LETTERS_MAX = 64 << 20,

@@ -14,7 +14,7 @@ def rows(spec, group, entry):
         gauge = bool(m.get("gauge"))
         name = f"muster_{group}_{m['name']}" + ("" if gauge else "_total")
         text = m["help"].replace("\\", "\\\\").replace('"', '\\"')
-        yield (f'    {{"{name}", "{text}", offsetof(struct {entry["struct"]}, {m["name"]}), '
+        yield (f'    {{"{name}", "{text}", offsetof(struct {entry["struct"]}, {m.get("member", m["name"])}), '
                f'{"true" if gauge else "false"}}},')
 
 

@@ -2,12 +2,14 @@
  *
  * What is measured is how long datagrams had waited in the socket before they were read (rt's
  * dgram_waited_us). Peaks mean nothing; a queue that does not empty does (as in CoDel, RFC 8289):
- * if the shortest wait of an interval is above the target, the node is overloaded, and from then on
- * requests need a token of a bucket. Its rate begins at what was admitted last, falls while the
- * queue stands, and rises while it does not, until nothing has been shed for a while.
+ * if the shortest wait of an interval is above the target, the node is overloaded. From then on,
+ * until nothing has had to be shed for a while, each new request is judged by its own wait: above
+ * the target, what begins something is shed. To shed costs a tenth of what it costs to serve, so
+ * the queue becomes shorter at once, and stands about the target: long enough that the node is
+ * never idle, short enough that nobody gives up.
  *
- * Classes: initial requests are shed first. Others may take the bucket into debt, the deeper the
- * more they matter, which initial requests then wait for. */
+ * Classes: initial requests are shed first. Others are let in after longer waits, the longer the
+ * more they matter; as initial requests keep the queue at the target, they hardly ever are shed. */
 #ifndef MUSTER_STACK_SIP_ADMISSION_H
 #define MUSTER_STACK_SIP_ADMISSION_H
 
@@ -36,21 +38,20 @@ struct sip_admission_policy {
 struct sip_admission {
     struct sip_admission_policy policy;
     bool limiting;
-    double rate;   /* tokens a second, while limiting */
-    double tokens; /* may be negative */
-    uint64_t filled_us;
-    uint64_t interval_us;    /* when the present interval began; 0: none yet */
-    uint64_t shortest_us;    /* wait in it */
-    uint64_t before_us;      /* that of the interval before it */
-    uint32_t admitted, shed; /* in it */
-    uint32_t quiet;          /* intervals in which nothing had to be shed */
+    uint64_t waited_us, waited_at_us; /* of the last datagram, and when it was read */
+    uint64_t interval_us;             /* when the present interval began; 0: none yet */
+    uint64_t shortest_us;             /* wait in it */
+    uint32_t shed;                    /* in it */
+    uint32_t quiet;                   /* intervals in which nothing had to be shed */
 };
 
 /** A datagram was read that had waited so long. */
 void sip_admission_waited(struct sip_admission *a, uint64_t now_us, uint64_t waited_us);
 
-/** May a request of this class in? While not limiting, class does not matter, and need not be found
- * out. */
+/** Does it matter now of what class a request is? If not, any will do for sip_admission_take. */
+bool sip_admission_asks(const struct sip_admission *a, uint64_t now_us);
+
+/** May a request of this class in? */
 bool sip_admission_take(struct sip_admission *a, uint64_t now_us, enum sip_class class);
 
 /** What a request says about its class. A node may know better of SIP_CLASS_INITIAL and

@@ -323,14 +323,15 @@ static bool refuse_extensions(struct sip_server *tx) {
 /* Must a new request go, because more comes than can be served? */
 static bool is_shed(const struct sip_origin *origin, const struct sip_msg *req) {
     struct sip_stack *stack = origin->at->stack;
+    uint64_t now_us = env_now_us(stack->env);
     enum sip_class class = SIP_CLASS_KNOWN;
-    if (stack->admission.limiting) {
+    if (sip_admission_asks(&stack->admission, now_us)) {
         class = sip_class_of(req);
         if (stack->handler->classify) {
             class = stack->handler->classify(stack->ctx, req, &origin->from, class);
         }
     }
-    if (sip_admission_take(&stack->admission, env_now_us(stack->env), class)) {
+    if (sip_admission_take(&stack->admission, now_us, class)) {
         return false;
     }
     stack->counters.shed[class]++;

@@ -101,7 +101,8 @@ static const struct {
      "attempts-max, reg-await-auth-s, challenges-max, aka-without-integrity, algorithms, "
      "digest-nonce-s, trust-auth-done, diameter-timeout-ms, "
      "diameter-watchdog-s, tls, diameter-tls, pending-max, transports, tls-listen, "
-     "connections-max, idle-s, datagram-max or message-max\n"},
+     "connections-max, idle-s, datagram-max, message-max, overload-delay-ms, retry-after-min-s or "
+     "retry-after-max-s\n"},
     {WHOLE "  scscf-2: {algorithms: [MD5, SHA-512]}\n",
      "t.yaml:7: \"SHA-512\" is no algorithm; there are AKAv2-SHA-256, AKAv2-MD5, AKAv1-MD5, "
      "SHA-256 "
