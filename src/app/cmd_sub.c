@@ -63,7 +63,7 @@ static int sub_list(const struct command *self, int argc, char **argv) {
         return code;
     }
     l.all = json_array();
-    code = sub_each(&l.remote, false, take, &l);
+    code = sub_each(&l.remote, NULL, take, &l);
     if (!code && l.json) {
         sub_print_json(l.all);
     } else if (!code && !l.printed) {
@@ -143,9 +143,6 @@ static const char *find_fault(const struct addition *a) {
                ? "--user needs --password or --password-stdin"
                : NULL;
 }
-
-#define TEXT_OPTION(name_, value_, help_, out_)                                                    \
-    { .name = (name_), .value = (value_), .help = (help_), .kind = OPTION_TEXT, .out = (out_) }
 
 static int sub_add(const struct command *self, int argc, char **argv) {
     struct addition a = {0};
@@ -261,8 +258,8 @@ int cmd_sub(const struct command *self, int argc, char **argv) {
         {"sub show", "shows one, with its registration state", sub_show},
         {"sub set", "changes members of one", sub_set},
         {"sub rm", "removes some", sub_rm},
-        {"sub import", "adds a file of them, all or none", sub_import},
-        {"sub export", "writes them all, without keys", sub_export},
+        {"sub import", "adds a file of them, of any length", sub_import},
+        {"sub export", "writes them all, to NDJSON or CSV", sub_export},
     };
     (void)self;
     return command_dispatch("muster sub", "Subscriptions of a running Muster.", commands,

@@ -93,7 +93,8 @@ struct config_node {
     struct config_charging charging;
     uint32_t auth_pending_s, cached_max, vectors_max;
     int unknown_users; /* index into its choices: refuse, challenge */
-    int digest_qop;    /* the same: auth, auth-int, both */
+    bool keys_may_leave;
+    int digest_qop; /* the same: auth, auth-int, both */
 };
 
 enum config_store { CONFIG_STORE_LMDB, CONFIG_STORE_MEMORY };

@@ -255,6 +255,7 @@ static const struct setting hss_settings[] = {
     NUMBER("vectors-max", vectors_max, 1, 32),
     CHOICE("unknown-users", unknown_users, unknown_users),
     CHOICE("digest-qop", digest_qop, qops),
+    SETTING("keys-may-leave", SETTING_FLAG, AT(keys_may_leave)),
     NUMBER("cached-max", cached_max, 1, CONFIG_NUMBER_MAX),
     PENDING,
     TIMEOUT,

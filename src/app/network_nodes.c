@@ -308,6 +308,7 @@ static enum error configure_hss(struct network *n, struct network_node *node) {
         .vectors_max = c->vectors_max,
         .challenge_unknown = c->unknown_users == UNKNOWN_USERS_CHALLENGE,
         .digest_qop = qops[c->digest_qop],
+        .keys_may_leave = c->keys_may_leave,
         .pending_max = c->pending_max,
         .diameter_timeout_ms = c->diameter_timeout_ms,
     };

@@ -108,7 +108,7 @@ static bool next_cursor(const json_t *page, char *out, size_t cap) {
     return !b.overflow;
 }
 
-int sub_each(const struct remote *r, bool credentials,
+int sub_each(const struct remote *r, const char *credentials,
              void (*each)(void *ctx, json_t *subscription), void *ctx) {
     char cursor[256] = "";
     bool more = true;
@@ -117,8 +117,9 @@ int sub_each(const struct remote *r, bool credentials,
         char path[400];
         json_t *page = NULL, *s;
         size_t i;
-        snprintf(path, sizeof path, "/subscriptions?limit=%d%s%s%s", PAGE,
-                 credentials ? "&credentials=digest" : "", *cursor ? "&after=" : "", cursor);
+        snprintf(path, sizeof path, "/subscriptions?limit=%d%s%s%s%s", PAGE,
+                 credentials ? "&credentials=" : "", credentials ? credentials : "",
+                 *cursor ? "&after=" : "", cursor);
         code = sub_call(r, "GET", path, NULL, &page);
         json_array_foreach(json_object_get(page, "subscriptions"), i, s) {
             each(ctx, s);

@@ -22,9 +22,9 @@ MUST_CHECK int sub_call(const struct remote *r, const char *method, const char *
  * user part alone is not enough. An exit code. */
 MUST_CHECK int sub_fetch(const struct remote *r, const char *id, json_t **out);
 
-/** Calls each for every subscription, page by page; with its HA1s, which are secrets, if
- * credentials are asked for. An exit code. */
-MUST_CHECK int sub_each(const struct remote *r, bool credentials,
+/** Calls each for every subscription, page by page; with secrets if credentials are asked for:
+ * "digest" (HA1s), "keys" (these and K, OPc), NULL (none). An exit code. */
+MUST_CHECK int sub_each(const struct remote *r, const char *credentials,
                         void (*each)(void *ctx, json_t *subscription), void *ctx);
 
 /** Takes away what GET shows and PUT and POST do not take: state, checks of keys. */

@@ -5,30 +5,15 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
-enum { ID_SIZE = 8, VERSION_SIZE = 8, IDENTITY_MAX = 1024, PROFILE_NAME_MAX = 255 };
-
-static void put_be64(char *p, uint64_t value) {
-    for (int i = 0; i < 8; i++) {
-        p[i] = (char)(value >> (56 - 8 * i));
-    }
-}
-
-static uint64_t get_be64(const char *p) {
-    uint64_t value = 0;
-
-    for (int i = 0; i < 8; i++) {
-        value = value << 8 | (uint8_t)p[i];
-    }
-    return value;
-}
-
-static struct span id_key(char key[ID_SIZE], uint64_t id) {
-    put_be64(key, id);
-    return (struct span){key, ID_SIZE};
-}
+enum {
+    ID_SIZE = STORE_ID_SIZE,
+    VERSION_SIZE = 8,
+    IDENTITY_MAX = STORE_IDENTITY_MAX,
+    PROFILE_NAME_MAX = 255
+};
 
 static struct span sqn_key(char key[ID_SIZE + 1], uint64_t id, unsigned slot) {
-    put_be64(key, id);
+    (void)store_id_key(key, id);
     key[ID_SIZE] = (char)slot;
     return (struct span){key, ID_SIZE + 1};
 }
@@ -46,9 +31,8 @@ void store_hash(const struct store *s, enum store_key key, struct span identity,
                              XXH3_128bits_withSecret(keyed, n + 1, s->secret, sizeof s->secret));
 }
 
-/* The identities of a static record, one after the other: its name, IMPIs, IMPUs. */
-static bool identity_at(struct rec_subscription r, size_t i, enum store_key *key,
-                        struct span *identity) {
+bool store_identity_at(struct rec_subscription r, size_t i, enum store_key *key,
+                       struct span *identity) {
     size_t n_impis = rec_subscription_n_impis(r);
 
     if (i == 0) {
@@ -70,7 +54,7 @@ static bool has_identity(struct rec_subscription r, enum store_key key, struct s
     enum store_key k;
     struct span s;
 
-    for (size_t i = 0; identity_at(r, i, &k, &s); i++) {
+    for (size_t i = 0; store_identity_at(r, i, &k, &s); i++) {
         if (k == key && span_eq(s, identity)) {
             return true;
         }
@@ -91,7 +75,7 @@ static enum error load_state(struct store_kv *kv, struct span key, struct span *
     if (value.n < VERSION_SIZE) {
         return ERR_CORRUPT;
     }
-    *version = get_be64(value.p);
+    *version = store_id_of(value.p);
     *state = span_after(value, VERSION_SIZE);
     return record_check(&rec_registration_type, *state);
 }
@@ -103,14 +87,14 @@ static enum error fill(struct store_kv *kv, struct span key, struct span data,
     if (e) {
         return e;
     }
-    out->id = get_be64(key.p);
+    out->id = store_id_of(key.p);
     out->data = data;
     return load_state(kv, key, &out->state, &out->version);
 }
 
 static enum error load(struct store_kv *kv, uint64_t id, struct store_subscription *out) {
     char room[ID_SIZE];
-    struct span key = id_key(room, id), data;
+    struct span key = store_id_key(room, id), data;
     enum error e = kv->ops->get(kv, STORE_DATA, key, &data);
 
     return e ? e : fill(kv, key, data, out);
@@ -132,7 +116,7 @@ static enum error find(const struct store *s, struct store_kv *kv, enum store_ke
     if (value.n != ID_SIZE) {
         return ERR_CORRUPT;
     }
-    e = load(kv, get_be64(value.p), out);
+    e = load(kv, store_id_of(value.p), out);
     if (e) {
         return e == ERR_NOT_FOUND ? ERR_CORRUPT : e;
     }
@@ -142,7 +126,7 @@ static enum error find(const struct store *s, struct store_kv *kv, enum store_ke
 static enum error next(struct store_kv *kv, uint64_t after, struct store_subscription *out) {
     char room[ID_SIZE];
     struct span key, data;
-    enum error e = kv->ops->next(kv, STORE_DATA, id_key(room, after), &key, &data);
+    enum error e = kv->ops->next(kv, STORE_DATA, store_id_key(room, after), &key, &data);
 
     if (!e && key.n != ID_SIZE) {
         e = ERR_CORRUPT;
@@ -163,7 +147,7 @@ static enum error load_sqn(struct store_kv *kv, uint64_t id, unsigned slot, uint
         e = ERR_CORRUPT;
     }
     if (!e) {
-        *sqn = get_be64(value.p);
+        *sqn = store_id_of(value.p);
     }
     return e;
 }
@@ -193,6 +177,9 @@ void store_apply_read(const struct store *s, struct store_kv *kv, const struct s
     case READ_NEXT_PROFILE:
         op->error = kv->ops->next(kv, STORE_PROFILES, read->text, &key, &op->record);
         break;
+    case READ_MARK:
+        store_apply_mark(kv, read->text, op);
+        return;
     }
     if (!op->error && op->record.p) {
         op->error = record_check(&rec_profile_type, op->record);
@@ -208,13 +195,13 @@ static enum error check_identities(const struct store *s, struct store_kv *kv, u
     enum store_key key;
     struct span identity, value;
 
-    for (size_t i = 0; identity_at(r, i, &key, &identity); i++) {
+    for (size_t i = 0; store_identity_at(r, i, &key, &identity); i++) {
         if (identity.n == 0 || identity.n > IDENTITY_MAX) {
             return ERR_INVALID;
         }
         store_hash(s, key, identity, hash);
         enum error e = kv->ops->get(kv, STORE_INDEX, span_of(hash, sizeof hash), &value);
-        if (!e && (value.n != ID_SIZE || get_be64(value.p) != id)) {
+        if (!e && (value.n != ID_SIZE || store_id_of(value.p) != id)) {
             *taken = identity;
             return ERR_EXISTS;
         }
@@ -231,9 +218,10 @@ static enum error index_all(const struct store *s, struct store_kv *kv, uint64_t
     enum store_key key;
     struct span identity;
 
-    for (size_t i = 0; identity_at(r, i, &key, &identity); i++) {
+    for (size_t i = 0; store_identity_at(r, i, &key, &identity); i++) {
         store_hash(s, key, identity, hash);
-        enum error e = kv->ops->put(kv, STORE_INDEX, span_of(hash, sizeof hash), id_key(room, id));
+        enum error e =
+            kv->ops->put(kv, STORE_INDEX, span_of(hash, sizeof hash), store_id_key(room, id));
         if (e) {
             return e;
         }
@@ -248,7 +236,7 @@ static enum error unindex(const struct store *s, struct store_kv *kv, struct rec
     enum store_key key;
     struct span identity;
 
-    for (size_t i = 0; identity_at(old, i, &key, &identity); i++) {
+    for (size_t i = 0; store_identity_at(old, i, &key, &identity); i++) {
         if (now && has_identity(*now, key, identity)) {
             continue;
         }
@@ -261,34 +249,47 @@ static enum error unindex(const struct store *s, struct store_kv *kv, struct rec
     return OK;
 }
 
-static enum error put_state(struct store_kv *kv, struct span key, uint64_t version,
-                            struct span state) {
-    char room[1024], empty[64];
-    struct buf value = buf_init(room, sizeof room);
+enum error store_state_value(uint64_t version, struct span state, struct buf *room, char **large,
+                             struct span *out) {
+    char empty[64], number[VERSION_SIZE];
 
     if (!state.n) {
         struct rec_registration_data nobody = {0};
-        struct buf out = buf_init(empty, sizeof empty);
-        enum error e = rec_registration_encode(&nobody, &out);
+        struct buf b = buf_init(empty, sizeof empty);
+        enum error e = rec_registration_encode(&nobody, &b);
         if (e) {
             return e;
         }
-        state = buf_span(&out);
+        state = buf_span(&b);
     }
-    put_be64(room, version);
-    value.n = VERSION_SIZE;
-    buf_put(&value, state);
-    if (!value.overflow) {
-        return kv->ops->put(kv, STORE_STATE, key, buf_span(&value));
+    buf_put(room, store_id_key(number, version));
+    buf_put(room, state);
+    *large = NULL;
+    *out = buf_span(room);
+    if (!room->overflow) {
+        return OK;
     }
-    char *large = malloc(VERSION_SIZE + state.n);
-    if (!large) {
+    *large = malloc(VERSION_SIZE + state.n);
+    if (!*large) {
         return ERR_NO_MEMORY;
     }
-    put_be64(large, version);
-    memcpy(large + VERSION_SIZE, state.p, state.n);
-    enum error e = kv->ops->put(kv, STORE_STATE, key, span_of(large, VERSION_SIZE + state.n));
-    free(large);
+    memcpy(*large, number, VERSION_SIZE);
+    memcpy(*large + VERSION_SIZE, state.p, state.n);
+    *out = span_of(*large, VERSION_SIZE + state.n);
+    return OK;
+}
+
+static enum error put_state(struct store_kv *kv, struct span key, uint64_t version,
+                            struct span state) {
+    char room[1024], *large;
+    struct buf b = buf_init(room, sizeof room);
+    struct span value;
+    enum error e = store_state_value(version, state, &b, &large, &value);
+
+    if (!e) {
+        e = kv->ops->put(kv, STORE_STATE, key, value);
+        free(large);
+    }
     return e;
 }
 
@@ -300,8 +301,8 @@ static enum error next_id(struct store_kv *kv, uint64_t *id) {
     if (e && e != ERR_NOT_FOUND) {
         return e;
     }
-    *id = !e && value.n == ID_SIZE ? get_be64(value.p) : 1;
-    return kv->ops->put(kv, STORE_META, SPAN("next"), id_key(room, *id + 1));
+    *id = !e && value.n == ID_SIZE ? store_id_of(value.p) : 1;
+    return kv->ops->put(kv, STORE_META, SPAN("next"), store_id_key(room, *id + 1));
 }
 
 /* A refusal of the write's own: the transaction goes on. */
@@ -310,7 +311,7 @@ static enum error refuse(struct store_write *w, enum error why) {
     return OK;
 }
 
-static bool is_refusal(enum error e) {
+bool store_is_refusal(enum error e) {
     return e == ERR_EXISTS || e == ERR_INVALID || e == ERR_CONFLICT || e == ERR_NOT_FOUND ||
            e == ERR_CORRUPT || e == ERR_UNSUPPORTED;
 }
@@ -325,7 +326,7 @@ static enum error create(const struct store *s, struct store_kv *kv, struct stor
         return e;
     }
     w->version = 1;
-    struct span key = id_key(room, w->id);
+    struct span key = store_id_key(room, w->id);
     e = kv->ops->put(kv, STORE_DATA, key, c->data);
     if (!e) {
         e = put_state(kv, key, w->version, c->state);
@@ -338,7 +339,7 @@ static enum error check_version(struct store_kv *kv, const struct store_change *
     char room[ID_SIZE];
     struct span state;
     uint64_t version;
-    enum error e = load_state(kv, id_key(room, c->id), &state, &version);
+    enum error e = load_state(kv, store_id_key(room, c->id), &state, &version);
 
     if (e) {
         return e == ERR_CORRUPT ? ERR_CONFLICT : e;
@@ -364,7 +365,7 @@ static enum error copy_data(struct store_kv *kv, uint64_t id, char **copy,
     return OK;
 }
 
-static enum error check_records(const struct store_change *c) {
+enum error store_check_records(const struct store_change *c) {
     enum error e = c->data.n ? record_check(&rec_subscription_type, c->data) : OK;
 
     return e || !c->state.n ? e : record_check(&rec_registration_type, c->state);
@@ -384,7 +385,7 @@ static enum error replace_data(const struct store *s, struct store_kv *kv,
         e = index_all(s, kv, c->id, now);
     }
     if (!e) {
-        e = kv->ops->put(kv, STORE_DATA, id_key(room, c->id), c->data);
+        e = kv->ops->put(kv, STORE_DATA, store_id_key(room, c->id), c->data);
     }
     free(copy);
     return e;
@@ -393,10 +394,10 @@ static enum error replace_data(const struct store *s, struct store_kv *kv,
 static enum error save(const struct store *s, struct store_kv *kv, struct store_write *w) {
     const struct store_change *c = &w->changes[0];
     char room[ID_SIZE];
-    struct span key = id_key(room, c->id), state = c->state;
+    struct span key = store_id_key(room, c->id), state = c->state;
     uint64_t version;
 
-    enum error e = check_records(c);
+    enum error e = store_check_records(c);
     if (!e && c->id) {
         e = check_version(kv, c);
     } else if (!e && !c->data.n) {
@@ -406,7 +407,7 @@ static enum error save(const struct store *s, struct store_kv *kv, struct store_
         e = check_identities(s, kv, c->id, rec_subscription_of(c->data), &w->failed_identity);
     }
     if (e) {
-        return is_refusal(e) ? refuse(w, e) : e;
+        return store_is_refusal(e) ? refuse(w, e) : e;
     }
     if (!c->id) {
         return create(s, kv, w, c);
@@ -427,9 +428,9 @@ static enum error delete_sqns(struct store_kv *kv, uint64_t id) {
     struct span key, value;
 
     for (;;) {
-        enum error e = kv->ops->next(kv, STORE_SQN, id_key(room, id), &key, &value);
+        enum error e = kv->ops->next(kv, STORE_SQN, store_id_key(room, id), &key, &value);
 
-        if (e || key.n != sizeof found || get_be64(key.p) != id) {
+        if (e || key.n != sizeof found || store_id_of(key.p) != id) {
             return e == ERR_NOT_FOUND ? OK : e;
         }
         memcpy(found, key.p, sizeof found);
@@ -451,85 +452,25 @@ static enum error delete_subscription(const struct store *s, struct store_kv *kv
         e = copy_data(kv, c->id, &copy, &before);
     }
     if (e) {
-        return is_refusal(e) ? refuse(w, e) : e;
+        return store_is_refusal(e) ? refuse(w, e) : e;
     }
     w->id = c->id;
     e = unindex(s, kv, before, NULL);
     if (!e) {
-        e = kv->ops->del(kv, STORE_DATA, id_key(room, c->id));
+        e = kv->ops->del(kv, STORE_DATA, store_id_key(room, c->id));
     }
     if (!e) {
-        e = kv->ops->del(kv, STORE_STATE, id_key(room, c->id));
+        e = kv->ops->del(kv, STORE_STATE, store_id_key(room, c->id));
     }
     free(copy);
     return e ? e : delete_sqns(kv, c->id);
 }
 
-/* May this profile be written? */
-static enum error check_profile(struct span name, struct span record) {
+enum error store_check_profile(struct span name, struct span record) {
     if (!name.n || name.n > PROFILE_NAME_MAX) {
         return ERR_INVALID;
     }
     return record_check(&rec_profile_type, record);
-}
-
-static enum error put_profiles(struct store_kv *kv, const struct store_write *w) {
-    for (size_t i = 0; i < w->n_changes; i++) {
-        const struct store_change *c = &w->changes[i];
-        enum error e = c->profile.n ? kv->ops->put(kv, STORE_PROFILES, c->profile, c->data) : OK;
-
-        if (e) {
-            return e;
-        }
-    }
-    return OK;
-}
-
-/* Takes the last n created subscriptions out again. */
-static enum error undo_imports(const struct store *s, struct store_kv *kv, struct store_write *w,
-                               size_t n) {
-    for (; n > 0; n--, w->id--) {
-        struct store_write undo = {.changes = &(struct store_change){.id = w->id, .version = 1}};
-        enum error e = delete_subscription(s, kv, &undo);
-
-        if (e || undo.error) {
-            return ERR_STORE;
-        }
-    }
-    w->id = 0;
-    w->version = 0;
-    return OK;
-}
-
-static enum error import(const struct store *s, struct store_kv *kv, struct store_write *w) {
-    /* Two of the import may want the same identity: so each is put into the index as it is checked,
-     * and all are taken out again if one is refused. */
-    size_t made = 0;
-
-    for (size_t i = 0; i < w->n_changes; i++) {
-        const struct store_change *c = &w->changes[i];
-        enum error e = c->profile.n          ? check_profile(c->profile, c->data)
-                       : c->id || !c->data.n ? ERR_INVALID
-                                             : check_records(c);
-
-        w->failed_at = i;
-        if (!e && !c->profile.n) {
-            e = check_identities(s, kv, 0, rec_subscription_of(c->data), &w->failed_identity);
-        }
-        if (is_refusal(e)) {
-            enum error undone = undo_imports(s, kv, w, made);
-            return undone ? undone : refuse(w, e);
-        }
-        if (!e && !c->profile.n) {
-            e = create(s, kv, w, c);
-            made++;
-        }
-        if (e) {
-            return e;
-        }
-    }
-    w->failed_at = 0;
-    return put_profiles(kv, w);
 }
 
 static enum error save_sqn(struct store_kv *kv, struct store_write *w) {
@@ -537,7 +478,7 @@ static enum error save_sqn(struct store_kv *kv, struct store_write *w) {
     uint64_t id = w->changes[0].id, present;
     struct span key = sqn_key(room, id, w->impi_slot), unused;
 
-    enum error e = kv->ops->get(kv, STORE_DATA, id_key(value, id), &unused);
+    enum error e = kv->ops->get(kv, STORE_DATA, store_id_key(value, id), &unused);
     if (!e) {
         e = load_sqn(kv, id, w->impi_slot, &present);
     }
@@ -545,15 +486,15 @@ static enum error save_sqn(struct store_kv *kv, struct store_write *w) {
         return refuse(w, ERR_CONFLICT);
     }
     if (e) {
-        return is_refusal(e) ? refuse(w, e) : e;
+        return store_is_refusal(e) ? refuse(w, e) : e;
     }
-    put_be64(value, w->sqn);
+    (void)store_id_key(value, w->sqn);
     w->id = id;
     return kv->ops->put(kv, STORE_SQN, key, span_of(value, sizeof value));
 }
 
 static enum error save_profile(struct store_kv *kv, struct store_write *w) {
-    enum error e = check_profile(w->name, w->record);
+    enum error e = store_check_profile(w->name, w->record);
 
     return e ? refuse(w, e) : kv->ops->put(kv, STORE_PROFILES, w->name, w->record);
 }
@@ -576,7 +517,7 @@ enum error store_apply(const struct store *s, struct store_kv *kv, struct store_
     case WRITE_DELETE:
         return delete_subscription(s, kv, w);
     case WRITE_IMPORT:
-        return import(s, kv, w);
+        return store_apply_import(s, kv, w);
     case WRITE_SQN:
         return save_sqn(kv, w);
     case WRITE_SAVE_PROFILE:

@@ -4,6 +4,7 @@
 #ifndef MUSTER_STORE_IMPL_H
 #define MUSTER_STORE_IMPL_H
 
+#include "base/buf.h"
 #include "spec/records.h"
 #include "store/store.h"
 
@@ -13,7 +14,7 @@ enum store_table {
     STORE_INDEX,    /* hash of an identity -> number */
     STORE_SQN,      /* number, IMPI slot -> sequence number */
     STORE_PROFILES, /* name -> service profile */
-    STORE_META,     /* "next" -> the next number; "secret"; "schema" */
+    STORE_META,     /* "next" -> the next number; "secret"; "schema"; "mark:..." */
     STORE_TABLES
 };
 
@@ -29,6 +30,9 @@ struct store_kv_ops {
                        struct span *value);
     /** ERR_STORE, ERR_NO_MEMORY: the transaction is to be given up. */
     enum error (*put)(struct store_kv *kv, enum store_table t, struct span key, struct span value);
+    /** The same for a key above all that are there. */
+    enum error (*append)(struct store_kv *kv, enum store_table t, struct span key,
+                         struct span value);
     /** The same; a key that is not there is no error. */
     enum error (*del)(struct store_kv *kv, enum store_table t, struct span key);
 };
@@ -40,6 +44,10 @@ struct store_kv {
 enum {
     STORE_SECRET_SIZE = 192, /* of the index's hash */
     STORE_HASH_SIZE = 16,
+    STORE_ID_SIZE = 8,
+    STORE_IDENTITY_MAX = 1024,
+    STORE_MARK_NAME_MAX = 255,
+    STORE_MARK_TEXT_MAX = 1024,
 };
 
 enum store_write_kind {
@@ -59,6 +67,10 @@ struct store_write {
     struct store_change *changes; /* spans into bytes */
     size_t n_changes;
     struct span name, record; /* profiles; spans into bytes */
+    enum store_import_mode mode;
+    struct store_mark mark;         /* spans into bytes */
+    struct store_outcome *outcomes; /* in bytes */
+    uint64_t mark_stored;
     uint64_t expected, sqn;
     unsigned impi_slot;
 
@@ -74,7 +86,15 @@ struct store_write {
 };
 
 /** Reads that an implementation may have to put off. */
-enum store_read_kind { READ_LOAD, READ_FIND, READ_NEXT, READ_SQN, READ_PROFILE, READ_NEXT_PROFILE };
+enum store_read_kind {
+    READ_LOAD,
+    READ_FIND,
+    READ_NEXT,
+    READ_SQN,
+    READ_PROFILE,
+    READ_NEXT_PROFILE,
+    READ_MARK,
+};
 
 struct store_read {
     enum store_read_kind kind;
@@ -115,6 +135,50 @@ void store_apply_read(const struct store *s, struct store_kv *kv, const struct s
  * nothing; the result is ERR_STORE or ERR_NO_MEMORY when the transaction must be given up. */
 MUST_CHECK enum error store_apply(const struct store *s, struct store_kv *kv,
                                   struct store_write *w);
+
+/** Does an import; see store_apply. */
+MUST_CHECK enum error store_apply_import(const struct store *s, struct store_kv *kv,
+                                         struct store_write *w);
+
+/** Reads a mark into op. */
+void store_apply_mark(struct store_kv *kv, struct span name, struct store_op *op);
+
+/** The identities of a static record, one after the other: its name, IMPIs, IMPUs. False: there is
+ * no ith. */
+bool store_identity_at(struct rec_subscription r, size_t i, enum store_key *key,
+                       struct span *identity);
+
+/** Are the records of a change sound? */
+MUST_CHECK enum error store_check_records(const struct store_change *c);
+
+/** May this profile be written? */
+MUST_CHECK enum error store_check_profile(struct span name, struct span record);
+
+/** The value of the state table: version and registration record (empty: nobody is registered), in
+ * room or, if that is too small, in *large (free). ERR_NO_MEMORY. */
+MUST_CHECK enum error store_state_value(uint64_t version, struct span state, struct buf *room,
+                                        char **large, struct span *out);
+
+/** Is this error one write's own, and not the transaction's? */
+bool store_is_refusal(enum error e);
+
+/** A number as it stands in keys, and back. */
+static inline struct span store_id_key(char key[STORE_ID_SIZE], uint64_t id) {
+    for (int i = 0; i < STORE_ID_SIZE; i++) {
+        key[i] = (char)(id >> (56 - 8 * i));
+    }
+    return (struct span){key, STORE_ID_SIZE};
+}
+
+/** See store_id_key. */
+static inline uint64_t store_id_of(const char *key) {
+    uint64_t id = 0;
+
+    for (int i = 0; i < STORE_ID_SIZE; i++) {
+        id = id << 8 | (uint8_t)key[i];
+    }
+    return id;
+}
 
 /** Hands a write's result to its op, if that still waits, and takes the write back. */
 void store_complete(struct store *s, struct store_write *w);

@@ -118,13 +118,23 @@ static enum error lmdb_next(struct store_kv *kv, enum store_table t, struct span
     return to_error(rc);
 }
 
-static enum error lmdb_put(struct store_kv *kv, enum store_table t, struct span key,
-                           struct span value) {
+static enum error put(struct store_kv *kv, enum store_table t, struct span key, struct span value,
+                      unsigned flags) {
     struct lmdb_kv *l = CONTAINER_OF(kv, struct lmdb_kv, base);
     MDB_val k = to_val(key), v = to_val(value);
-    int rc = mdb_put(l->txn, l->tables[t], &k, &v, 0);
+    int rc = mdb_put(l->txn, l->tables[t], &k, &v, flags);
 
     return rc ? ERR_STORE : OK;
+}
+
+static enum error lmdb_put(struct store_kv *kv, enum store_table t, struct span key,
+                           struct span value) {
+    return put(kv, t, key, value, 0);
+}
+
+static enum error lmdb_append(struct store_kv *kv, enum store_table t, struct span key,
+                              struct span value) {
+    return put(kv, t, key, value, MDB_APPEND);
 }
 
 static enum error lmdb_del(struct store_kv *kv, enum store_table t, struct span key) {
@@ -135,7 +145,8 @@ static enum error lmdb_del(struct store_kv *kv, enum store_table t, struct span 
     return rc == 0 || rc == MDB_NOTFOUND ? OK : ERR_STORE;
 }
 
-static const struct store_kv_ops lmdb_kv_ops = {lmdb_get, lmdb_next, lmdb_put, lmdb_del};
+static const struct store_kv_ops lmdb_kv_ops = {lmdb_get, lmdb_next, lmdb_put, lmdb_append,
+                                                lmdb_del};
 
 static struct lmdb_kv make_kv(const struct lmdb *l, MDB_txn *txn) {
     return (struct lmdb_kv){{&lmdb_kv_ops}, txn, l->tables};

@@ -147,7 +147,8 @@ static enum error memory_del(struct store_kv *kv, enum store_table t, struct spa
     return OK;
 }
 
-static const struct store_kv_ops memory_kv_ops = {memory_get, memory_next, memory_put, memory_del};
+static const struct store_kv_ops memory_kv_ops = {memory_get, memory_next, memory_put, memory_put,
+                                                  memory_del};
 
 static void fire_flush(struct timer *t) {
     struct memory *m = CONTAINER_OF(t, struct memory, flush);

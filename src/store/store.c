@@ -66,6 +66,10 @@ void store_next_profile(struct store *store, struct store_op *op, struct span af
     read_op(store, op, &(struct store_read){.kind = READ_NEXT_PROFILE, .text = after});
 }
 
+void store_load_mark(struct store *store, struct store_op *op, struct span name) {
+    read_op(store, op, &(struct store_read){.kind = READ_MARK, .text = name});
+}
+
 /* Writes. */
 
 /* A write with room for n bytes and n_changes changes; NULL when memory is out. */
@@ -132,6 +136,8 @@ void store_complete(struct store *s, struct store_write *w) {
         op->subscription.version = w->version;
         op->failed_at = w->failed_at;
         op->failed_identity = w->failed_identity;
+        op->outcomes = w->outcomes;
+        op->mark_stored = w->mark_stored;
         op->done(op);
     }
     store_drop(s, w);
@@ -166,40 +172,67 @@ static struct store_write *begin_write(struct store *s, struct store_op *op,
     return w;
 }
 
-static void write_changes(struct store *s, struct store_op *op, enum store_write_kind kind,
-                          const struct store_change *changes, size_t n) {
+static size_t bytes_of(const struct store_change *changes, size_t n) {
     size_t bytes = 0;
 
     for (size_t i = 0; i < n; i++) {
         bytes += changes[i].data.n + changes[i].state.n + changes[i].profile.n;
     }
-    struct store_write *w = begin_write(s, op, kind, bytes, n);
+    return bytes;
+}
+
+static void copy_changes(struct store_write *w, const struct store_change *changes, size_t n,
+                         char **at) {
+    for (size_t i = 0; i < n; i++) {
+        w->changes[i] = changes[i];
+        w->changes[i].data = copy(at, changes[i].data);
+        w->holds_keys |= changes[i].data.n > 0;
+        w->changes[i].state = copy(at, changes[i].state);
+        w->changes[i].profile = copy(at, changes[i].profile);
+    }
+}
+
+static void write_change(struct store *s, struct store_op *op, enum store_write_kind kind,
+                         const struct store_change *change) {
+    struct store_write *w = begin_write(s, op, kind, bytes_of(change, 1), 1);
+
     if (!w) {
         fail(op);
         return;
     }
-    char *at = w->bytes + n * sizeof *changes;
-    for (size_t i = 0; i < n; i++) {
-        w->changes[i] = changes[i];
-        w->changes[i].data = copy(&at, changes[i].data);
-        w->holds_keys |= changes[i].data.n > 0;
-        w->changes[i].state = copy(&at, changes[i].state);
-        w->changes[i].profile = copy(&at, changes[i].profile);
-    }
+    char *at = w->bytes + sizeof *change;
+    copy_changes(w, change, 1, &at);
     s->ops->write(s, w);
 }
 
 void store_save(struct store *store, struct store_op *op, const struct store_change *change) {
-    write_changes(store, op, WRITE_SAVE, change, 1);
+    write_change(store, op, WRITE_SAVE, change);
 }
 
-void store_import(struct store *store, struct store_op *op, const struct store_change *changes,
-                  size_t n) {
-    write_changes(store, op, WRITE_IMPORT, changes, n);
+void store_import(struct store *store, struct store_op *op, const struct store_import *import) {
+    const struct store_mark *m = &import->mark;
+    size_t outcomes = import->n * sizeof(struct store_outcome);
+    size_t bytes = bytes_of(import->changes, import->n) + m->name.n + m->expected.n + m->text.n;
+    struct store_write *w = begin_write(store, op, WRITE_IMPORT, outcomes + bytes, import->n);
+
+    if (!w) {
+        fail(op);
+        return;
+    }
+    char *at = w->bytes + import->n * sizeof(struct store_change);
+    w->outcomes = (struct store_outcome *)(void *)at; /* aligned like the changes before it */
+    at += outcomes;
+    copy_changes(w, import->changes, import->n, &at);
+    w->mode = import->mode;
+    w->mark.name = copy(&at, m->name);
+    w->mark.expected = m->expected.p ? span_of(at, m->expected.n) : SPAN_NONE;
+    (void)copy(&at, m->expected);
+    w->mark.text = copy(&at, m->text);
+    store->ops->write(store, w);
 }
 
 void store_delete(struct store *store, struct store_op *op, uint64_t id, uint64_t version) {
-    write_changes(store, op, WRITE_DELETE, &(struct store_change){.id = id, .version = version}, 1);
+    write_change(store, op, WRITE_DELETE, &(struct store_change){.id = id, .version = version});
 }
 
 /* Writes that are not changes of subscriptions. */

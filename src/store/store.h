@@ -53,6 +53,8 @@ struct store_op {
     struct span record;                     /* of a profile that was loaded */
     size_t failed_at;            /* of an import that failed: index of the subscription at fault */
     struct span failed_identity; /* ERR_EXISTS: the identity that another subscription has */
+    const struct store_outcome *outcomes; /* of an import: what became of each change */
+    uint64_t mark_stored;                 /* of store_load_mark and of an import with a mark */
 
     /* The store's own while the operation runs. */
     struct list link;
@@ -87,11 +89,50 @@ void store_save(struct store *store, struct store_op *op, const struct store_cha
 /** Deletes a subscription with its index entries and sequence numbers. ERR_CONFLICT, ERR_STORE. */
 void store_delete(struct store *store, struct store_op *op, uint64_t id, uint64_t version);
 
-/** Saves n new subscriptions and profiles or none of them. ids and versions are 0; a change with a
- * profile's name has its record (struct rec_profile) in data, and replaces one that is there.
- * ERR_EXISTS with failed_at and failed_identity; ERR_STORE. */
-void store_import(struct store *store, struct store_op *op, const struct store_change *changes,
-                  size_t n);
+/** What became of one change of an import. */
+struct store_outcome {
+    enum error error;     /* OK; ERR_EXISTS; ERR_INVALID, ERR_CORRUPT: no sound record */
+    struct span identity; /* ERR_EXISTS: the identity that is taken */
+    size_t other;         /* ERR_EXISTS: index of the change of this import that has it, too, or
+                           * STORE_TAKEN: a subscription that was there already */
+};
+
+#define STORE_TAKEN SIZE_MAX
+
+/** Where a long import stands: a text under a name, which changes in the same transaction as what
+ * is imported. So who goes on after a crash neither skips anything nor does it twice. */
+struct store_mark {
+    struct span name;     /* at most 255 bytes; empty: no mark is kept */
+    struct span expected; /* the present text must be this; p is NULL: whatever it is, the import
+                             begins, and so does the count of what was stored under the name */
+    struct span text;     /* the new one, at most 1024 bytes; empty: the mark is taken away */
+};
+
+enum store_import_mode {
+    STORE_ALL_OR_NONE, /* one refusal, and nothing is changed */
+    STORE_EACH,        /* what is refused is left out; a change gives way to earlier ones */
+    STORE_CHECK,       /* nothing is changed: what would STORE_EACH do? */
+};
+
+/** An import: new subscriptions, whose ids and versions are 0, and profiles, whose changes have
+ * their name in `profile` and the record (struct rec_profile) in data, and replace what is there.
+ */
+struct store_import {
+    const struct store_change *changes;
+    size_t n;
+    enum store_import_mode mode;
+    struct store_mark mark;
+};
+
+/** Imports in one transaction. op->outcomes has n entries, mark_stored counts the subscriptions
+ * that were stored under the mark so far. ERR_CONFLICT: the mark is another one, nothing was
+ * changed. With STORE_ALL_OR_NONE also the first outcome that is not OK, with failed_at and
+ * failed_identity; all others are in the outcomes. ERR_NO_MEMORY, ERR_STORE. */
+void store_import(struct store *store, struct store_op *op, const struct store_import *import);
+
+/** Loads a mark: op->record is its text, mark_stored the subscriptions stored under it.
+ * ERR_NOT_FOUND. */
+void store_load_mark(struct store *store, struct store_op *op, struct span name);
 
 /** Loads the sequence number of an IMPI slot of a subscription: op->sqn is what was saved last
  * (struct sqn_counter's `stored`), 0 if nothing ever was. */

@@ -185,6 +185,7 @@ static void set_defaults(struct hss_config *c) {
     c->vectors_max = c->vectors_max < VECTORS_MAX ? c->vectors_max : VECTORS_MAX;
     c->pending_max = c->pending_max ? c->pending_max : 65536;
     c->web_body_max = c->web_body_max ? c->web_body_max : 256 << 20;
+    c->import_max = c->import_max ? c->import_max : 512 << 20;
 }
 
 static enum error start_diameter(struct hss *h) {
@@ -238,6 +239,7 @@ enum error hss_new(struct env *env, const struct hss_config *config, struct stor
     list_init(&h->jobs);
     list_init(&h->idle_jobs);
     list_init(&h->web);
+    list_init(&h->bulk_sessions);
     enum error e = milenage_init(&h->milenage);
     if (!e) {
         e = digest_init(&h->digest);

@@ -53,11 +53,14 @@ struct hss_config {
                              */
     bool challenge_unknown; /* unknown identities are authorised and challenged with SIP Digest like
                              * known ones, instead of 5001: nobody learns who is a subscriber */
+    bool keys_may_leave; /* GET with credentials=keys shows K and OPc: for moves to another HSS */
     uint32_t auth_pending_s; /* how long a MAR's note lasts without a SAR; 0: 300 */
     uint32_t cached_max;     /* subscriptions kept ready in memory; 0: 65,536 */
     uint32_t vectors_max;    /* authentication vectors for one MAR; 0: 5 */
     uint32_t pending_max;    /* requests under way; further ones get 3004 (too busy). 0: 65,536 */
     uint32_t web_body_max;   /* bytes of a provisioning request; 0: 256 MiB */
+    uint64_t import_max; /* bytes of records that an import of all or none may keep in memory; 0:
+                          * 512 MiB, a million SIMs */
     uint32_t diameter_timeout_ms; /* patience with answers; 0: stack's default */
     uint32_t diameter_watchdog_s; /* Tw of RFC 3539; 0: stack's default */
 };

@@ -136,5 +136,6 @@ void web_import(struct web_job *w, bool sims) {
         }
     }
     w->op.done = import_done;
-    store_import(w->hss->store, &w->op, w->changes, w->n_changes);
+    store_import(w->hss->store, &w->op,
+                 &(struct store_import){.changes = w->changes, .n = w->n_changes});
 }

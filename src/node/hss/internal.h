@@ -140,7 +140,8 @@ struct hss {
 
     struct list jobs, idle_jobs;
     size_t n_idle_jobs;
-    struct list web; /* struct web_job, see web.h */
+    struct list web;           /* struct web_job, see web.h */
+    struct list bulk_sessions; /* struct bulk_session, see bulk.h */
 
     struct decoy *decoys; /* NULL: no stranger has come yet */
     char *scratch;        /* for User-Data */

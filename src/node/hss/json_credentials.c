@@ -7,16 +7,26 @@
 #include "node/hss/web.h"
 
 #include <openssl/crypto.h>
+#include <stdio.h>
 #include <strings.h>
 
 enum { PASSWORD_MAX = 256 };
+
+/* A fault at a member of the object. */
+static void member_fault(struct json_reader *r, const char *rule, const char *path, size_t index,
+                         const char *member, const char *text) {
+    char full[96];
+
+    snprintf(full, sizeof full, "%s/%s", path, member);
+    json_fault(r, rule, full, index, text);
+}
 
 static bool key_from_json(struct json_reader *r, const json_t *json, const char *name,
                           const char *path, size_t index, uint8_t key[16]) {
     struct span hex = json_text(r, json, name, path, index);
 
     if (hex.n && !span_to_bytes(hex, key, 16)) {
-        json_fault(r, "key-form", path, index, "k, op and opc are 32 hexadecimal digits");
+        member_fault(r, "key-form", path, index, name, "k, op and opc are 32 hexadecimal digits");
     }
     return hex.n > 0;
 }
@@ -33,7 +43,7 @@ static void aka_from_json(struct json_reader *r, const json_t *json, const char 
         json_fault(r, "op-or-opc", path, index, "a key needs k and one of op and opc");
     }
     if (amf.n && !span_to_bytes(amf, out->amf, sizeof out->amf)) {
-        json_fault(r, "amf-form", path, index, "amf is 4 hexadecimal digits");
+        member_fault(r, "amf-form", path, index, "amf", "amf is 4 hexadecimal digits");
     }
     if (!has_k || r->failed) {
         return;
@@ -100,8 +110,8 @@ static void narrow(struct json_reader *r, bool md5, bool sha256, const char *pat
 static void take_password(struct json_reader *r, struct span password, const char *path,
                           size_t index, struct rec_impi_data *out) {
     if (!subscription_is_text(password, PASSWORD_MAX)) {
-        json_fault(r, "password-form", path, index,
-                   "a password has at most 256 bytes and no control characters");
+        member_fault(r, "password-form", path, index, "password",
+                     "a password has at most 256 bytes and no control characters");
         return;
     }
     out->has_digest_md5 = out->has_digest_sha256 =
@@ -230,20 +240,27 @@ void credentials_to_json(struct hss *h, struct rec_impi impi, json_t *json) {
     digest_to_json(impi, json);
 }
 
-static void export_ha1(json_t *json, const char *name, const uint8_t *ha1, size_t n) {
+static void export_hex(json_t *json, const char *name, const uint8_t *bytes, size_t n) {
     char text[64];
     struct buf b = buf_init(text, sizeof text);
 
-    buf_hex(&b, ha1, n);
+    buf_hex(&b, bytes, n);
     json_set_text(json, name, buf_span(&b));
     OPENSSL_cleanse(text, sizeof text);
 }
 
-void credentials_export(struct rec_impi impi, json_t *json) {
+void credentials_export(struct rec_impi impi, enum web_secrets secrets, json_t *json) {
+    if (secrets == WEB_SECRETS_NONE) {
+        return;
+    }
+    if (secrets == WEB_SECRETS_KEYS && rec_impi_has_aka(impi)) {
+        export_hex(json, "k", rec_impi_k(impi), 16);
+        export_hex(json, "opc", rec_impi_opc(impi), 16);
+    }
     if (rec_impi_has_digest_md5(impi)) {
-        export_ha1(json, "ha1_md5", rec_impi_ha1_md5(impi), 16);
+        export_hex(json, "ha1_md5", rec_impi_ha1_md5(impi), 16);
     }
     if (rec_impi_has_digest_sha256(impi)) {
-        export_ha1(json, "ha1_sha256", rec_impi_ha1_sha256(impi), 32);
+        export_hex(json, "ha1_sha256", rec_impi_ha1_sha256(impi), 32);
     }
 }

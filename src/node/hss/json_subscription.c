@@ -308,14 +308,12 @@ void sim_from_json(struct json_reader *r, const json_t *json, struct rec_subscri
 
 /* Showing. */
 
-static json_t *impi_to_json(struct hss *h, struct rec_impi impi, bool credentials) {
+static json_t *impi_to_json(struct hss *h, struct rec_impi impi, enum web_secrets secrets) {
     json_t *json = json_object();
 
     json_set_text(json, "identity", rec_impi_identity(impi));
     credentials_to_json(h, impi, json);
-    if (credentials) {
-        credentials_export(impi, json);
-    }
+    credentials_export(impi, secrets, json);
     return json;
 }
 
@@ -383,7 +381,7 @@ static void capabilities_to_json(struct rec_subscription d, json_t *json) {
 }
 
 json_t *subscription_to_json(struct hss *h, const struct subscription *s, uint64_t version,
-                             bool credentials) {
+                             enum web_secrets secrets) {
     struct rec_subscription d = s->data;
     json_t *json = json_object(), *charging = json_object(), *impis = json_array(),
            *impus = json_array();
@@ -398,7 +396,7 @@ json_t *subscription_to_json(struct hss *h, const struct subscription *s, uint64
     json_set_text(charging, "secondary_ccf", rec_subscription_secondary_ccf(d));
     json_object_set_new(json, "charging", charging);
     for (size_t i = 0, n = rec_subscription_n_impis(d); i < n; i++) {
-        json_array_append_new(impis, impi_to_json(h, rec_subscription_impis(d, i), credentials));
+        json_array_append_new(impis, impi_to_json(h, rec_subscription_impis(d, i), secrets));
     }
     for (size_t i = 0, n = rec_subscription_n_impus(d); i < n; i++) {
         json_array_append_new(impus, impu_to_json(s, rec_subscription_impus(d, i)));

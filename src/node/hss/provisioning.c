@@ -99,7 +99,7 @@ static void show(struct job *job) {
     } else if (!s) {
         not_there(w);
     } else {
-        web_end(w, 200, subscription_to_json(w->hss, &s->s, s->version, w->credentials));
+        web_end(w, 200, subscription_to_json(w->hss, &s->s, s->version, w->secrets));
     }
 }
 
@@ -220,7 +220,7 @@ static void put_done(struct store_op *op) {
         s->stale = true;
     }
     web_end(w, w->creates ? 201 : 200,
-            subscription_to_json(w->hss, &now, op->subscription.version, false));
+            subscription_to_json(w->hss, &now, op->subscription.version, WEB_SECRETS_NONE));
 }
 
 void web_put(struct web_job *w) {
@@ -288,7 +288,7 @@ static void list_done(struct store_op *op) {
             registration_read(rec_registration_of(op->subscription.state), &s.state);
             json_array_append_new(
                 json_object_get(w->reply, "subscriptions"),
-                subscription_to_json(w->hss, &s, op->subscription.version, w->credentials));
+                subscription_to_json(w->hss, &s, op->subscription.version, w->secrets));
         }
     }
     if (!w->asking) {

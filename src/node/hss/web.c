@@ -10,6 +10,17 @@ enum { BODY_DEPTH = 6, LIMIT_DEFAULT = 100, LIMIT_MAX = 1000 };
 /* Answers. */
 
 /* Keys in what was sent are wiped before its memory is given back. */
+static bool is_secret(const char *name) {
+    static const char *const names[] = {"k", "op", "opc", "password", "ha1_md5", "ha1_sha256"};
+
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        if (strcmp(name, names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void wipe(json_t *json, unsigned depth) {
     const char *name;
     json_t *value;
@@ -19,9 +30,7 @@ static void wipe(json_t *json, unsigned depth) {
         return;
     }
     json_object_foreach(json, name, value) {
-        bool key = strcmp(name, "k") == 0 || strcmp(name, "op") == 0 || strcmp(name, "opc") == 0;
-
-        if (key && json_is_string(value)) {
+        if (is_secret(name) && json_is_string(value)) {
             OPENSSL_cleanse((char *)(uintptr_t)json_string_value(value), json_string_length(value));
         } else {
             wipe(value, depth + 1);
@@ -30,6 +39,10 @@ static void wipe(json_t *json, unsigned depth) {
     json_array_foreach(json, i, value) {
         wipe(value, depth + 1);
     }
+}
+
+void web_wipe(json_t *json) {
+    wipe(json, 0);
 }
 
 static void wipe_span(struct span s) {
@@ -49,7 +62,8 @@ static void web_job_free(struct web_job *w) {
     for (size_t i = 0; i < w->n_changes; i++) {
         wipe_span(w->changes[i].data);
     }
-    wipe(w->body, 0);
+    bulk_job_free(w);
+    web_wipe(w->body);
     json_decref(w->body);
     json_decref(w->reply);
     arena_release(&w->arena);
@@ -125,11 +139,12 @@ void web_free(struct hss *h) {
     LIST_EACH(&h->web, w, struct web_job, link) {
         web_job_free(w);
     }
+    bulk_sessions_free(h);
 }
 
 /* Requests. */
 
-static void refuse_method(struct web_job *w, const char *allowed) {
+void web_refuse_method(struct web_job *w, const char *allowed) {
     const struct web_header allow = {SPAN("Allow"), span_from_cstr(allowed)};
     struct web_answer answer = {.status = 405, .headers = &allow, .n_headers = 1};
 
@@ -171,7 +186,10 @@ static bool read_body(struct web_job *w, const struct web_request *request) {
         error.line += (int)n;
     }
     char text[256];
-    snprintf(text, sizeof text, "line %d, column %d: %s", error.line, error.column, error.text);
+    struct span what = span_from_cstr(error.text); /* what stands near the fault may be a key */
+    what = span_slice(what, 0, span_find(what, SPAN(" near ")));
+    snprintf(text, sizeof text, "line %d, column %d: %.*s", error.line, error.column,
+             SPAN_ARG(what));
     (void)subscription_faulty(&fault, "json", "", 0, text);
     web_problem(w, 400, text, &fault, NULL);
     return false;
@@ -184,12 +202,32 @@ static bool read_number(struct span query, const char *name, uint64_t max, uint6
     return !web_query(query, span_from_cstr(name), &b) || span_to_u64(buf_span(&b), max, out);
 }
 
-/* ?credentials=digest: HA1s belong to the answer. */
-static bool wants_credentials(struct span query) {
+/* ?credentials=digest: HA1s belong to the answer; =keys: keys of cards, too, if the configuration
+ * lets them leave. False: it was answered. */
+static bool read_secrets(struct web_job *w, struct span query) {
     char room[16];
     struct buf b = buf_init(room, sizeof room);
 
-    return web_query(query, SPAN("credentials"), &b) && span_eq(buf_span(&b), SPAN("digest"));
+    w->secrets = WEB_SECRETS_NONE;
+    if (!web_query(query, SPAN("credentials"), &b)) {
+        return true;
+    }
+    if (span_eq(buf_span(&b), SPAN("digest"))) {
+        w->secrets = WEB_SECRETS_DIGEST;
+    } else if (!span_eq(buf_span(&b), SPAN("keys"))) {
+        web_problem(w, 400, "credentials is digest or keys", NULL, NULL);
+        return false;
+    } else if (!w->hss->config.keys_may_leave) {
+        web_problem(w, 403,
+                    "this HSS keeps its keys: only with keys-may-leave: yes in its configuration "
+                    "does it give them away",
+                    NULL, NULL);
+        return false;
+    } else {
+        w->secrets = WEB_SECRETS_KEYS;
+        LOG(&w->hss->env->log, LOG_WARNING, "keys are given away, as the configuration permits");
+    }
+    return true;
 }
 
 static void list_or_find(struct web_job *w, struct span query) {
@@ -228,7 +266,9 @@ static enum method method_of(struct span name) {
 }
 
 static void serve_all(struct web_job *w, const struct web_request *request, bool profiles) {
-    w->credentials = wants_credentials(request->query);
+    if (!read_secrets(w, request->query)) {
+        return;
+    }
     switch (method_of(request->method)) {
     case GET:
         if (profiles) {
@@ -239,18 +279,20 @@ static void serve_all(struct web_job *w, const struct web_request *request, bool
         break;
     case POST:
         if (profiles) {
-            refuse_method(w, "GET");
+            web_refuse_method(w, "GET");
         } else if (read_body(w, request)) {
             web_import(w, false);
         }
         break;
     default:
-        refuse_method(w, profiles ? "GET" : "GET, POST");
+        web_refuse_method(w, profiles ? "GET" : "GET, POST");
     }
 }
 
 static void serve_one(struct web_job *w, const struct web_request *request, bool profiles) {
-    w->credentials = wants_credentials(request->query);
+    if (!read_secrets(w, request->query)) {
+        return;
+    }
     switch (method_of(request->method)) {
     case GET:
         (profiles ? web_profile_get : web_get)(w);
@@ -270,10 +312,10 @@ static void serve_one(struct web_job *w, const struct web_request *request, bool
             }
             break;
         }
-        refuse_method(w, "GET, PUT, DELETE");
+        web_refuse_method(w, "GET, PUT, DELETE");
         break;
     default:
-        refuse_method(w, "GET, PUT, DELETE");
+        web_refuse_method(w, "GET, PUT, DELETE");
     }
 }
 
@@ -291,17 +333,26 @@ static void dispatch(struct web_job *w, const struct web_request *request) {
     }
     bool found = web_path_segment(&path, &collection);
     bool profiles = found && span_eq(collection, SPAN("profiles"));
-    if (!found || (!profiles && !span_eq(collection, SPAN("subscriptions")))) {
-        web_problem(w, 404, "there are /subscriptions and /profiles", NULL, NULL);
+    bool imports = found && span_eq(collection, SPAN("imports"));
+    if (!found || (!profiles && !imports && !span_eq(collection, SPAN("subscriptions")))) {
+        web_problem(w, 404, "there are /subscriptions, /profiles and /imports", NULL, NULL);
         return;
     }
     if (!web_path_segment(&path, &name) || !name.n) {
-        serve_all(w, request, profiles);
+        if (imports) {
+            web_problem(w, 404, "name the import: /imports/NAME", NULL, NULL);
+        } else {
+            serve_all(w, request, profiles);
+        }
     } else if (web_path_segment(&path, &more) || !web_decode(name, false, &b)) {
         web_problem(w, 404, "a name is one segment of the path", NULL, NULL);
     } else {
         w->name_n = b.n;
-        serve_one(w, request, profiles);
+        if (imports) {
+            web_bulk(w, request);
+        } else {
+            serve_one(w, request, profiles);
+        }
     }
 }
 

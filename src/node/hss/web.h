@@ -8,6 +8,13 @@
 
 enum { WEB_NAME_MAX = 1024 };
 
+/** Which secrets an answer has. */
+enum web_secrets {
+    WEB_SECRETS_NONE,
+    WEB_SECRETS_DIGEST, /* hashes of passwords (HA1) */
+    WEB_SECRETS_KEYS,   /* these, and the keys of cards (K, OPc) */
+};
+
 /** One request on its way. */
 struct web_job {
     struct list link; /* of the HSS's */
@@ -29,13 +36,14 @@ struct web_job {
     enum error error;
     json_t *reply; /* the page */
 
-    bool credentials;      /* HA1s are asked for */
-    struct span record;    /* of the subscription or profile on its way; wiped at the end */
-    struct profile *going; /* to be deleted */
+    enum web_secrets secrets; /* what is asked for of them */
+    struct span record;       /* of the subscription or profile on its way; wiped at the end */
+    struct profile *going;    /* to be deleted */
     bool creates;
     struct store_change *changes; /* an import */
     size_t n_changes, n_subscriptions;
     struct import_place *places; /* where each of them stands in the body */
+    struct bulk_job *bulk;       /* a request of a long import, see bulk.h */
 };
 
 /** What reading JSON needs and finds out: the first fault, sticky. */
@@ -55,6 +63,12 @@ void web_end(struct web_job *w, unsigned status, json_t *json);
  */
 void web_problem(struct web_job *w, unsigned status, const char *detail,
                  const struct subscription_fault *fault, const char *prefix);
+
+/** Answers 405; allowed: the methods that there are. */
+void web_refuse_method(struct web_job *w, const char *allowed);
+
+/** Overwrites keys and passwords in what was sent. */
+void web_wipe(json_t *json);
 
 /** Answers with what an error of the store means to a client. */
 void web_store_problem(struct web_job *w, enum error e);
@@ -118,10 +132,10 @@ void subscription_from_json(struct json_reader *r, const json_t *json, struct sp
 /** Reads a SIM, or a user with a password (member "user"), and makes a subscription of it. */
 void sim_from_json(struct json_reader *r, const json_t *json, struct rec_subscription_data *out);
 
-/** What people see of a subscription; with its HA1s, which are secrets, if `credentials` are asked
- * for. NULL when memory is out. */
+/** What people see of a subscription, and of its secrets what is asked for. NULL when memory is
+ * out. */
 json_t *subscription_to_json(struct hss *h, const struct subscription *s, uint64_t version,
-                             bool credentials);
+                             enum web_secrets secrets);
 
 /* json_credentials.c */
 
@@ -134,9 +148,9 @@ void credentials_from_json(struct json_reader *r, const json_t *json, const char
 /** Shows which credentials there are, and nothing that would help to use them. */
 void credentials_to_json(struct hss *h, struct rec_impi impi, json_t *json);
 
-/** Adds the HA1s, for an export that asks for credentials: a secret then. Keys of cards never
- * leave. */
-void credentials_export(struct rec_impi impi, json_t *json);
+/** Adds the secrets, for an export that asks for them. Keys of cards leave only where the
+ * configuration says that they may. */
+void credentials_export(struct rec_impi impi, enum web_secrets secrets, json_t *json);
 
 /** A text as JSON; a NULL span is the empty text. */
 json_t *json_of_text(struct span s);
@@ -188,6 +202,19 @@ void web_profile_delete(struct web_job *w);
 
 /** Adds what the body holds: subscriptions and profiles, or SIMs. */
 void web_import(struct web_job *w, bool sims);
+
+/* bulk.c */
+
+/** Serves /imports/NAME. */
+void web_bulk(struct web_job *w, const struct web_request *request);
+
+/** Frees what a request of a long import holds. */
+void bulk_job_free(struct web_job *w);
+
+/** Gives up all imports under way. */
+void bulk_sessions_free(struct hss *h);
+
+/* provisioning.c */
 
 /** Checks a subscription against all rules; also: profiles that come with it. False: the fault is
  * noted. */

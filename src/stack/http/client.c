@@ -82,8 +82,8 @@ static struct curl_slist *make_headers(const struct web_call *call) {
     return headers;
 }
 
-static CURLcode perform(CURL *curl, const struct web_call *call, struct curl_slist *headers,
-                        struct incoming *in) {
+static void set_up(CURL *curl, const struct web_call *call, struct curl_slist *headers,
+                   struct incoming *in) {
     long timeout_s = call->timeout_s ? (long)call->timeout_s : DEFAULT_TIMEOUT_S;
     curl_easy_setopt(curl, CURLOPT_URL, call->url);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http");
@@ -99,7 +99,23 @@ static CURLcode perform(CURL *curl, const struct web_call *call, struct curl_sli
         curl_easy_setopt(curl, CURLOPT_POSTFIELDS, call->body.p);
         curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.n);
     }
-    return curl_easy_perform(curl);
+}
+
+/* What has come of it. */
+static enum error take_result(CURL *curl, CURLcode code, struct incoming *in,
+                              struct web_reply *out) {
+    enum error result = error_from_curl(code, in);
+    if (result) {
+        return result;
+    }
+    long status = 0;
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    out->status = (unsigned)status;
+    char nothing = '\0';
+    if (!out->body && take_body(&nothing, 0, 0, in) == 0 && in->failed) {
+        result = in->failed;
+    }
+    return result;
 }
 
 enum error web_client_call(const struct web_call *call, struct web_reply *out) {
@@ -109,16 +125,8 @@ enum error web_client_call(const struct web_call *call, struct web_reply *out) {
     CURL *curl = curl_easy_init();
     enum error result = ERR_NO_MEMORY;
     if (headers && curl) {
-        result = error_from_curl(perform(curl, call, headers, &in), &in);
-    }
-    if (result == OK) {
-        long status = 0;
-        curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-        out->status = (unsigned)status;
-        char nothing = '\0';
-        if (!out->body && take_body(&nothing, 0, 0, &in) == 0 && in.failed) {
-            result = in.failed;
-        }
+        set_up(curl, call, headers, &in);
+        result = take_result(curl, curl_easy_perform(curl), &in, out);
     }
     curl_easy_cleanup(curl);
     curl_slist_free_all(headers);
@@ -126,6 +134,115 @@ enum error web_client_call(const struct web_call *call, struct web_reply *out) {
         web_reply_free(out);
     }
     return result;
+}
+
+/* Several at a time. */
+
+struct web_client {
+    CURLM *multi;
+};
+
+struct web_exchange {
+    struct web_client *client;
+    CURL *curl;
+    struct curl_slist *headers;
+    struct web_reply reply;
+    struct incoming in;
+    bool done;
+    CURLcode code;
+};
+
+enum error web_client_new(struct web_client **out) {
+    struct web_client *c = calloc(1, sizeof *c);
+    *out = c;
+    if (!c) {
+        return ERR_NO_MEMORY;
+    }
+    c->multi = curl_multi_init();
+    if (!c->multi) {
+        free(c);
+        *out = NULL;
+        return ERR_NO_MEMORY;
+    }
+    return OK;
+}
+
+void web_client_free(struct web_client *client) {
+    if (client) {
+        curl_multi_cleanup(client->multi);
+        free(client);
+    }
+}
+
+/* Does what can be done at once, and notes what has ended. */
+static enum error turn(struct web_client *c) {
+    int running, left;
+    if (curl_multi_perform(c->multi, &running) != CURLM_OK) {
+        return ERR_IO;
+    }
+    for (CURLMsg *m; (m = curl_multi_info_read(c->multi, &left)) != NULL;) {
+        char *x;
+        if (m->msg == CURLMSG_DONE &&
+            curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &x) == CURLE_OK) {
+            ((struct web_exchange *)(void *)x)->done = true;
+            ((struct web_exchange *)(void *)x)->code = m->data.result;
+        }
+    }
+    return OK;
+}
+
+static void exchange_free(struct web_exchange *x) {
+    if (x->curl) {
+        curl_multi_remove_handle(x->client->multi, x->curl);
+        curl_easy_cleanup(x->curl);
+    }
+    curl_slist_free_all(x->headers);
+    free(x);
+}
+
+enum error web_client_begin(struct web_client *client, const struct web_call *call,
+                            struct web_exchange **out) {
+    struct web_exchange *x = calloc(1, sizeof *x);
+    *out = x;
+    if (!x) {
+        return ERR_NO_MEMORY;
+    }
+    x->client = client;
+    x->in.reply = &x->reply;
+    x->headers = make_headers(call);
+    x->curl = curl_easy_init();
+    enum error e = x->headers && x->curl ? OK : ERR_NO_MEMORY;
+    if (!e) {
+        set_up(x->curl, call, x->headers, &x->in);
+        curl_easy_setopt(x->curl, CURLOPT_PRIVATE, (char *)(void *)x);
+        e = curl_multi_add_handle(client->multi, x->curl) == CURLM_OK ? turn(client)
+                                                                      : ERR_NO_MEMORY;
+    }
+    if (e) {
+        exchange_free(x);
+        *out = NULL;
+    }
+    return e;
+}
+
+enum error web_client_end(struct web_exchange *x, struct web_reply *out) {
+    enum { WAIT_MS = 1000 };
+    enum error e = OK;
+    while (!x->done && !(e = turn(x->client)) && !x->done) {
+        e = curl_multi_poll(x->client->multi, NULL, 0, WAIT_MS, NULL) == CURLM_OK ? OK : ERR_IO;
+        if (e) {
+            break;
+        }
+    }
+    e = e ? e : take_result(x->curl, x->code, &x->in, &x->reply);
+    *out = (struct web_reply){0};
+    if (e) {
+        web_reply_free(&x->reply);
+    } else {
+        *out = x->reply;
+    }
+    exchange_free(x);
+    return e;
 }
 
 void web_reply_free(struct web_reply *reply) {

@@ -27,7 +27,25 @@ enum { WEB_REPLY_MAX = 256 << 20 }; /* the client refuses longer answers */
  * ERR_NO_MEMORY. After an error *out is empty. */
 MUST_CHECK enum error web_client_call(const struct web_call *call, struct web_reply *out);
 
-/** Frees what web_client_call filled in. */
+struct web_client;
+struct web_exchange;
+
+/** A client that has several exchanges under way at a time, over connections that it keeps. */
+MUST_CHECK enum error web_client_new(struct web_client **out);
+
+/** Begins an exchange and sends what can be sent at once. The body stays the caller's and unchanged
+ * until web_client_end. ERR_NO_MEMORY. */
+MUST_CHECK enum error web_client_begin(struct web_client *client, const struct web_call *call,
+                                       struct web_exchange **out);
+
+/** Waits for the answer, and goes on with the other exchanges meanwhile; ends the exchange. Results
+ * and errors as of web_client_call. */
+MUST_CHECK enum error web_client_end(struct web_exchange *exchange, struct web_reply *out);
+
+/** Closes the connections; exchanges must have ended. NULL is allowed. */
+void web_client_free(struct web_client *client);
+
+/** Frees what web_client_call or web_client_end filled in. */
 void web_reply_free(struct web_reply *reply);
 
 #endif

@@ -35,7 +35,9 @@ struct waiting {
     struct span data, state; /* copied */
     char bytes[4096];
     struct span record;
-    char taken[128];
+    char taken[128], mark[64];
+    size_t n_imported;
+    struct store_outcome outcomes[6]; /* of an import of so many */
 };
 
 static void note_done(struct store_op *op) {
@@ -54,6 +56,12 @@ static void note_done(struct store_op *op) {
     buf_put(&b, op->record);
     w->record = span_after(buf_span(&b), before);
     assert_true(span_to_cstr(op->failed_identity, w->taken, sizeof w->taken));
+    if (!span_to_cstr(op->record, w->mark, sizeof w->mark)) {
+        w->mark[0] = '\0'; /* it is a profile */
+    }
+    if (op->outcomes && w->n_imported == COUNT_OF(w->outcomes)) {
+        memcpy(w->outcomes, op->outcomes, sizeof w->outcomes);
+    }
     assert_false(store_op_is_active(op));
 }
 
@@ -315,6 +323,11 @@ static void sequence_numbers_are_saved_only_over_what_was_expected(void **state)
     assert_int_equal(DO(b, &w, store_save_sqn, id + 9, 0, 0, 32), ERR_CONFLICT);
 }
 
+static enum error import_all(struct bench *b, struct waiting *w, const struct store_change *changes,
+                             size_t n) {
+    return DO(b, w, store_import, &(struct store_import){.changes = changes, .n = n});
+}
+
 static void an_import_is_whole_or_not_at_all(void **state) {
     struct bench *b = *state;
     static struct sample s[50];
@@ -335,14 +348,14 @@ static void an_import_is_whole_or_not_at_all(void **state) {
         if (round == 0) {
             make(&s[49], "taken", "t@home", "sip:u30@home", NULL);
             assert_int_equal(DO(b, &w, store_save, &s[49].change), OK);
-            assert_int_equal(DO(b, &w, store_import, changes, 49), ERR_EXISTS);
+            assert_int_equal(import_all(b, &w, changes, 49), ERR_EXISTS);
             assert_int_equal(w.op.failed_at, 30);
             assert_string_equal(w.taken, "sip:u30@home");
             assert_int_equal(store_count(b->store), 1);
             assert_int_equal(DO(b, &w, store_find, STORE_NAME, SPAN("taken")), OK);
             assert_int_equal(DO(b, &w, store_delete, w.id, 1), OK);
         } else if (round == 1) {
-            assert_int_equal(DO(b, &w, store_import, changes, 50), ERR_EXISTS);
+            assert_int_equal(import_all(b, &w, changes, 50), ERR_EXISTS);
             assert_int_equal(w.op.failed_at, 40);
             assert_int_equal(store_count(b->store), 0);
             assert_int_equal(DO(b, &w, store_find, STORE_NAME, SPAN("sub0")), ERR_NOT_FOUND);
@@ -355,12 +368,12 @@ static void an_import_is_whole_or_not_at_all(void **state) {
                 {.data = buf_span(&out), .profile = SPAN("gold")}};
             memcpy(with_profile + 1, changes, sizeof changes);
             with_profile[50].data.n--;
-            assert_int_equal(DO(b, &w, store_import, with_profile, 51), ERR_CORRUPT);
+            assert_int_equal(import_all(b, &w, with_profile, 51), ERR_CORRUPT);
             assert_int_equal(w.op.failed_at, 50);
             assert_int_equal(DO(b, &w, store_load_profile, SPAN("gold")), ERR_NOT_FOUND);
             assert_int_equal(store_count(b->store), 0);
             with_profile[50].data.n++;
-            assert_int_equal(DO(b, &w, store_import, with_profile, 51), OK);
+            assert_int_equal(import_all(b, &w, with_profile, 51), OK);
             assert_int_equal(DO(b, &w, store_load_profile, SPAN("gold")), OK);
         }
     }
@@ -373,6 +386,77 @@ static void an_import_is_whole_or_not_at_all(void **state) {
     }
     assert_int_equal(w.op.error, ERR_NOT_FOUND);
     assert_int_equal(n, 50);
+}
+
+/* covers: HF9 */
+static void an_import_may_leave_out_what_is_refused(void **state) {
+    struct bench *b = *state;
+    static struct sample s[6];
+    struct store_change changes[6];
+    static struct waiting w;
+
+    make(&s[0], "old", "old@home", "sip:old@home", NULL);
+    assert_int_equal(DO(b, &w, store_save, &s[0].change), OK);
+    make(&s[0], "a", "a@home", "sip:a@home", NULL);
+    make(&s[1], "b", "b@home", "sip:old@home", "tel:+1"); /* taken before */
+    make(&s[2], "c", "c@home", "sip:c@home", "tel:+1");   /* its rival is refused */
+    make(&s[3], "d", "a@home", "sip:d@home", "tel:+2");   /* gives way to the first */
+    make(&s[4], "e", "e@home", "sip:e@home", "tel:+2");   /* and so leaves this to the next */
+    make(&s[5], "f", "f@home", "sip:f@home", "tel:+3");
+    for (size_t i = 0; i < 6; i++) {
+        changes[i] = s[i].change;
+    }
+    changes[5].data.n--;
+    struct store_import import = {.changes = changes, .n = 6, .mode = STORE_CHECK};
+    for (unsigned round = 0; round < 2; round++) {
+        static const enum error expected[6] = {OK, ERR_EXISTS, OK, ERR_EXISTS, OK, ERR_CORRUPT};
+        static const size_t others[6] = {STORE_TAKEN, STORE_TAKEN, STORE_TAKEN,
+                                         0,           STORE_TAKEN, STORE_TAKEN};
+
+        w.n_imported = 6;
+        assert_int_equal(DO(b, &w, store_import, &import), OK);
+        for (size_t i = 0; i < 6; i++) {
+            assert_int_equal(w.outcomes[i].error, expected[i]);
+            assert_true(w.outcomes[i].other == others[i]);
+        }
+        assert_int_equal(store_count(b->store), round ? 4 : 1);
+        import.mode = STORE_EACH;
+    }
+    assert_int_equal(DO(b, &w, store_find, STORE_IMPU, SPAN("tel:+1")), OK);
+    assert_int_equal(DO(b, &w, store_find, STORE_NAME, SPAN("c")), OK);
+    assert_int_equal(DO(b, &w, store_find, STORE_NAME, SPAN("d")), ERR_NOT_FOUND);
+}
+
+/* covers: HF9 */
+static void a_mark_changes_with_what_is_imported(void **state) {
+    struct bench *b = *state;
+    static struct sample s[2];
+    static struct waiting w;
+
+    make(&s[0], "a", "a@home", "sip:a@home", NULL);
+    make(&s[1], "b", "b@home", "sip:b@home", NULL);
+    struct store_import first = {
+        .changes = &s[0].change, .n = 1, .mark = {.name = SPAN("file"), .text = SPAN("one")}};
+    struct store_import second = {
+        .changes = &s[1].change,
+        .n = 1,
+        .mode = STORE_EACH,
+        .mark = {.name = SPAN("file"), .expected = SPAN("one"), .text = SPAN("two")}};
+    struct store_import end = {.mark = {.name = SPAN("file"), .expected = SPAN("two")}};
+
+    assert_int_equal(DO(b, &w, store_load_mark, SPAN("file")), ERR_NOT_FOUND);
+    assert_int_equal(DO(b, &w, store_import, &second), ERR_CONFLICT);
+    assert_int_equal(DO(b, &w, store_import, &first), OK);
+    assert_int_equal(DO(b, &w, store_import, &first), ERR_EXISTS); /* and the mark stays */
+    assert_int_equal(DO(b, &w, store_import, &second), OK);
+    assert_int_equal(w.op.mark_stored, 2);
+    assert_int_equal(DO(b, &w, store_import, &second), ERR_CONFLICT);
+    assert_int_equal(DO(b, &w, store_load_mark, SPAN("file")), OK);
+    assert_int_equal(w.op.mark_stored, 2);
+    assert_string_equal(w.mark, "two");
+    assert_int_equal(store_count(b->store), 2);
+    assert_int_equal(DO(b, &w, store_import, &end), OK);
+    assert_int_equal(DO(b, &w, store_load_mark, SPAN("file")), ERR_NOT_FOUND);
 }
 
 static void profiles_are_kept_by_name(void **state) {
@@ -610,6 +694,9 @@ static void lmdb_stops_for_good_when_it_cannot_write(void **state) {
         cmocka_unit_test_setup_teardown(sequence_numbers_are_saved_only_over_what_was_expected,    \
                                         setup_, teardown),                                         \
         cmocka_unit_test_setup_teardown(an_import_is_whole_or_not_at_all, setup_, teardown),       \
+        cmocka_unit_test_setup_teardown(an_import_may_leave_out_what_is_refused, setup_,           \
+                                        teardown),                                                 \
+        cmocka_unit_test_setup_teardown(a_mark_changes_with_what_is_imported, setup_, teardown),   \
         cmocka_unit_test_setup_teardown(profiles_are_kept_by_name, setup_, teardown),              \
         cmocka_unit_test_setup_teardown(writes_complete_later_and_in_order, setup_, teardown),     \
         cmocka_unit_test_setup_teardown(a_cancelled_operation_is_silent, setup_, teardown),        \

@@ -255,7 +255,7 @@ static void each_fault_names_rule_and_member(void **state) {
         {"PUT", "/subscriptions/a", "{\"impis\":[7]}", 422, "member-type", "/impis/0"},
         {"PUT", "/subscriptions/a", "{\"impis\":[{}]}", 422, "member-missing", "/impis/0/identity"},
         {"PUT", "/subscriptions/a", "{\"impis\":[{\"identity\":\"a@b\",\"k\":\"00\"}]}", 422,
-         "key-form", "/impis/0"},
+         "key-form", "/impis/0/k"},
         {"PUT", "/subscriptions/a",
          "{\"impis\":[{\"identity\":\"a@b\"}],\"impus\":[{\"identity\":\"sip:a@b\",\"set\":0}]}",
          422, "set-number", "/impus/0/set"},
