@@ -1,6 +1,5 @@
 #include "memory.h"
 
-#include <jansson.h>
 #include <malloc.h>
 
 static struct {
@@ -85,10 +84,6 @@ long memory_sweep_some(void (*run)(void *ctx), void *ctx, long first, long step,
 
 long memory_sweep(void (*run)(void *ctx), void *ctx, long max) {
     return memory_sweep_some(run, ctx, 0, 1, max);
-}
-
-void memory_wrap_jansson(void) {
-    json_set_alloc_funcs(__wrap_malloc, __wrap_free);
 }
 
 size_t memory_mark(void) {

@@ -1,6 +1,6 @@
 /* Memory as tests want it: an allocation that fails, and how much there is. Replaces malloc,
- * calloc, realloc and free of the product (--wrap, see meson.build), and those of jansson when
- * asked to. */
+ * calloc, realloc and free of the product (--wrap, see meson.build); what libraries allocate by
+ * themselves is left alone. */
 #ifndef MUSTER_TEST_MEMORY_H
 #define MUSTER_TEST_MEMORY_H
 
@@ -20,9 +20,6 @@ void memory_arm(void);
 
 /** From here on none fails. Did one fail? */
 bool memory_disarm(void);
-
-/** Lets jansson's allocations count, too. */
-void memory_wrap_jansson(void);
 
 /** Forgets the highest mark. Returns the bytes that are allocated now. */
 size_t memory_mark(void);

@@ -165,7 +165,8 @@ static uint32_t granted(const struct operation *op, const struct sip_msg *answer
     return 0;
 }
 
-static void registered(struct operation *op, const struct sip_msg *answer) {
+/* OK, or why the registration could not be kept. */
+static enum error registered(struct operation *op, const struct sip_msg *answer) {
     struct pcscf *p = op->p;
     struct binding_key key = key_of(op);
     pcscf_forget_keys(p, key.hash);
@@ -179,17 +180,19 @@ static void registered(struct operation *op, const struct sip_msg *answer) {
             p->counters.deregistered++;
             pcscf_drop(p, r);
         }
-        return;
+        return OK;
     }
-    p->counters.registered++;
     const struct registration_news news = {
         &key, op->impi, op->token, sip_server_source(op->up)->addr, expires_s, answer};
     enum error e = pcscf_store(p, &news);
-    p->counters.replaced += pcscf_drop_replaced(p, &news);
     if (e != OK) {
         LOG(&p->env->log, LOG_ERROR, "registration not kept", LOG_SPAN("impu", op->impu),
             LOG_CSTR("error", error_text(e)));
+        return e;
     }
+    p->counters.registered++;
+    p->counters.replaced += pcscf_drop_replaced(p, &news);
+    return OK;
 }
 
 static enum sip_proxy_verdict on_response(void *ctx, struct sip_proxy *proxy, struct sip_server *up,
@@ -216,7 +219,10 @@ static enum sip_proxy_verdict on_response(void *ctx, struct sip_proxy *proxy, st
             pcscf_keep_keys(p, key_of(op).hash, &keys);
         }
     } else if (response->status >= 200 && response->status < 300) {
-        registered(op, response);
+        if (registered(op, response) != OK) { /* the terminal comes again, and must */
+            refuse(op, 500, REASON_OUT_OF_MEMORY);
+            return SIP_PROXY_TAKEN;
+        }
     } else if (response->status >= 300) {
         p->counters.relayed_errors++;
         pcscf_forget_keys(p, key_of(op).hash);

@@ -206,13 +206,13 @@ enum error pcscf_store(struct pcscf *p, const struct registration_news *news) {
     if (!r) {
         return ERR_NO_MEMORY;
     }
-    if (old) {
-        pcscf_drop(p, old);
-    }
     enum error e = insert(p, r, news);
     if (e != OK) {
         free(r);
         return e;
+    }
+    if (old) {
+        pcscf_drop(p, old);
     }
     r->pcscf = p;
     timer_init(&r->expiry, expire);

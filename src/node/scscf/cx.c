@@ -161,6 +161,13 @@ static void put_sar(struct scscf *s, struct diameter_builder *b, struct span imp
     s->counters.sar++;
 }
 
+/* May the same request succeed later? It did not reach the HSS, or the HSS could not save it. */
+static bool is_transient(struct diameter_result r) {
+    return r.vendor == 0 && (r.code / 1000 == 3 || r.code == DIAMETER_UNABLE_TO_COMPLY);
+}
+
+static void leave_later(const struct operation *op);
+
 static void on_saa(void *ctx, const struct diameter_msg *msg) {
     struct operation *op = (struct operation *)ctx;
     struct cx_saa saa;
@@ -175,6 +182,9 @@ static void on_saa(void *ctx, const struct diameter_msg *msg) {
         op->s->counters.hss_failed++;
         LOG(&op->s->env->log, LOG_WARNING, "HSS refused a de-registration",
             LOG_SPAN("impi", op->impi), LOG_CSTR("result", name ? name : "unknown"));
+        if (is_transient(msg->result)) {
+            leave_later(op);
+        }
     } else if (cx_saa_decode(sip_server_arena(op->up), msg, &saa, &fault) != OK) {
         op->s->counters.hss_failed++;
         op->detail = span_from_cstr(fault.text);
@@ -233,7 +243,8 @@ void scscf_forget_notices(struct scscf *s) {
 }
 
 static void try_later(struct notice *n) {
-    bool deregisters = n->type == CX_SERVER_ASSIGNMENT_TYPE_TIMEOUT_DEREGISTRATION ||
+    bool deregisters = n->type == CX_SERVER_ASSIGNMENT_TYPE_USER_DEREGISTRATION ||
+                       n->type == CX_SERVER_ASSIGNMENT_TYPE_TIMEOUT_DEREGISTRATION ||
                        n->type == CX_SERVER_ASSIGNMENT_TYPE_ADMINISTRATIVE_DEREGISTRATION;
     n->s->counters.hss_failed++;
     if (!deregisters || n->tries >= NOTICE_TRIES || n->s->stopping) {
@@ -252,8 +263,8 @@ static void on_notified(void *ctx, const struct diameter_msg *msg) {
     const char *name = diameter_result_name(msg->result);
     LOG(&n->s->env->log, LOG_NOTICE, "HSS refused a SAR", LOG_CSTR("result", name ? name : "?"),
         LOG_SPAN("impi", notice_impi(n)), LOG_SPAN("impu", notice_impu(n)));
-    if (msg->result.vendor == 0 && msg->result.code / 1000 == 3) {
-        try_later(n); /* it did not reach the HSS */
+    if (is_transient(msg->result)) {
+        try_later(n);
     } else {
         n->s->counters.hss_failed++;
         drop_notice(n);
@@ -295,8 +306,9 @@ static void send_again(struct timer *t) {
     }
 }
 
-void scscf_notify_hss(struct scscf *s, struct span impi, struct span impu,
-                      enum cx_server_assignment_type type) {
+/* NULL: the HSS is not told. */
+static struct notice *make_notice(struct scscf *s, struct span impi, struct span impu,
+                                  enum cx_server_assignment_type type) {
     struct notice *n = s->n_notices < s->config.pending_max
                            ? (struct notice *)malloc(sizeof *n + impi.n + impu.n)
                            : NULL;
@@ -304,7 +316,7 @@ void scscf_notify_hss(struct scscf *s, struct span impi, struct span impu,
         s->counters.hss_failed++;
         LOG(&s->env->log, LOG_ERROR, "HSS cannot be told", LOG_SPAN("impi", impi),
             LOG_SPAN("impu", impu));
-        return;
+        return NULL;
     }
     *n = (struct notice){
         .s = s, .type = type, .impi_n = (uint16_t)impi.n, .impu_n = (uint16_t)impu.n};
@@ -313,7 +325,25 @@ void scscf_notify_hss(struct scscf *s, struct span impi, struct span impu,
     list_insert(&s->notices, &n->of_scscf);
     s->n_notices++;
     timer_init(&n->again, send_again);
-    send_notice(n);
+    return n;
+}
+
+void scscf_notify_hss(struct scscf *s, struct span impi, struct span impu,
+                      enum cx_server_assignment_type type) {
+    struct notice *n = make_notice(s, impi, impu, type);
+    if (n) {
+        send_notice(n);
+    }
+}
+
+/* The HSS goes on believing that we serve who has left. */
+static void leave_later(const struct operation *op) {
+    struct notice *n =
+        make_notice(op->s, op->impi, op->impu, CX_SERVER_ASSIGNMENT_TYPE_USER_DEREGISTRATION);
+    if (n) {
+        n->tries++;
+        try_later(n);
+    }
 }
 
 /* RTR: registrations end. NOTIFYs to subscribers follow with the reg-event package. */

@@ -10,30 +10,7 @@
 
 #include "home.h"
 
-static long left = -1; /* allocations until one fails; -1: none does */
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t n);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t n);
-
-static bool fails(void) {
-    return left >= 0 && left-- == 0;
-}
-
-void *__wrap_malloc(size_t n) {
-    return fails() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t size) {
-    return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t n) {
-    return fails() ? NULL : __real_realloc(p, n);
-}
+#include "../../memory.h"
 
 static const struct addr home_addr = {.family = 4, .port = 5060, .ip = {192, 0, 2, 1}};
 
@@ -58,19 +35,20 @@ static enum error make_terminal(struct run *r) {
     return e;
 }
 
-/* A whole registration with the nth allocation failing. True if none was left to fail. */
-static bool registration_with_failure(long n) {
+/* A whole registration with an allocation that fails. */
+static void registration_with_failure(void *ctx) {
     static const struct span impu = SPAN_INIT("sip:alice@" HOME_DOMAIN);
     struct run r = {.isim = {.impi = SPAN_INIT("alice@" HOME_DOMAIN),
                              .home_domain = SPAN_INIT(HOME_DOMAIN),
                              .impus = &impu,
                              .n_impus = 1,
                              .key = {.k = {1}, .opc = {2}}}};
+    (void)ctx;
     assert_int_equal(sim_new(3, &r.sim), OK);
     assert_int_equal(sim_env_new(r.sim, "ue", &r.ue_env), OK);
     assert_int_equal(sim_env_new(r.sim, "home", &r.home_env), OK);
     home_open(&r.home, r.home_env, home_addr, &r.isim.key);
-    left = n;
+    memory_arm();
     enum error e = make_terminal(&r);
     if (e) {
         assert_int_equal(e, ERR_NO_MEMORY);
@@ -80,8 +58,7 @@ static bool registration_with_failure(long n) {
     }
     ue_register(r.ue);
     sim_run_until(r.sim, sim_now_us(r.sim) + SEC_IN_US);
-    bool none_failed = left >= 0;
-    left = -1;
+    memory_disarm();
     sim_run_until(r.sim, sim_now_us(r.sim) + 200 * SEC_IN_US);
     assert_int_equal(ue_state(r.ue), UE_REGISTERED);
     ue_pool_free(r.pool);
@@ -89,16 +66,11 @@ static bool registration_with_failure(long n) {
     env_close(r.ue_env);
     env_close(r.home_env);
     sim_free(r.sim);
-    return none_failed;
 }
 
 static void registration_survives_every_failed_allocation(void **state) {
     (void)state;
-    long n = 0;
-    while (!registration_with_failure(n)) {
-        n++;
-    }
-    assert_in_range(n, 5, 1000);
+    assert_in_range(memory_sweep(registration_with_failure, NULL, 1000), 5, 999);
 }
 
 int main(void) {
