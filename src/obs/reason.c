@@ -18,6 +18,14 @@ const char *reason_nodes(enum reason r) {
     return reasons[r].nodes;
 }
 
+bool reason_passes(enum reason r) {
+    return reasons[r].later;
+}
+
+bool reason_is_of_hop(enum reason r) {
+    return reasons[r].hop;
+}
+
 enum reason reason_of(struct span name) {
     for (unsigned r = REASON_NONE + 1; r < REASONS; r++) {
         if (span_eq(name, span_from_cstr(reasons[r].name))) {

@@ -19,6 +19,12 @@ const char *reason_mend(enum reason r);
 /** The nodes that give it: "icscf, scscf". */
 const char *reason_nodes(enum reason r);
 
+/** Does it pass by itself, so that a refusal says when to come again? */
+bool reason_passes(enum reason r);
+
+/** Is a 503 with it about the node that gives it, and not about the service? */
+bool reason_is_of_hop(enum reason r);
+
 /** The reason of a name; REASON_NONE if there is none. */
 enum reason reason_of(struct span name);
 

@@ -4,6 +4,7 @@ import yaml
 
 from gen import SpecError, banner
 
+FLAGS = {"later", "hop"}
 NODES = {"ue", "pcscf", "icscf", "scscf", "hss"}
 
 
@@ -17,7 +18,7 @@ def read(spec):
     for kind, needed in (("reasons", {"name", "nodes", "text", "mend"}), ("steps", {"name", "text"})):
         seen = set()
         for entry in data[kind]:
-            if set(entry) != needed:
+            if set(entry) - (FLAGS if kind == "reasons" else set()) != needed:
                 raise SpecError(f"{spec}: {entry.get('name')}: has {sorted(entry)}, needs {sorted(needed)}")
             if entry["name"] in seen:
                 raise SpecError(f"{spec}: {entry['name']} is there twice")
@@ -29,6 +30,10 @@ def read(spec):
 
 def quoted(text):
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def flag(entry, name):
+    return "true" if entry.get(name) else "false"
 
 
 def enum(name, prefix, entries, first):
@@ -50,13 +55,14 @@ def header(spec, data):
 
 def table(spec, data):
     rows = [f'    [{symbol("REASON", r["name"])}] = {{{quoted(r["name"])}, {quoted(r["text"])}, '
-            f'{quoted(r["mend"])}, {quoted(", ".join(r["nodes"]))}}},' for r in data["reasons"]]
+            f'{quoted(r["mend"])}, {quoted(", ".join(r["nodes"]))}, '
+            f'{flag(r, "later")}, {flag(r, "hop")}}},' for r in data["reasons"]]
     steps = [f'    [{symbol("STEP", s["name"])}] = {{{quoted(s["name"])}, {quoted(s["text"])}}},'
              for s in data["steps"]]
     return "\n".join([
         banner(spec),
-        "static const struct {\n    const char *name, *text, *mend, *nodes;\n} reasons[REASONS] = {",
-        '    [REASON_NONE] = {"none", "no reason", "", ""},', *rows, "};\n",
+        "static const struct {\n    const char *name, *text, *mend, *nodes;\n    bool later, hop;\n} reasons[REASONS] = {",
+        '    [REASON_NONE] = {"none", "no reason", "", "", false, false},', *rows, "};\n",
         "static const struct {\n    const char *name, *text;\n} steps[STEPS] = {", *steps, "};", ""])
 
 

@@ -14,14 +14,9 @@ enum { MESSAGE_MAX = 8192, PENDING_MAX = 65536, T1_MS = 125, STOP_US = 2000000 }
 
 static const struct diameter_application application = {CX_APPLICATION, DIAMETER_VENDOR_3GPP};
 
-void icscf_refuse(struct icscf *i, struct sip_server *up, struct sip_refusal refusal, bool retry) {
+void icscf_refuse(struct icscf *i, struct sip_server *up, struct sip_refusal refusal) {
     i->counters.refused++;
     refusal.host = i->config.host;
-    if (retry) {
-        uint32_t lot;
-        env_random(i->env, &lot, sizeof lot);
-        refusal.retry_after_s = 5 + lot % 10; /* so that not all come at once */
-    }
     sip_refuse(up, &refusal);
 }
 
@@ -37,16 +32,15 @@ static bool is_trusted(const struct icscf *i, const struct addr *from) {
 static void on_request(void *ctx, struct sip_server *up, const struct sip_msg *req) {
     struct icscf *i = (struct icscf *)ctx;
     if (i->stopping) {
-        icscf_refuse(i, up, (struct sip_refusal){.status = 503, .why = REASON_SHUTTING_DOWN}, true);
+        icscf_refuse(i, up, (struct sip_refusal){.status = 503, .why = REASON_SHUTTING_DOWN});
     } else if (!is_trusted(i, &sip_server_source(up)->addr)) {
-        icscf_refuse(i, up, (struct sip_refusal){.status = 403, .why = REASON_NOT_TRUSTED}, false);
+        icscf_refuse(i, up, (struct sip_refusal){.status = 403, .why = REASON_NOT_TRUSTED});
     } else if (req->method == SIP_REGISTER) {
         icscf_register(i, up, req);
     } else if (req->method == SIP_OPTIONS && !req->uri.user.p) {
         sip_reply(up, 200, SPAN_NONE);
     } else {
-        icscf_refuse(i, up, (struct sip_refusal){.status = 501, .why = REASON_SESSIONS_NOT_SERVED},
-                     false);
+        icscf_refuse(i, up, (struct sip_refusal){.status = 501, .why = REASON_SESSIONS_NOT_SERVED});
     }
 }
 

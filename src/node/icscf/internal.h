@@ -26,8 +26,8 @@ struct icscf {
 void icscf_register(struct icscf *i, struct sip_server *up, const struct sip_msg *req);
 
 /** Refuses a request: answers it, counts it, and logs why; a Warning tells it to the trusted side.
- * With retry, Retry-After says when to come again. up is consumed. */
-void icscf_refuse(struct icscf *i, struct sip_server *up, struct sip_refusal refusal, bool retry);
+ * up is consumed. */
+void icscf_refuse(struct icscf *i, struct sip_server *up, struct sip_refusal refusal);
 
 /** Goes on with stopping when nothing is under way any more. */
 void icscf_look_stopped(struct icscf *i);

@@ -11,6 +11,7 @@
 #include "obs/journal.h"
 #include "spec/cx.h"
 #include "spec/diameter_base.h"
+#include "stack/sip/unavailable.h"
 
 enum {
     IDENTITY_MAX = 512,
@@ -60,15 +61,16 @@ static void note(const struct operation *op, enum journal_step step, unsigned st
                                                    .detail = detail});
 }
 
-static void refuse_later(struct operation *op, unsigned status, enum reason why, bool retry) {
-    const struct sip_refusal refusal = {
-        .status = status, .why = why, .impi = op->impi, .impu = op->impu, .detail = op->detail};
-    end_operation(op);
-    icscf_refuse(op->i, op->up, refusal, retry);
-}
-
+/* 480: the HSS cannot say now, 5.3.1.3. */
 static void refuse(struct operation *op, unsigned status, enum reason why) {
-    refuse_later(op, status, why, false);
+    const struct sip_refusal refusal = {.status = status,
+                                        .why = why,
+                                        .later = status == 480,
+                                        .impi = op->impi,
+                                        .impu = op->impu,
+                                        .detail = op->detail};
+    end_operation(op);
+    icscf_refuse(op->i, op->up, refusal);
 }
 
 static struct span kept_text(struct operation *op, const struct buf *b, bool *failed) {
@@ -141,13 +143,23 @@ static void choose_another(struct operation *op) {
 static enum sip_proxy_verdict on_response(void *ctx, struct sip_proxy *proxy, struct sip_server *up,
                                           const struct sip_msg *response, struct sip_edits *edits) {
     struct operation *op = (struct operation *)ctx;
-    (void)proxy;
     (void)up;
     (void)edits;
     if (response->status < 200) {
         return SIP_PROXY_RELAY;
     }
-    bool sent_away = response->status / 100 == 3 || response->status == 480;
+    switch (sip_unavailable_action(sip_voice_of(response), sip_proxy_has_next(proxy))) {
+    case SIP_UNAVAILABLE_NEXT:
+        return SIP_PROXY_NEXT;
+    case SIP_UNAVAILABLE_AS_500:
+        refuse(op, 500, REASON_SCSCF_OUT_OF_ORDER);
+        return SIP_PROXY_TAKEN;
+    case SIP_UNAVAILABLE_RELAY:
+        break;
+    }
+    /* 5.3.1.3; but who says when to come again does not mean another S-CSCF. */
+    bool sent_away = response->status / 100 == 3 ||
+                     (response->status == 480 && !sip_has(response, SIP_H_RETRY_AFTER));
     if (sent_away && !op->protected) {
         choose_another(op);
         return SIP_PROXY_TAKEN;
@@ -204,12 +216,13 @@ static void forward(struct operation *op, const struct resolver_answer *targets)
         end_operation(op);
     } else {
         op->detail = span_from_cstr(error_text(e));
-        if (e == ERR_BUSY) {
-            refuse_later(op, 503, REASON_OVERLOAD, true);
-        } else {
-            refuse(op, e == ERR_TOO_BIG ? 513 : 500,
-                   e == ERR_TOO_BIG ? REASON_TOO_LARGE : REASON_CANNOT_BE_FORWARDED);
-        }
+        refuse(op,
+               e == ERR_BUSY      ? 503
+               : e == ERR_TOO_BIG ? 513
+                                  : 500,
+               e == ERR_BUSY      ? REASON_OVERLOAD
+               : e == ERR_TOO_BIG ? REASON_TOO_LARGE
+                                  : REASON_CANNOT_BE_FORWARDED);
     }
 }
 
@@ -324,7 +337,7 @@ static void hss_refused(struct operation *op, struct diameter_result result) {
     bool passing = result.vendor == 0 && (result.code / 1000 == 3 || result.code / 1000 == 4 ||
                                           result.code == DIAMETER_UNABLE_TO_COMPLY ||
                                           result.code == DIAMETER_RESOURCES_EXCEEDED);
-    refuse_later(op, passing ? 480 : 403, reason_of_result(result), passing);
+    refuse(op, passing ? 480 : 403, reason_of_result(result));
 }
 
 static void on_uaa(void *ctx, const struct diameter_msg *msg) {
@@ -338,7 +351,7 @@ static void on_uaa(void *ctx, const struct diameter_msg *msg) {
     if (cx_uaa_decode(sip_server_arena(op->up), msg, &uaa, &fault) != OK) {
         op->i->counters.hss_failed++;
         op->detail = span_from_cstr(fault.text);
-        refuse_later(op, 480, REASON_HSS_UNREADABLE, true);
+        refuse(op, 480, REASON_HSS_UNREADABLE);
         return;
     }
     note(op, STEP_HSS_ANSWERED, msg->result.code,
@@ -356,7 +369,7 @@ static void on_no_uaa(void *ctx, enum error why) {
     struct operation *op = (struct operation *)ctx;
     op->i->counters.hss_failed++;
     op->detail = span_from_cstr(error_text(why));
-    refuse_later(op, 480, REASON_HSS_SILENT, true);
+    refuse(op, 480, REASON_HSS_SILENT);
 }
 
 static const struct diameter_answer_handler uaa_handler = {on_uaa, on_no_uaa};
@@ -396,13 +409,12 @@ void icscf_register(struct icscf *i, struct sip_server *up, const struct sip_msg
         return;
     }
     if (i->n_pending >= i->config.pending_max) {
-        icscf_refuse(i, up, (struct sip_refusal){.status = 503, .why = REASON_OVERLOAD}, true);
+        icscf_refuse(i, up, (struct sip_refusal){.status = 503, .why = REASON_OVERLOAD});
         return;
     }
     struct operation *op = ARENA_NEW(sip_server_arena(up), struct operation);
     if (!op) {
-        icscf_refuse(i, up, (struct sip_refusal){.status = 500, .why = REASON_OUT_OF_MEMORY},
-                     false);
+        icscf_refuse(i, up, (struct sip_refusal){.status = 500, .why = REASON_OUT_OF_MEMORY});
         return;
     }
     op->i = i;

@@ -8,6 +8,7 @@
  * no home network and gives 403. */
 #include "model/registration/request.h"
 #include "node/pcscf/internal.h"
+#include "stack/sip/unavailable.h"
 
 /* The terminal's own patience, timer F, is 128 s. */
 enum { HOP_PATIENCE_S = 16, HOPS_TOTAL_S = 90 };
@@ -200,7 +201,15 @@ static enum sip_proxy_verdict on_response(void *ctx, struct sip_proxy *proxy, st
     struct operation *op = (struct operation *)ctx;
     struct pcscf *p = op->p;
     struct challenge_keys keys = {0};
-    (void)proxy;
+    switch (sip_unavailable_action(sip_voice_of(response), sip_proxy_has_next(proxy))) {
+    case SIP_UNAVAILABLE_NEXT:
+        return SIP_PROXY_NEXT;
+    case SIP_UNAVAILABLE_AS_500:
+        refuse(op, 500, REASON_HOME_NETWORK_OUT_OF_ORDER);
+        return SIP_PROXY_TAKEN;
+    case SIP_UNAVAILABLE_RELAY:
+        break;
+    }
     struct register_values *values = ARENA_NEW(sip_server_arena(up), struct register_values);
     enum error e = values ? pcscf_edit_answer(response, values, edits, &keys) : ERR_NO_MEMORY;
     if (e != OK) { /* rather no answer than one that gives keys away */

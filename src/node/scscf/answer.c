@@ -3,16 +3,9 @@
 #include "model/aka/nonce.h"
 #include "node/scscf/internal.h"
 
-enum { RETRY_SPREAD_S = 10 };
-
 void scscf_refuse(struct scscf *s, struct sip_server *up, struct sip_refusal refusal) {
     s->counters.refused++;
     refusal.host = s->config.host;
-    if (refusal.retry_after_s) { /* so that not all come back at once */
-        uint32_t lot;
-        env_random(s->env, &lot, sizeof lot);
-        refusal.retry_after_s += lot % RETRY_SPREAD_S;
-    }
     refusal.min_expires_s = refusal.status == 423 ? s->bindings_policy.expires_min_s : 0;
     sip_refuse(up, &refusal);
 }

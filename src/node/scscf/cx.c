@@ -13,43 +13,33 @@ enum { NOTICE_TRIES = 20 };
 static const struct mapping {
     struct diameter_result result;
     unsigned status;
-    uint32_t retry_after_s;
     enum reason why;
 } mappings[] = {
-    {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_USER_UNKNOWN}, 403, 0, REASON_USER_UNKNOWN},
+    {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_USER_UNKNOWN}, 403, REASON_USER_UNKNOWN},
     {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_IDENTITIES_DONT_MATCH},
      403,
-     0,
      REASON_IDENTITIES_DO_NOT_MATCH},
     {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_IDENTITY_NOT_REGISTERED},
      403,
-     0,
      REASON_IDENTITY_NOT_REGISTERED},
-    {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_ROAMING_NOT_ALLOWED},
-     403,
-     0,
-     REASON_ROAMING_NOT_ALLOWED},
+    {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_ROAMING_NOT_ALLOWED}, 403, REASON_ROAMING_NOT_ALLOWED},
     {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_IDENTITY_ALREADY_REGISTERED},
      500,
-     5,
      REASON_ALREADY_REGISTERED},
     {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_AUTH_SCHEME_NOT_SUPPORTED},
      403,
-     0,
      REASON_SCHEME_NOT_SUPPORTED},
     {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_IN_ASSIGNMENT_TYPE},
      500,
-     5,
      REASON_ASSIGNMENT_TYPE_DOES_NOT_FIT},
-    {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_TOO_MUCH_DATA}, 500, 0, REASON_TOO_MUCH_USER_DATA},
+    {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_TOO_MUCH_DATA}, 500, REASON_TOO_MUCH_USER_DATA},
     {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_NOT_SUPPORTED_USER_DATA},
      500,
-     0,
      REASON_USER_DATA_NOT_SUPPORTED},
-    {{0, DIAMETER_AUTHORIZATION_REJECTED}, 403, 0, REASON_NOT_AUTHORISED},
-    {{0, DIAMETER_UNABLE_TO_COMPLY}, 500, 5, REASON_HSS_UNABLE},
-    {{0, DIAMETER_UNABLE_TO_DELIVER}, 500, 5, REASON_HSS_UNREACHABLE},
-    {{0, DIAMETER_TOO_BUSY}, 500, 5, REASON_HSS_BUSY},
+    {{0, DIAMETER_AUTHORIZATION_REJECTED}, 403, REASON_NOT_AUTHORISED},
+    {{0, DIAMETER_UNABLE_TO_COMPLY}, 500, REASON_HSS_UNABLE},
+    {{0, DIAMETER_UNABLE_TO_DELIVER}, 500, REASON_HSS_UNREACHABLE},
+    {{0, DIAMETER_TOO_BUSY}, 500, REASON_HSS_BUSY},
 };
 
 static void refused(struct operation *op, struct diameter_result result) {
@@ -58,19 +48,19 @@ static void refused(struct operation *op, struct diameter_result result) {
     op->detail = span_from_cstr(name ? name : "unknown result");
     for (size_t i = 0; i < COUNT_OF(mappings); i++) {
         if (mappings[i].result.vendor == result.vendor && mappings[i].result.code == result.code) {
-            scscf_operation_refuse(op, mappings[i].status, mappings[i].why,
-                                   mappings[i].retry_after_s);
+            scscf_operation_refuse(op, mappings[i].status, mappings[i].why);
             return;
         }
     }
-    scscf_operation_refuse(op, 500, REASON_HSS_REFUSED, result.code / 1000 == 3 ? 5 : 0);
+    op->later = result.code / 1000 == 3; /* on the way to the HSS: RFC 6733 7.1.3 */
+    scscf_operation_refuse(op, 500, REASON_HSS_REFUSED);
 }
 
 static void not_answered(void *ctx, enum error why) {
     struct operation *op = (struct operation *)ctx;
     op->s->counters.hss_failed++;
     op->detail = span_from_cstr(error_text(why));
-    scscf_operation_refuse(op, 500, REASON_HSS_SILENT, 5);
+    scscf_operation_refuse(op, 500, REASON_HSS_SILENT);
 }
 
 static struct diameter_builder *begin(struct scscf *s, uint32_t command) {
@@ -111,10 +101,10 @@ static void on_maa(void *ctx, const struct diameter_msg *msg) {
     } else if (cx_maa_decode(sip_server_arena(op->up), msg, &maa, &fault) != OK) {
         op->s->counters.hss_failed++;
         op->detail = span_from_cstr(fault.text);
-        scscf_operation_refuse(op, 500, REASON_HSS_UNREADABLE, 0);
+        scscf_operation_refuse(op, 500, REASON_HSS_UNREADABLE);
     } else if (!find_credentials(&maa, &op->credentials)) {
         op->s->counters.hss_failed++;
-        scscf_operation_refuse(op, 500, REASON_NO_CREDENTIALS, 0);
+        scscf_operation_refuse(op, 500, REASON_NO_CREDENTIALS);
     } else {
         scscf_operation_event(op, EVENT_VECTOR);
     }
@@ -188,7 +178,7 @@ static void on_saa(void *ctx, const struct diameter_msg *msg) {
     } else if (cx_saa_decode(sip_server_arena(op->up), msg, &saa, &fault) != OK) {
         op->s->counters.hss_failed++;
         op->detail = span_from_cstr(fault.text);
-        scscf_operation_refuse(op, 500, REASON_HSS_UNREADABLE, 0);
+        scscf_operation_refuse(op, 500, REASON_HSS_UNREADABLE);
         return;
     } else {
         op->saa = &saa;

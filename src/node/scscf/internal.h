@@ -312,7 +312,7 @@ struct operation {
     struct credentials credentials; /* during EVENT_VECTOR */
     const struct cx_saa *saa;       /* during EVENT_ASSIGNED; NULL: none was needed */
     unsigned status;                /* of a refusal */
-    uint32_t retry_after_s;         /* 0: none */
+    bool later;                     /* it passes, whatever `why` says */
     enum reason why;
     struct span detail; /* of a refusal, for log and journal */
     struct registration_reading reading;
@@ -325,8 +325,7 @@ void scscf_register(struct scscf *s, struct sip_server *up, const struct sip_msg
 void scscf_operation_event(struct operation *op, enum operation_event event);
 
 /** Refuses an operation. op is gone afterwards. */
-void scscf_operation_refuse(struct operation *op, unsigned status, enum reason why,
-                            uint32_t retry_after_s);
+void scscf_operation_refuse(struct operation *op, unsigned status, enum reason why);
 
 /** Before the answer, which frees the operation's memory: takes it off all lists. */
 void scscf_operation_end(struct operation *op);

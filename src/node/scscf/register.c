@@ -59,12 +59,10 @@ void scscf_operation_event(struct operation *op, enum operation_event event) {
     refuse(op);
 }
 
-void scscf_operation_refuse(struct operation *op, unsigned status, enum reason why,
-                            uint32_t retry_after_s) {
+void scscf_operation_refuse(struct operation *op, unsigned status, enum reason why) {
     if (op->state != OPERATION_FAILING) { /* there the reason is known already */
         op->status = status;
         op->why = why;
-        op->retry_after_s = retry_after_s;
     }
     scscf_operation_event(op, EVENT_REFUSED);
 }
@@ -109,7 +107,7 @@ static void refuse(struct operation *op) {
     struct sip_server *up = op->up;
     const struct sip_refusal refusal = {.status = op->status,
                                         .why = op->why,
-                                        .retry_after_s = op->retry_after_s,
+                                        .later = op->later,
                                         .impi = op->impi,
                                         .impu = op->impu,
                                         .detail = op->detail};
@@ -126,7 +124,7 @@ static void untrue(struct operation *op) {
 static void ask_vector(struct operation *op) {
     struct authentication *a = scscf_authentication_make(op->s, op->impi);
     if (!a) {
-        scscf_operation_refuse(op, 500, REASON_OUT_OF_MEMORY, 0);
+        scscf_operation_refuse(op, 500, REASON_OUT_OF_MEMORY);
         return;
     }
     a->asking = op;
@@ -137,7 +135,7 @@ static void ask_vector(struct operation *op) {
 static void wait_turn(struct operation *op) {
     struct authentication *a = scscf_authentication(op->s, op->impi);
     if (a->n_waiting >= op->s->config.challenges_max) {
-        scscf_operation_refuse(op, 503, REASON_IDENTITY_BUSY, 2);
+        scscf_operation_refuse(op, 503, REASON_IDENTITY_BUSY);
         return;
     }
     list_insert(&a->waiting, &op->waiting);
@@ -149,10 +147,10 @@ static void send_challenge(struct operation *op) {
     op->state = OPERATION_ASKING; /* for a refusal below */
     enum error e = scscf_challenge_add(op->authentication, op, &op->credentials, &c);
     if (e == ERR_UNSUPPORTED) {
-        scscf_operation_refuse(op, 403, REASON_NO_ALGORITHM, 0);
+        scscf_operation_refuse(op, 403, REASON_NO_ALGORITHM);
     } else if (e != OK) {
-        scscf_operation_refuse(
-            op, 500, e == ERR_NO_MEMORY ? REASON_OUT_OF_MEMORY : REASON_NO_CREDENTIALS, 0);
+        scscf_operation_refuse(op, 500,
+                               e == ERR_NO_MEMORY ? REASON_OUT_OF_MEMORY : REASON_NO_CREDENTIALS);
     } else {
         op->state = OPERATION_DONE;
         op->s->counters.challenges++;
@@ -197,8 +195,7 @@ static bool verdict_allows(struct operation *op, const struct registration_outco
     if (outcome->verdict == REGISTRATION_UPDATE || outcome->verdict == REGISTRATION_FETCH) {
         return true;
     }
-    scscf_operation_refuse(op, refusals[outcome->verdict].status, refusals[outcome->verdict].why,
-                           0);
+    scscf_operation_refuse(op, refusals[outcome->verdict].status, refusals[outcome->verdict].why);
     return false;
 }
 
@@ -255,9 +252,9 @@ static bool take_profile(struct operation *op) {
     scscf_notify_hss(op->s, op->impi, op->impu,
                      CX_SERVER_ASSIGNMENT_TYPE_ADMINISTRATIVE_DEREGISTRATION);
     if (e == ERR_NOT_FOUND) {
-        scscf_operation_refuse(op, 403, REASON_ALL_BARRED, 0);
+        scscf_operation_refuse(op, 403, REASON_ALL_BARRED);
     } else {
-        scscf_operation_refuse(op, 500, REASON_USER_DATA_UNUSABLE, 0);
+        scscf_operation_refuse(op, 500, REASON_USER_DATA_UNUSABLE);
     }
     return false;
 }
@@ -342,7 +339,7 @@ static void complete(struct operation *op) {
     }
     if (e != OK) {
         scscf_operation_refuse(op, 500,
-                               gone ? REASON_DEREGISTERED_MEANWHILE : REASON_CANNOT_BE_STORED, 2);
+                               gone ? REASON_DEREGISTERED_MEANWHILE : REASON_CANNOT_BE_STORED);
     } else if (verdict_allows(op, &outcome)) {
         op->state = OPERATION_DONE;
         count(op, standing.n, &outcome);
@@ -404,7 +401,7 @@ static void act(struct operation *op, struct challenge_outcome decision) {
         scscf_operation_event(op, challenge);
         break;
     case CHALLENGE_IGNORE:
-        scscf_operation_refuse(op, 403, decision.reason, 0);
+        scscf_operation_refuse(op, 403, decision.reason);
         break;
     default:
         op->status = 403;
@@ -475,8 +472,7 @@ static bool is_acceptable(struct operation *op) {
 void scscf_register(struct scscf *s, struct sip_server *up, const struct sip_msg *req) {
     s->counters.registers++;
     if (s->n_operations >= s->config.pending_max) {
-        scscf_refuse(
-            s, up, (struct sip_refusal){.status = 503, .why = REASON_OVERLOAD, .retry_after_s = 5});
+        scscf_refuse(s, up, (struct sip_refusal){.status = 503, .why = REASON_OVERLOAD});
         return;
     }
     struct operation *op = ARENA_NEW(sip_server_arena(up), struct operation);
@@ -491,7 +487,7 @@ void scscf_register(struct scscf *s, struct sip_server *up, const struct sip_msg
     s->n_operations++;
     enum reason why = read_request(op, req);
     if (why) {
-        scscf_operation_refuse(op, 400, why, 0);
+        scscf_operation_refuse(op, 400, why);
     } else if (is_acceptable(op)) {
         authenticate(op);
     }

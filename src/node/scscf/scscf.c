@@ -36,9 +36,7 @@ static bool is_trusted(const struct scscf *s, const struct addr *from) {
 static void on_request(void *ctx, struct sip_server *up, const struct sip_msg *req) {
     struct scscf *s = (struct scscf *)ctx;
     if (s->stopping) {
-        scscf_refuse(
-            s, up,
-            (struct sip_refusal){.status = 503, .why = REASON_SHUTTING_DOWN, .retry_after_s = 5});
+        scscf_refuse(s, up, (struct sip_refusal){.status = 503, .why = REASON_SHUTTING_DOWN});
     } else if (!is_trusted(s, &sip_server_source(up)->addr)) {
         scscf_refuse(s, up, (struct sip_refusal){.status = 403, .why = REASON_NOT_TRUSTED});
     } else if (req->method == SIP_REGISTER) {

@@ -15,10 +15,6 @@
 
 #include "codec/sip/sip.h"
 
-/** The Warning text of a 503 for overload of the node that sent it; one without it is end to end.
- */
-#define SIP_OVERLOAD_WARNING SPAN("Too many requests under way")
-
 /** From the one that is shed first to the one that is shed last. */
 enum sip_class {
     SIP_CLASS_INITIAL,   /* begins something: a REGISTER without a nonce, of nobody known */

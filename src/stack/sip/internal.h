@@ -196,7 +196,7 @@ struct sip_hop sip_reply_hop(const struct sip_via *via, const struct sip_hop *so
 void sip_stack_reply_stateless(const struct sip_origin *origin, const struct sip_msg *req,
                                unsigned status, const char *reason, struct span to_tag);
 
-/** Refuses a request for overload, without a transaction: 503 with Retry-After and our Warning. */
+/** Refuses a request for overload, without a transaction: 503 with Retry-After and the reason. */
 void sip_stack_shed(const struct sip_origin *origin, const struct sip_msg *req);
 
 /** A request that was read: matched to its transaction, or made a new one. Takes the arena over,

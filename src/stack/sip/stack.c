@@ -5,6 +5,7 @@
 #include "obs/journal.h"
 #include "obs/trace.h"
 #include "stack/sip/internal.h"
+#include "stack/sip/refuse.h"
 
 #include <stdlib.h>
 
@@ -133,14 +134,10 @@ void sip_stack_reply_stateless(const struct sip_origin *origin, const struct sip
 }
 
 static void put_overload(struct buf *b, const struct sip_origin *origin, uint64_t hash) {
-    const struct sip_stack *stack = origin->at->stack;
-    sip_put_number(b, SIP_H_RETRY_AFTER, sip_retry_after(&stack->config.admission, hash));
-    sip_put_begin(b, SIP_H_WARNING);
-    buf_cstr(b, "399 ");
-    buf_bytes(b, origin->at->sent_by, origin->at->sent_by_n);
-    buf_char(b, ' ');
-    sip_put_quoted(b, SIP_OVERLOAD_WARNING);
-    sip_put_end(b);
+    static const struct sip_refusal refusal = {.status = 503, .why = REASON_OVERLOAD};
+    sip_put_number(b, SIP_H_RETRY_AFTER,
+                   sip_refusal_retry_after(&refusal, &origin->at->stack->config.admission, hash));
+    sip_put_reason(b, (struct span){origin->at->sent_by, origin->at->sent_by_n}, refusal.why);
 }
 
 void sip_stack_shed(const struct sip_origin *origin, const struct sip_msg *req) {
