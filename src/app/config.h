@@ -26,6 +26,15 @@ struct config_peer {
     struct addr address; /* served from there only; family 0: from anywhere */
 };
 
+/** A Diameter agent, through which a CSCF reaches the HSS. */
+struct config_agent {
+    const char *host; /* its Diameter identity */
+    unsigned line;
+    struct addr address;
+    bool tls;
+    uint32_t priority; /* lower is preferred, equal ones share the load */
+};
+
 /** A file that a setting names; path NULL: it does not. */
 struct config_file {
     const char *path; /* relative to the configuration's folder */
@@ -63,7 +72,9 @@ struct config_node {
     uint32_t srv_priority, srv_weight; /* of its SRV records; both 0: 10 and 10 */
     struct config_tls tls;             /* its own; see config_tls_of */
     bool diameter_tls;                 /* of a CSCF: to the HSS over TLS */
-    struct addr tls_listen;            /* SIP over TLS, of an HSS Diameter; family 0: not */
+    struct config_agent *agents;       /* of a CSCF: to the HSS through these; none: directly */
+    size_t n_agents;
+    struct addr tls_listen; /* SIP over TLS, of an HSS Diameter; family 0: not */
 
     /* P-CSCF */
     const char *visited_network, *ioi;
@@ -163,6 +174,9 @@ struct config_tls config_tls_of(const struct config *c, const struct config_node
  * Errors as config_tls_context. */
 MUST_CHECK enum error config_tls_of_terminal(const struct config *c, struct tls_context **out,
                                              char *message, size_t cap);
+
+/** Does this node speak TLS, as a listener or as a client of others? */
+bool config_needs_tls(const struct config_node *n);
 
 /** Makes a context of them. Errors of tls_context_new; *message then says "FILE:LINE: what". */
 MUST_CHECK enum error config_tls_context(const struct config *c, const struct config_node *n,

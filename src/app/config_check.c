@@ -1,6 +1,8 @@
 /* What follows from the settings of a configuration, and whether they fit together. */
 #include "app/config_parts.h"
 
+#include "node/hss/hss.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -120,11 +122,12 @@ static size_t count_role(const struct config *c, enum naming_role role) {
     return n;
 }
 
-static void check_host(const struct config_node *n) {
+/* Of the node itself, or of one that it speaks of. */
+static void check_host(const struct config_node *n, const char *host, unsigned line) {
     char why_bytes[256] = "";
     struct buf why = buf_init(why_bytes, sizeof why_bytes - 1);
-    if (naming_domain_check(span_from_cstr(n->host), &why)) {
-        settings_fault(n->settings, n->line, "%s: %s", n->name, why_bytes);
+    if (naming_domain_check(span_from_cstr(host), &why)) {
+        settings_fault(n->settings, line, "%s: %s", n->name, why_bytes);
     }
 }
 
@@ -182,23 +185,72 @@ static void check_pair(const struct config_node *a, const struct config_node *b)
     }
 }
 
+/* The node of this file that has a host name; NULL: none has. */
+static const struct config_node *node_of_host(const struct config *c, const char *host) {
+    for (size_t i = 0; i < c->n_nodes; i++) {
+        if (span_eq_nocase(span_from_cstr(host), span_from_cstr(c->nodes[i].host))) {
+            return &c->nodes[i];
+        }
+    }
+    return NULL;
+}
+
 static void check_peers(const struct config *c, const struct config_node *hss) {
     for (size_t i = 0; i < hss->n_peers; i++) {
         const struct config_peer *p = &hss->peers[i];
-        for (size_t k = 0; k < c->n_nodes; k++) {
-            if (span_eq_nocase(span_from_cstr(p->host), span_from_cstr(c->nodes[k].host))) {
-                settings_fault(hss->settings, p->line,
-                               "%s is a node of this file (line %u) and a peer by that: leave it "
-                               "out here",
-                               p->host, c->nodes[k].line);
-            }
+        const struct config_node *there = node_of_host(c, p->host);
+        check_host(hss, p->host, p->line);
+        if (there) {
+            settings_fault(hss->settings, p->line,
+                           "%s is a node of this file (line %u) and a peer by that: leave it "
+                           "out here",
+                           p->host, there->line);
+        }
+    }
+}
+
+static bool knows_agents(const struct config_node *hss) {
+    for (size_t i = 0; i < hss->n_peers; i++) {
+        if (hss->peers[i].roles & HSS_PEER_AGENT) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The agents of a CSCF, and whether the HSS, if it is here, lets any agent in. */
+static void check_agents(const struct config *c, const struct config_node *n) {
+    for (size_t i = 0; i < n->n_agents; i++) {
+        const struct config_agent *a = &n->agents[i];
+        const struct config_node *there = node_of_host(c, a->host);
+        check_host(n, a->host, a->line);
+        if (there) {
+            settings_fault(n->settings, a->line,
+                           "%s is %s of this file (line %u), not a Diameter agent", a->host,
+                           there->name, there->line);
+        }
+    }
+    if (n->n_agents && n->diameter_tls) {
+        settings_fault(n->settings, n->line,
+                       "%s: diameter-tls is about the HSS, and there are agents between: say tls: "
+                       "yes at each of them, as in {address: 192.0.2.1, tls: yes}",
+                       n->name);
+    }
+    for (size_t i = 0; n->n_agents && i < c->n_nodes; i++) {
+        const struct config_node *hss = &c->nodes[i];
+        if (hss->role == NAMING_HSS && !hss->remote && !knows_agents(hss)) {
+            settings_fault(hss->settings, hss->line,
+                           "%s would refuse what %s (line %u) asks through agents: add those that "
+                           "connect to it, as in peers: {%s: agent}",
+                           hss->name, n->name, n->line, n->agents[0].host);
         }
     }
 }
 
 static void check_node(const struct config *c, const struct config_node *n) {
-    check_host(n);
+    check_host(n, n->host, n->line);
     check_addr(n);
+    check_agents(c, n);
     switch (n->role) {
     case NAMING_SCSCF:
         check_expires(n);

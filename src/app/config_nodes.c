@@ -145,6 +145,20 @@ static void read_charging(struct settings *s, setting_value value, void *object)
     settings_read(s, value, table, object);
 }
 
+static void count_entry(struct settings *s, const struct setting_entry *e, void *object) {
+    (void)s;
+    (void)e;
+    ++*(size_t *)object;
+}
+
+/* Room for one of `size` for each entry; NULL after a fault. */
+static void *room_for_entries(struct settings *s, setting_value value, const char *what,
+                              size_t size) {
+    size_t count = 0, before = settings_faults(s);
+    settings_each_entry(s, value, what, count_entry, &count);
+    return settings_faults(s) == before ? arena_alloc(settings_arena(s), (count + 1) * size) : NULL;
+}
+
 /* "as", or {role: as, tls: yes, address: 192.0.2.1} */
 struct peer_settings {
     int role;
@@ -153,8 +167,8 @@ struct peer_settings {
 };
 
 static void read_peer(struct settings *s, const struct setting_entry *e, void *object) {
-    static const char *const names[] = {"icscf", "scscf", "as", NULL};
-    static const unsigned kinds[] = {HSS_PEER_ICSCF, HSS_PEER_SCSCF, HSS_PEER_AS};
+    static const char *const names[] = {"icscf", "scscf", "as", "agent", NULL};
+    static const unsigned kinds[] = {HSS_PEER_ICSCF, HSS_PEER_SCSCF, HSS_PEER_AS, HSS_PEER_AGENT};
     static const struct setting table[] = {
         SETTING("role", SETTING_CHOICE, offsetof(struct peer_settings, role), .choices = names,
                 .required = true),
@@ -172,8 +186,8 @@ static void read_peer(struct settings *s, const struct setting_entry *e, void *o
             p.role = strcmp(role, names[i]) == 0 ? i : p.role;
         }
         if (role && p.role < 0) {
-            settings_fault(s, e->line, "%s is \"%.24s\"; it takes icscf, scscf or as", e->name,
-                           role);
+            settings_fault(s, e->line, "%s is \"%.24s\"; it takes icscf, scscf, as or agent",
+                           e->name, role);
         }
     }
     if (p.role >= 0) {
@@ -182,21 +196,58 @@ static void read_peer(struct settings *s, const struct setting_entry *e, void *o
     }
 }
 
-static void count_entry(struct settings *s, const struct setting_entry *e, void *object) {
-    (void)s;
-    (void)e;
-    ++*(size_t *)object;
-}
-
 static void read_peers(struct settings *s, setting_value value, void *object) {
     struct config_node *n = object;
-    size_t count = 0, before = settings_faults(s);
-    settings_each_entry(s, value, "peers", count_entry, &count);
-    n->peers = arena_alloc(settings_arena(s), (count + 1) * sizeof *n->peers);
-    if (n->peers && settings_faults(s) == before) {
+    n->n_peers = 0;
+    n->peers = room_for_entries(s, value, "peers", sizeof *n->peers);
+    if (n->peers) {
         settings_each_entry(s, value, "peers", read_peer, n);
     }
 }
+
+/* "192.0.2.1:3868", or {address: 192.0.2.1, tls: yes, priority: 2} */
+static void read_agent(struct settings *s, const struct setting_entry *e, void *object) {
+    static const struct setting table[] = {
+        SETTING("address", SETTING_ADDR, offsetof(struct config_agent, address), .required = true),
+        SETTING("tls", SETTING_FLAG, offsetof(struct config_agent, tls)),
+        SETTING("priority", SETTING_NUMBER, offsetof(struct config_agent, priority), .max = 65535),
+        {0},
+    };
+    struct config_node *n = object;
+    struct config_agent a = {.host = e->name, .line = e->line, .priority = 1};
+    if (setting_is_mapping(e->value)) {
+        settings_read(s, e->value, table, &a);
+    } else {
+        const char *text = settings_text(s, e->value, e->name);
+        struct span address = span_from_cstr(text ? text : "");
+        if (text && !addr_parse(address, &a.address) && !addr_parse_host(address, 0, &a.address)) {
+            settings_fault(s, e->line,
+                           "%s is \"%.40s\"; it takes the agent's IP address, as in "
+                           "\"192.0.2.1:%d\", or {address: ..., tls: yes, priority: 2}",
+                           e->name, text, naming_role_port(NAMING_HSS));
+        }
+    }
+    if (a.address.family && !a.address.port) {
+        a.address.port = a.tls ? NAMING_DIAMETER_TLS_PORT : naming_role_port(NAMING_HSS);
+    }
+    n->agents[n->n_agents++] = a;
+}
+
+static void read_agents(struct settings *s, setting_value value, void *object) {
+    struct config_node *n = object;
+    size_t before = settings_faults(s);
+    n->n_agents = 0;
+    n->agents = room_for_entries(s, value, "diameter-agents", sizeof *n->agents);
+    if (n->agents) {
+        settings_each_entry(s, value, "diameter-agents", read_agent, n);
+    }
+    if (n->n_agents == 0 && settings_faults(s) == before) {
+        settings_fault(s, settings_line(value),
+                       "diameter-agents is empty: leave it out to connect to the HSS itself");
+    }
+}
+
+#define DIAMETER_AGENTS SETTING_GROUP("diameter-agents", read_agents)
 
 static const struct setting pcscf_settings[] = {
     COMMON(5060),
@@ -216,7 +267,7 @@ static const struct setting pcscf_settings[] = {
 };
 
 static const struct setting icscf_settings[] = {
-    COMMON(4060), SRV, TIMEOUT, TLS, DIAMETER_TLS, PENDING, SIP, {0},
+    COMMON(4060), SRV, TIMEOUT, TLS, DIAMETER_TLS, DIAMETER_AGENTS, PENDING, SIP, {0},
 };
 
 static const struct setting scscf_settings[] = {
@@ -238,6 +289,7 @@ static const struct setting scscf_settings[] = {
     TIMEOUT,
     TLS,
     DIAMETER_TLS,
+    DIAMETER_AGENTS,
     PENDING,
     SIP,
     {0},

@@ -41,6 +41,20 @@ struct config_tls config_tls_of(const struct config *c, const struct config_node
     return t;
 }
 
+/* The setting by which a node needs a certificate; NULL: it needs none. */
+static const char *tls_setting(const struct config_node *n) {
+    for (size_t i = 0; i < n->n_agents; i++) {
+        if (n->agents[i].tls) {
+            return "an agent with tls";
+        }
+    }
+    return n->tls_listen.family ? "tls-listen" : n->diameter_tls ? "diameter-tls" : NULL;
+}
+
+bool config_needs_tls(const struct config_node *n) {
+    return tls_setting(n) != NULL;
+}
+
 static void check_pair(const struct config_tls *t) {
     const struct config_file *there = t->certificate.path ? &t->certificate : &t->key;
     if (!t->certificate.path != !t->key.path) {
@@ -52,9 +66,7 @@ static void check_pair(const struct config_tls *t) {
 
 static void check_node(const struct config *c, const struct config_node *n) {
     const struct config_tls t = config_tls_of(c, n);
-    const char *what = n->tls_listen.family ? "tls-listen"
-                       : n->diameter_tls    ? "diameter-tls"
-                                            : NULL;
+    const char *what = tls_setting(n);
     check_pair(&n->tls);
     for (size_t i = 0; i < n->n_peers && !n->tls_listen.family; i++) {
         if (n->peers[i].tls) {

@@ -213,7 +213,7 @@ static void look_at_tls(const struct visit *v) {
         const struct config_node *n = &v->c->nodes[i];
         char message[512], place[300];
         struct tls_context *t = NULL;
-        if (n->remote || (!n->tls_listen.family && !n->diameter_tls)) {
+        if (n->remote || !config_needs_tls(n)) {
             continue;
         }
         if (config_tls_context(v->c, n, TLS_CLIENT_ANYBODY, &t, message, sizeof message) != OK) {

@@ -61,7 +61,7 @@ enum { PENDING_MAX = 65536 }; /* the nodes' own default */
 
 enum error network_tls(struct network_node *node, char *message) {
     const struct config_node *c = node->config;
-    if (!c->diameter_tls && !c->tls_listen.family) {
+    if (!config_needs_tls(c)) {
         return OK;
     }
     /* Terminals have no certificate as a rule; nodes have. */
@@ -70,21 +70,50 @@ enum error network_tls(struct network_node *node, char *message) {
     return config_tls_context(node->network->config, c, client, &node->tls, message, MESSAGE_BYTES);
 }
 
+/* The agents, and the HSS as one who is reached, and may ask, through them alone. */
+static enum error peers_by_agents(struct network *n, const struct config_node *c,
+                                  struct diameter_config *out) {
+    struct diameter_peer_config *peers =
+        arena_alloc(&n->arena, (c->n_agents + n->n_hsses) * sizeof *peers);
+    if (!peers) {
+        return ERR_NO_MEMORY;
+    }
+    out->peers = peers;
+    for (size_t i = 0; i < c->n_agents; i++) {
+        const struct config_agent *a = &c->agents[i];
+        peers[out->n_peers++] = (struct diameter_peer_config){.host = text(a->host),
+                                                              .address = a->address,
+                                                              .connect = true,
+                                                              .tls = a->tls,
+                                                              .agent = true,
+                                                              .priority = a->priority};
+    }
+    for (size_t i = 0; i < n->n_hsses; i++) {
+        peers[out->n_peers++] =
+            (struct diameter_peer_config){.host = n->hsses[i].host, .realm = n->hsses[i].realm};
+    }
+    return OK;
+}
+
 /* As a client of the HSS. */
-static struct diameter_config diameter_client(const struct network *n,
-                                              const struct network_node *node) {
+static enum error diameter_client(struct network *n, const struct network_node *node,
+                                  struct diameter_config *out) {
     const struct config_node *c = node->config;
-    return (struct diameter_config){
+    *out = (struct diameter_config){
         .host = text(c->host),
         .realm = text(n->config->domain),
-        .peers = c->diameter_tls ? n->tls_hsses : n->hsses,
-        .n_peers = n->n_hsses,
         .tls = node->tls,
         .watchdog_us = c->diameter_watchdog_s * SEC_IN_US,
         .request_timeout_us =
             c->diameter_timeout_ms ? c->diameter_timeout_ms * MS_IN_US : 3 * SEC_IN_US,
         .pending_max = c->pending_max ? c->pending_max : PENDING_MAX,
     };
+    if (c->n_agents) {
+        return peers_by_agents(n, c, out);
+    }
+    out->peers = c->diameter_tls ? n->tls_hsses : n->hsses;
+    out->n_peers = n->n_hsses;
+    return OK;
 }
 
 enum { REFUSE = 1 }; /* index into the choices of aka-without-integrity and digest */
@@ -173,7 +202,6 @@ static enum error configure_icscf(struct network *n, struct network_node *node) 
     node->settings.icscf = (struct icscf_config){
         .host = text(c->host),
         .sip = listening(node),
-        .diameter = diameter_client(n, node),
         .hss_realm = text(n->config->domain),
         .scscf = n->scscfs,
         .n_scscf = n->n_scscfs,
@@ -181,7 +209,7 @@ static enum error configure_icscf(struct network *n, struct network_node *node) 
         .message_max = c->message_max,
         .pending_max = c->pending_max,
     };
-    return OK;
+    return diameter_client(n, node, &node->settings.icscf.diameter);
 }
 
 static enum error start_icscf(struct network_node *node) {
@@ -212,7 +240,6 @@ static enum error configure_scscf(struct network *n, struct network_node *node) 
         .host = text(c->host),
         .sip = listening(node),
         .realm = text(n->config->domain),
-        .diameter = diameter_client(n, node),
         .hss_realm = text(n->config->domain),
         .expires_min_s = c->expires_min_s,
         .expires_max_s = c->expires_max_s,
@@ -229,7 +256,7 @@ static enum error configure_scscf(struct network *n, struct network_node *node) 
         .trust_auth_done = c->trust_auth_done,
         .refuse_without_integrity = c->aka_without_integrity == REFUSE,
     };
-    return OK;
+    return diameter_client(n, node, &node->settings.scscf.diameter);
 }
 
 static enum error start_scscf(struct network_node *node) {

@@ -360,10 +360,12 @@ static void read_addr(const struct place *p, const struct setting *t, struct add
     if (addr_parse(p->text, out) || addr_parse_host(p->text, (uint16_t)t->min, out)) {
         return;
     }
-    snprintf(expected, sizeof expected,
-             "an IP address, with a port if it is not %u, as in \"127.0.0.1:%u\"", (unsigned)t->min,
-             (unsigned)t->min);
-    wrong(p, expected);
+    if (t->min) {
+        snprintf(expected, sizeof expected,
+                 "an IP address, with a port if it is not %u, as in \"127.0.0.1:%u\"",
+                 (unsigned)t->min, (unsigned)t->min);
+    }
+    wrong(p, t->min ? expected : "an IP address, with or without a port, as in \"192.0.2.1\"");
 }
 
 static void read_text(const struct place *p, const char **out) {

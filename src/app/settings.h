@@ -38,7 +38,8 @@ enum setting_kind {
     SETTING_SIZE,   /* uint64_t from min to max: bytes, with KiB, MiB or GiB behind if one likes */
     SETTING_FLAG,   /* bool: yes, no, true, false, on, off */
     SETTING_CHOICE, /* int: the index of the word in choices */
-    SETTING_ADDR,   /* struct addr: "127.0.0.1:5060", or the host alone: then the port is min */
+    SETTING_ADDR,   /* struct addr: "127.0.0.1:5060", or the host alone: then the port is min,
+                     * which may be 0 */
     SETTING_PART,   /* whatever read makes of it; gets the object of the mapping */
 };
 

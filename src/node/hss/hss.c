@@ -11,6 +11,7 @@ static const uint32_t icscf_commands[] = {CX_COMMAND_USER_AUTHORIZATION, CX_COMM
 static const uint32_t as_commands[] = {CX_COMMAND_LOCATION_INFO};
 
 static void set_commands(struct diameter_peer_config *peer, unsigned roles) {
+    peer->agent = (roles & HSS_PEER_AGENT) != 0;
     if (roles & HSS_PEER_SCSCF) {
         peer->commands = scscf_commands;
         peer->n_commands = COUNT_OF(scscf_commands);
@@ -19,7 +20,7 @@ static void set_commands(struct diameter_peer_config *peer, unsigned roles) {
         peer->n_commands = COUNT_OF(icscf_commands);
     } else {
         peer->commands = as_commands;
-        peer->n_commands = COUNT_OF(as_commands);
+        peer->n_commands = roles & HSS_PEER_AS ? COUNT_OF(as_commands) : 0;
     }
 }
 

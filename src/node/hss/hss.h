@@ -13,19 +13,23 @@
 
 struct store;
 
-/** What a Diameter peer may ask. */
+/** What a Diameter peer may ask, or ask for others. */
 enum hss_peer_role {
     HSS_PEER_ICSCF = 1 << 0, /* UAR, LIR */
     HSS_PEER_SCSCF = 1 << 1, /* MAR, SAR, and what an I-CSCF may */
     HSS_PEER_AS = 1 << 2,    /* LIR */
+    HSS_PEER_AGENT = 1 << 3, /* nothing itself; brings requests of other peers and takes ours for
+                              * them: each may ask what it might if it were connected itself */
 };
 
-/** A Diameter peer that may connect. Everybody else is refused: CER gets 3010 (unknown peer). */
+/** A Diameter peer that may connect, or ask through an agent that may. Everybody else is refused:
+ * CER gets 3010 (unknown peer), a request through an agent 5003 (authorization rejected). */
 struct hss_peer {
     struct span host;    /* Diameter identity, compared without case */
     unsigned roles;      /* enum hss_peer_role, or-ed */
-    bool tls;            /* served over TLS only */
-    struct addr address; /* served from there only, port disregarded; family 0: from anywhere */
+    bool tls;            /* served over TLS only; behind an agent, if that one's link is TLS */
+    struct addr address; /* served from there only, port disregarded, and not through agents; family
+                          * 0: from anywhere */
 };
 
 /** Charging functions (Charging-Information): for subscriptions that have none of their own. Empty

@@ -1,9 +1,11 @@
 /* What we are asked: requests that come, and their answers. RFC 6733 6.1.4, 6.2, 7.
  *
  * Choices: Origin-Host of every message must be the peer's own, or the peer a configured agent; a
- * request that is not gets 5004 with it in Failed-AVP, an answer is dropped. Commands that the
- * dictionary does not define get 3001, those that this peer may not send 5003. A request is kept
- * with its bytes until it is answered, so that its owner may take its time. */
+ * request that is not gets 5004 with it in Failed-AVP, an answer is dropped. An agent lends nobody
+ * its rights: through it a request is that of the host that it names, which must be a peer by
+ * itself. Commands that the dictionary does not define get 3001; those that their origin may not
+ * send, and hosts behind an agent that nobody knows, 5003. A request is kept with its bytes until
+ * it is answered, so that its owner may take its time. */
 #include "stack/diameter/internal.h"
 
 #include <endian.h>
@@ -77,8 +79,8 @@ static void refuse(struct connection *c, const struct diameter_msg *msg, uint32_
     struct diameter_fault fault;
     diameter_fault_set(&fault, code, avp, why);
     LOG(&c->d->env->log, LOG_NOTICE, "diameter request refused",
-        LOG_SPAN("peer", c->peer->config.host), LOG_U64("command", msg->command),
-        LOG_U64("result", code), LOG_CSTR("why", why));
+        LOG_SPAN("peer", c->peer->config.host), LOG_SPAN("origin_host", msg->origin_host),
+        LOG_U64("command", msg->command), LOG_U64("result", code), LOG_CSTR("why", why));
     diameter_msg_refuse(c, msg, &fault);
 }
 
@@ -136,6 +138,25 @@ static bool may_send(const struct peer *p, uint32_t command) {
     return !p->config.commands;
 }
 
+/* Why nobody answers this request to its origin; NULL if it is one of those it may send. */
+static const char *forbidden(const struct connection *c, const struct diameter_msg *msg) {
+    const struct peer *p = c->peer;
+    bool through_agent = p->config.agent && !span_eq_nocase(msg->origin_host, p->config.host);
+    if (UNLIKELY(through_agent)) {
+        p = diameter_peer_find(c->d, msg->origin_host);
+        if (!p || !span_eq_nocase(msg->origin_realm, diameter_peer_realm(p))) {
+            return "an unknown host behind an agent";
+        }
+        if (p->config.address.family && !p->config.connect) {
+            return "this host is not served through agents";
+        }
+        if (p->config.tls && !stream_is_tls(c->stream)) {
+            return "this host is served over TLS only";
+        }
+    }
+    return may_send(p, msg->command) ? NULL : "not for this host to ask";
+}
+
 static bool has_been_here(const struct diameter *d, const struct diameter_msg *msg) {
     struct diameter_iter it = diameter_iter_init(msg->avps);
     struct diameter_avp a;
@@ -152,15 +173,16 @@ static bool has_been_here(const struct diameter *d, const struct diameter_msg *m
 static bool is_acceptable(struct connection *c, const struct diameter_msg *msg) {
     struct diameter *d = c->d;
     struct span realm = msg->destination_realm, host = msg->destination_host;
+    const char *why;
     if (d->stopping) {
         refuse(c, msg, DIAMETER_UNABLE_TO_DELIVER, SPAN_NONE, "stopping");
     } else if (!is_served(d, msg->application)) {
         refuse(c, msg, DIAMETER_APPLICATION_UNSUPPORTED, SPAN_NONE, "not an application of ours");
     } else if (!diameter_layout_find(msg->application, msg->command, true)) {
         refuse(c, msg, DIAMETER_COMMAND_UNSUPPORTED, SPAN_NONE, "unknown command");
-    } else if (UNLIKELY(!may_send(c->peer, msg->command))) {
+    } else if (UNLIKELY((why = forbidden(c, msg)) != NULL)) {
         d->counters.refused_commands++;
-        refuse(c, msg, DIAMETER_AUTHORIZATION_REJECTED, SPAN_NONE, "not for this peer to ask");
+        refuse(c, msg, DIAMETER_AUTHORIZATION_REJECTED, SPAN_NONE, why);
     } else if (realm.p && !span_eq_nocase(realm, d->config.realm)) {
         refuse(c, msg, DIAMETER_REALM_NOT_SERVED, SPAN_NONE, "not our realm");
     } else if (host.p && !span_eq_nocase(host, d->config.host)) {

@@ -1,11 +1,11 @@
 /* Capabilities exchange: RFC 6733 5.3.
  *
  * Choices: a CER of a peer that is not configured, that comes from an address that is not his, or
- * that names another realm, gets 3010 and the door; so does one without a common application, with
- * 5010. Over TLS his certificate must be for his Origin-Host (13.1), and who is configured for TLS
- * is served over nothing else: 3010 as well. A CEA that says anything but success, or whose sender
- * is not who we meant to reach, ends the connection. Inband-Security-Id other than
- * NO_INBAND_SECURITY alone gets 5017. */
+ * that names another realm (an agent may be of any), gets 3010 and the door; so does one without a
+ * common application, with 5010. Over TLS his certificate must be for his Origin-Host (13.1), and
+ * who is configured for TLS is served over nothing else: 3010 as well. A CEA that says anything but
+ * success, or whose sender is not who we meant to reach, ends the connection. Inband-Security-Id
+ * other than NO_INBAND_SECURITY alone gets 5017. */
 #include "stack/diameter/internal.h"
 
 #include "obs/trace.h"
@@ -129,7 +129,7 @@ static uint32_t common_specific(const struct diameter *d,
 
 static bool is_whom_we_know(const struct connection *c, const struct peer *p, struct span realm) {
     const struct addr *must = &p->config.address;
-    return span_eq_nocase(realm, diameter_peer_realm(p)) &&
+    return (p->config.agent || span_eq_nocase(realm, diameter_peer_realm(p))) &&
            (must->family == 0 || addr_same_host(must, stream_remote(c->stream)));
 }
 

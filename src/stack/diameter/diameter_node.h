@@ -35,7 +35,8 @@ struct diameter_application {
     uint32_t vendor; /* announced in Vendor-Specific-Application-Id; 0: in Auth-Application-Id */
 };
 
-/** A peer. Only configured peers are served (hardening of Cx: keys go to nobody else). */
+/** A peer. Only configured peers are served (hardening of Cx: keys go to nobody else). One that
+ * is only reached through agents is a peer, too, without `connect`. */
 struct diameter_peer_config {
     struct span host;         /* its Origin-Host, compared without regard to case */
     struct span realm;        /* its Origin-Realm, to which it serves; empty: our own */
@@ -43,8 +44,11 @@ struct diameter_peer_config {
                                * (port disregarded) from which it may connect */
     bool connect;             /* we connect; if both do, the election of 5.6.4 decides */
     bool tls;                 /* over TLS only: so we connect, and so he must */
-    bool agent;               /* a relay or proxy: messages of other hosts may come through it, and
-                               * requests for realms that no peer serves go to it */
+    bool agent;               /* a relay or proxy, of any realm: requests that no peer serves go to
+                               * it. Requests of other hosts may come through it, if they are peers,
+                               * too: what each may send is its own (commands), one with tls is
+                               * served through an agent over TLS only, and one with an address that
+                               * we do not connect to not through an agent at all. */
     unsigned priority;        /* lower is preferred; equal ones take turns */
     const uint32_t *commands; /* requests that it may send; NULL: any. Others get 5003. */
     size_t n_commands;
@@ -98,7 +102,7 @@ struct diameter_counters {
     uint64_t framing_lost;  /* streams closed because no message can be found in them */
     uint64_t refused_peers; /* CERs answered with an error, or from addresses not allowed */
     uint64_t refused_certificates; /* of these, for a certificate of somebody else, or none */
-    uint64_t refused_commands;     /* requests that their peer may not send */
+    uint64_t refused_commands;     /* requests that their origin may not send, or not this way */
     uint64_t origin_mismatch;      /* messages whose Origin-Host is not the peer's */
     uint64_t failovers;            /* times that a peer's pending requests were moved */
     uint64_t watchdog_losses;      /* connections given up because nothing came any more */

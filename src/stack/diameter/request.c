@@ -29,7 +29,7 @@ static uint64_t rank(const struct peer *p, uint32_t application, struct span rea
         return UINT64_MAX;
     }
     bool serves = host.n ? span_eq_nocase(p->config.host, host)
-                         : span_eq_nocase(diameter_peer_realm(p), realm);
+                         : !p->config.agent && span_eq_nocase(diameter_peer_realm(p), realm);
     if (!serves && !p->config.agent) {
         return UINT64_MAX;
     }

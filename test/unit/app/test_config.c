@@ -11,6 +11,9 @@
 #define NETWORK "network: {mcc: 001, mnc: 01}\n"
 #define NODES   "nodes:\n  pcscf:\n  icscf:\n  scscf:\n  hss:\n"
 #define WHOLE   NETWORK NODES
+#define AGENTS                                                                                     \
+    NETWORK "nodes:\n  pcscf:\n  icscf:\n  scscf:\n  hss: {peers: {far.a.b: agent}}\n"             \
+            "  scscf-2:\n    diameter-agents:\n"
 
 static const struct {
     const char *text, *faults;
@@ -100,7 +103,8 @@ static const struct {
      "capabilities, weight, expires-min-s, expires-max-s, expires-default-s, contacts-max, "
      "attempts-max, reg-await-auth-s, challenges-max, aka-without-integrity, algorithms, "
      "digest-nonce-s, trust-auth-done, diameter-timeout-ms, "
-     "diameter-watchdog-s, tls, diameter-tls, pending-max, transports, tls-listen, "
+     "diameter-watchdog-s, tls, diameter-tls, diameter-agents, pending-max, transports, "
+     "tls-listen, "
      "connections-max, idle-s, datagram-max, message-max, overload-delay-ms, retry-after-min-s or "
      "retry-after-max-s\n"},
     {WHOLE "  scscf-2: {algorithms: [MD5, SHA-512]}\n",
@@ -119,7 +123,37 @@ static const struct {
      "t.yaml:7: pcscf-2: domain \"a_b\" must be labels of letters, digits and hyphens, joined by "
      "dots, without a dot at the end, such as ims.mnc001.mcc001.3gppnetwork.org\n"},
     {NETWORK "nodes:\n  hss: {peers: {a.b: hss}}\n",
-     "t.yaml:3: a.b is \"hss\"; it takes icscf, scscf or as\n"},
+     "t.yaml:3: a.b is \"hss\"; it takes icscf, scscf, as or agent\n"},
+    {NETWORK "nodes:\n  hss: {peers: {a_b: as}}\n",
+     "t.yaml:3: hss: domain \"a_b\" must be labels of letters, digits and hyphens, joined by dots, "
+     "without a dot at the end, such as ims.mnc001.mcc001.3gppnetwork.org\n"},
+    {NETWORK "nodes:\n  hss: {peers: {a.b: {role: as, address: dra}}}\n",
+     "t.yaml:3: address is \"dra\"; it takes an IP address, with or without a port, as in "
+     "\"192.0.2.1\"\n"},
+    {WHOLE "  scscf-2: {diameter-agents: {}}\n",
+     "t.yaml:7: diameter-agents is empty: leave it out to connect to the HSS itself\n"},
+    {WHOLE "  scscf-2:\n    diameter-agents:\n      dra.a.b: dra\n",
+     "t.yaml:9: dra.a.b is \"dra\"; it takes the agent's IP address, as in \"192.0.2.1:3868\", or "
+     "{address: ..., tls: yes, priority: 2}\n"},
+    {WHOLE "  scscf-2:\n    diameter-agents:\n      dra.a.b: {tls: yes}\n",
+     "t.yaml:9: address is missing here\n"},
+    {AGENTS "      dra_1: 10.0.0.1\n",
+     "t.yaml:9: scscf-2: domain \"dra_1\" must be labels of letters, digits and hyphens, joined by "
+     "dots, without a dot at the end, such as ims.mnc001.mcc001.3gppnetwork.org\n"},
+    {AGENTS "      hss.ims.mnc001.mcc001.3gppnetwork.org: 10.0.0.1\n",
+     "t.yaml:9: hss.ims.mnc001.mcc001.3gppnetwork.org is hss of this file (line 6), not a Diameter "
+     "agent\n"},
+    {AGENTS "      dra.a.b: {address: 10.0.0.1, tls: yes}\n",
+     "t.yaml:7: scscf-2: an agent with tls needs a certificate: add tls: {certificate: FILE, key: "
+     "FILE, trust: FILE}, here or for the whole file\n"},
+    {NETWORK "nodes:\n  hss: {tls-listen: 127.0.0.1, peers: {far.a.b: agent}}\n"
+             "  scscf: {diameter-tls: yes, diameter-agents: {dra.a.b: 10.0.0.1}}\n"
+             "tls: {certificate: c, key: k}\n",
+     "t.yaml:4: scscf: diameter-tls is about the HSS, and there are agents between: say tls: yes "
+     "at each of them, as in {address: 192.0.2.1, tls: yes}\n"},
+    {WHOLE "  scscf-2:\n    diameter-agents: {dra.a.b: 10.0.0.1}\n",
+     "t.yaml:6: hss would refuse what scscf-2 (line 7) asks through agents: add those that connect "
+     "to it, as in peers: {dra.a.b: agent}\n"},
     {NETWORK "nodes:\n  scscf:\n  hss:\n    peers:\n"
              "      scscf.ims.mnc001.mcc001.3gppnetwork.org: scscf\n",
      "t.yaml:6: scscf.ims.mnc001.mcc001.3gppnetwork.org is a node of this file (line 3) and a peer "
@@ -234,6 +268,39 @@ static void instances_get_addresses_and_names_of_their_own(void **state) {
     config_free(&c);
 }
 
+static void agents_have_usual_ports_and_may_be_replaced(void **state) {
+    struct span base = SPAN(AGENTS "      dra-1.a.b: 10.0.0.1\n"
+                                   "      dra-2.a.b: {address: 10.0.0.2, tls: yes, priority: 7}\n"
+                                   "      dra-3.a.b: 10.0.0.3:3870\n"
+                                   "tls: {certificate: c, key: k}\n"),
+                change = SPAN("nodes:\n  scscf-2: {diameter-agents: {dra-9.a.b: 10.0.0.9}}\n"
+                              "  hss: {peers: {near.a.b: {role: agent, tls: no}}}\n");
+    const struct config_layer layers[] = {{"t.yaml", &base}, {"more.yaml", &change}};
+    struct config c;
+    char *faults = NULL;
+    (void)state;
+    assert_int_equal(config_load_layers(layers, 1, &c, &faults), OK);
+    const struct config_node *s = config_node(&c, SPAN("scscf-2"));
+    assert_int_equal(s->n_agents, 3);
+    assert_string_equal(s->agents[0].host, "dra-1.a.b");
+    assert_int_equal(s->agents[0].address.port, 3868);
+    assert_int_equal(s->agents[0].priority, 1);
+    assert_false(s->agents[0].tls);
+    assert_int_equal(s->agents[1].address.port, 5658);
+    assert_int_equal(s->agents[1].priority, 7);
+    assert_true(s->agents[1].tls);
+    assert_int_equal(s->agents[2].address.port, 3870);
+    config_free(&c);
+    assert_int_equal(config_load_layers(layers, 2, &c, &faults), OK);
+    s = config_node(&c, SPAN("scscf-2"));
+    assert_int_equal(s->n_agents, 1);
+    assert_string_equal(s->agents[0].host, "dra-9.a.b");
+    const struct config_node *hss = config_node(&c, SPAN("hss"));
+    assert_int_equal(hss->n_peers, 1);
+    assert_string_equal(hss->peers[0].host, "near.a.b");
+    config_free(&c);
+}
+
 static void layers_change_what_stands_before_them(void **state) {
     struct span base = SPAN(WHOLE),
                 change = SPAN("nodes:\n  scscf: {expires-min-s: 3600}\n  scscf-2:\nlog: debug\n"),
@@ -311,6 +378,7 @@ int main(void) {
         cmocka_unit_test(home_network_is_what_the_names_say),
         cmocka_unit_test(minimal_file_equals_the_builtin_one),
         cmocka_unit_test(instances_get_addresses_and_names_of_their_own),
+        cmocka_unit_test(agents_have_usual_ports_and_may_be_replaced),
         cmocka_unit_test(layers_change_what_stands_before_them),
         cmocka_unit_test(many_faults_are_counted),
         cmocka_unit_test(missing_file_is_named),

@@ -152,12 +152,37 @@ static void a_peer_speaks_for_itself_alone(void **state) {
     rogue_end(&f->rogue);
 }
 
-static void an_agent_speaks_for_others(void **state) {
-    struct fixture *f = *state;
+static const uint32_t scscf_commands[] = {CX_COMMAND_USER_AUTHORIZATION,
+                                          CX_COMMAND_MULTIMEDIA_AUTH};
+
+/* The rogue becomes an agent, of another realm, with an I-CSCF and an S-CSCF behind it. */
+static void put_an_agent_between(struct fixture *f) {
     node_end(&f->hss);
     f->hss.peers[0].agent = true;
+    f->hss.peers[0].n_commands = 0;
+    f->hss.peers[1] = (struct diameter_peer_config){.host = SPAN("icscf.example.org"),
+                                                    .commands = icscf_commands,
+                                                    .n_commands = COUNT_OF(icscf_commands)};
+    f->hss.peers[2] = (struct diameter_peer_config){.host = SPAN("scscf.example.org"),
+                                                    .commands = scscf_commands,
+                                                    .n_commands = COUNT_OF(scscf_commands)};
+    f->hss.config.n_peers = 3;
+}
+
+static void enter_as_agent(struct fixture *f) {
     node_start(&f->hss);
-    enter(f);
+    rogue_connect(&f->rogue, f->sim, &f->hss, SPAN("rogue.example.org"));
+    f->rogue.envelope.origin_realm = SPAN("transit.example.net");
+    rogue_cer(&f->rogue, 0xffffffff);
+    run_ms(f->sim, 10);
+    assert_int_equal(f->rogue.last.result.code, DIAMETER_SUCCESS);
+    f->rogue.envelope.origin_realm = SPAN("example.org");
+}
+
+static void an_agent_speaks_for_others(void **state) {
+    struct fixture *f = *state;
+    put_an_agent_between(f);
+    enter_as_agent(f);
     f->rogue.envelope.origin_host = SPAN("scscf.example.org");
     rogue_uar(&f->rogue, 1);
     expect_success(f);
@@ -185,14 +210,61 @@ static void an_agent_speaks_for_others(void **state) {
     rogue_end(&f->rogue);
 }
 
-static void a_peer_asks_what_it_may(void **state) {
-    struct fixture *f = *state;
-    enter(f);
+static void begin_mar(struct fixture *f, uint32_t id) {
     const struct cx_mar mar = {.user_name = SPAN("alice"),
                                .public_identity = SPAN("sip:alice@example.org"),
                                .sip_number_auth_items = 1,
                                .server_name = SPAN("sip:rogue.example.org")};
-    cx_mar_encode(rogue_begin(&f->rogue, DIAMETER_REQUEST, 303, CX_APPLICATION, 1), &mar);
+    cx_mar_encode(rogue_begin(&f->rogue, DIAMETER_REQUEST, 303, CX_APPLICATION, id), &mar);
+}
+
+static void an_agent_lends_nobody_its_rights(void **state) {
+    static const struct {
+        struct span host, realm;
+        bool served;
+    } rows[] = {
+        {SPAN_INIT("scscf.example.org"), SPAN_INIT("example.org"), true},
+        {SPAN_INIT("SCSCF.example.org"), SPAN_INIT("example.org"), true},
+        {SPAN_INIT("icscf.example.org"), SPAN_INIT("example.org"), false},    /* may not */
+        {SPAN_INIT("stranger.example.org"), SPAN_INIT("example.org"), false}, /* is not known */
+        {SPAN_INIT("scscf.example.org"), SPAN_INIT("example.net"), false}, /* nor in this realm */
+        {SPAN_INIT("rogue.example.org"), SPAN_INIT("example.org"), false}, /* the agent itself */
+    };
+    struct fixture *f = *state;
+    unsigned served = 0;
+    put_an_agent_between(f);
+    enter_as_agent(f);
+    for (uint32_t i = 0; i < COUNT_OF(rows); i++) {
+        f->rogue.envelope.origin_host = rows[i].host;
+        f->rogue.envelope.origin_realm = rows[i].realm;
+        begin_mar(f, i + 1);
+        served += rows[i].served;
+        expect(f, rows[i].served ? DIAMETER_ERROR_USER_UNKNOWN : DIAMETER_AUTHORIZATION_REJECTED,
+               false, 0);
+        assert_int_equal(f->hss.n_requests, served);
+    }
+    assert_int_equal(diameter_counters(f->hss.d)->refused_commands, COUNT_OF(rows) - served);
+    rogue_end(&f->rogue);
+}
+
+static void who_is_bound_to_a_link_does_not_come_through_an_agent(void **state) {
+    struct fixture *f = *state;
+    put_an_agent_between(f);
+    f->hss.peers[2].address = addr_v4(10, 0, 0, 4, 0);
+    enter_as_agent(f);
+    f->rogue.envelope.origin_host = SPAN("scscf.example.org");
+    begin_mar(f, 1);
+    expect(f, DIAMETER_AUTHORIZATION_REJECTED, false, 0);
+    f->rogue.envelope.origin_host = SPAN("icscf.example.org");
+    rogue_uar(&f->rogue, 2);
+    expect_success(f);
+    rogue_end(&f->rogue);
+}
+
+static void a_peer_asks_what_it_may(void **state) {
+    struct fixture *f = *state;
+    enter(f);
+    begin_mar(f, 1);
     expect(f, DIAMETER_AUTHORIZATION_REJECTED, false, 0);
     assert_int_equal(diameter_counters(f->hss.d)->refused_commands, 1);
     assert_int_equal(f->hss.n_requests, 0);
@@ -511,6 +583,8 @@ int main(void) {
         TEST(who_does_not_introduce_himself_is_shown_out),
         TEST(a_peer_speaks_for_itself_alone),
         TEST(an_agent_speaks_for_others),
+        TEST(an_agent_lends_nobody_its_rights),
+        TEST(who_is_bound_to_a_link_does_not_come_through_an_agent),
         TEST(a_peer_asks_what_it_may),
         TEST(requests_for_others_are_sent_back),
         TEST(malformed_requests_get_their_error),

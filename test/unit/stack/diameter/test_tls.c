@@ -129,6 +129,46 @@ static void who_shows_no_certificate_does_not_get_to_speak(void **state) {
     rogue_end(&r);
 }
 
+/* What an agent gets for the request of an S-CSCF that is served over TLS only. */
+static uint32_t ask_as_agent(struct fixture *f, struct rogue *r) {
+    rogue_cer(r, CX_APPLICATION);
+    run_ms(f->sim, 100);
+    assert_int_equal(r->last.result.code, DIAMETER_SUCCESS);
+    r->envelope.origin_host = SPAN("scscf.example.org");
+    rogue_uar(r, 1);
+    rogue_send(r);
+    run_ms(f->sim, 100);
+    assert_int_equal(r->n_messages, 2);
+    return r->last.result.code;
+}
+
+static void who_is_to_come_over_tls_comes_through_no_plain_agent(void **state) {
+    struct fixture *f = *state;
+    static struct rogue r;
+    f->hss.peers[0] =
+        (struct diameter_peer_config){.host = SPAN("rogue.example.org"), .agent = true};
+    f->hss.peers[1] = (struct diameter_peer_config){.host = SPAN("scscf.example.org"), .tls = true};
+    f->hss.config.n_peers = 2;
+    f->hss.config.tls = context(f, "hss.example.org");
+    f->hss.config.listen_tls = &f->secure;
+    node_start(&f->hss);
+    rogue_connect(&r, f->sim, &f->hss, SPAN("rogue.example.org"));
+    assert_int_equal(ask_as_agent(f, &r), DIAMETER_AUTHORIZATION_REJECTED);
+    assert_int_equal(f->hss.n_requests, 0);
+    struct diameter_envelope envelope = r.envelope;
+    rogue_end(&r);
+    run_ms(f->sim, 100);
+    r = (struct rogue){.envelope = envelope};
+    r.envelope.origin_host = SPAN("rogue.example.org");
+    assert_int_equal(sim_env_new(f->sim, "rogue", &r.env), OK);
+    assert_int_equal(env_stream_connect_tls(r.env, context(f, "rogue.example.org"), &f->secure,
+                                            SPAN("hss.example.org"), &rogue_handler, &r, &r.stream),
+                     OK);
+    run_ms(f->sim, 100);
+    assert_int_equal(ask_as_agent(f, &r), DIAMETER_FIRST_REGISTRATION);
+    rogue_end(&r);
+}
+
 static void after_a_partition_tls_is_back(void **state) {
     struct fixture *f = *state;
     start(f, "hss.example.org", "icscf.example.org");
@@ -162,6 +202,7 @@ int main(void) {
         TEST(the_certificate_of_another_server_is_refused),
         TEST(who_is_to_come_over_tls_is_refused_without),
         TEST(who_shows_no_certificate_does_not_get_to_speak),
+        TEST(who_is_to_come_over_tls_comes_through_no_plain_agent),
         TEST(after_a_partition_tls_is_back),
         TEST(configurations_are_checked),
     };
