@@ -80,8 +80,9 @@ struct config_node {
     const char *visited_network, *ioi;
     uint32_t registrations_max, registering_max;
     uint32_t guesses_max, guess_lock_s;
-    int ipsec;  /* index into its choices */
-    int digest; /* the same: accept, refuse */
+    uint32_t keep_alive_s; /* 30 unless given; 0: none are wanted */
+    int ipsec;             /* index into its choices */
+    int digest;            /* the same: accept, refuse */
 
     /* S-CSCF */
     const char *sip_name; /* Server-Name: "sip:scscf.DOMAIN:6060" */

@@ -261,6 +261,7 @@ static const struct setting pcscf_settings[] = {
     CHOICE("digest", digest, integrities),
     NUMBER("guesses-max", guesses_max, 1, CONFIG_NUMBER_MAX),
     NUMBER("guess-lock-s", guess_lock_s, 1, 3600),
+    NUMBER("keep-alive-s", keep_alive_s, 0, 3600),
     NUMBER("reg-await-auth-s", reg_await_auth_s, 1, 3600),
     SIP,
     {0},
@@ -351,6 +352,8 @@ static struct config_node *find_node(struct config *c, const char *name) {
     return NULL;
 }
 
+enum { KEEP_ALIVE_S = 30 };
+
 static struct config_node *add_node(struct config *c, struct settings *s,
                                     const struct setting_entry *e) {
     int role;
@@ -365,6 +368,7 @@ static struct config_node *add_node(struct config *c, struct settings *s,
     n->name = e->name;
     n->role = (enum naming_role)role;
     n->overload_delay_ms = OVERLOAD_DELAY_MS;
+    n->keep_alive_s = KEEP_ALIVE_S;
     return n;
 }
 

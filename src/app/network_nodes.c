@@ -171,6 +171,7 @@ static enum error configure_pcscf(struct network *n, struct network_node *node) 
         .refuse_digest = c->digest == REFUSE,
         .guesses_max = c->guesses_max,
         .guess_lock_s = c->guess_lock_s,
+        .keep_alive_s = c->keep_alive_s,
         .reg_await_auth_s = c->reg_await_auth_s,
     };
     return find_core(n, c, &node->settings.pcscf);

@@ -13,6 +13,7 @@
 enum {
     EXPIRES_S = 600,        /* asked for: a terminal registers anew every five minutes */
     BEGIN_S = 30,           /* terminals begin within this time */
+    KEEP_ALIVE_S = 500,     /* seldom: time is for registrations */
     CALM_MIN_S = EXPIRES_S, /* after it nothing of before the calm is left */
     CALM_MAX_S = 3 * 3600,  /* a terminal waits up to half an hour between tries (RFC 5626) */
     LOOK_EVERY_S = 10,
@@ -315,6 +316,7 @@ static enum error start(struct run *r, char **message) {
         return e;
     }
     trace_witness(sim_trace(r->sim), watch_message, &r->watch);
+    r->config.nodes[0].keep_alive_s = KEEP_ALIVE_S;
     const struct network_options network = {.sim = r->sim};
     e = network_new(&r->config, &network, &r->network, message);
     r->pcscf = r->config.nodes[0].listen;

@@ -84,7 +84,7 @@ static void write_again(struct arena *arena, const struct sip_msg *msg, char *ro
     MUST(span_eq(again->from_tag, msg->from_tag) && span_eq(again->to_tag, msg->to_tag));
     MUST(span_eq(again->via.branch, msg->via.branch));
     b = buf_init(room, cap);
-    sip_put_via_stamped(&b, &msg->via, &from);
+    sip_put_via_stamped(&b, &msg->via, &from, 30);
     struct sip_via via;
     MUST(sip_via_parse(buf_span(&b), &via) == OK && span_eq(via.branch, msg->via.branch));
 }

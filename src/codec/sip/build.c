@@ -68,26 +68,30 @@ void sip_put_body(struct buf *b, struct span body) {
     buf_put(b, body);
 }
 
-void sip_put_via(struct buf *b, struct span transport, struct span sent_by, struct span branch,
-                 bool rport) {
+void sip_put_via(struct buf *b, struct span transport, struct span sent_by, struct span params,
+                 struct span branch) {
     buf_put(b, SPAN("SIP/2.0/"));
     buf_put(b, transport);
     buf_char(b, ' ');
     buf_put(b, sent_by);
-    if (rport) {
-        buf_put(b, SPAN(";rport"));
-    }
+    buf_put(b, params);
     buf_put(b, SPAN(";branch="));
     buf_put(b, branch);
 }
 
-bool sip_via_needs_stamp(const struct sip_via *via, const struct addr *from) {
-    struct addr host;
-    return via->rport || via->received.p || !addr_parse_host(via->host, 0, &host) ||
-           !addr_same_host(&host, from);
+/* It offers keep-alives and has not been answered. */
+static bool takes_keep(const struct sip_via *via, uint32_t keep_s) {
+    return via->keep && via->keep_s == 0 && keep_s;
 }
 
-void sip_put_via_stamped(struct buf *b, const struct sip_via *via, const struct addr *from) {
+bool sip_via_needs_stamp(const struct sip_via *via, const struct addr *from, uint32_t keep_s) {
+    struct addr host;
+    return via->rport || takes_keep(via, keep_s) || via->received.p ||
+           !addr_parse_host(via->host, 0, &host) || !addr_same_host(&host, from);
+}
+
+void sip_put_via_stamped(struct buf *b, const struct sip_via *via, const struct addr *from,
+                         uint32_t keep_s) {
     const char *start = via->text.p;
     size_t head = via->params.p ? (size_t)(via->params.p - 1 - start) : via->text.n;
     buf_put(b, lex_trim(span_slice(via->text, 0, head)));
@@ -99,6 +103,10 @@ void sip_put_via_stamped(struct buf *b, const struct sip_via *via, const struct 
         size_t n = (size_t)(rest.p - name.p) - (rest.n > 0);
         buf_char(b, ';');
         buf_put(b, lex_trim((struct span){name.p, n}));
+        if (takes_keep(via, keep_s) && span_eq_nocase(name, SPAN("keep"))) {
+            buf_char(b, '=');
+            buf_u64(b, keep_s);
+        }
     }
     if (via->rport) {
         buf_put(b, SPAN(";rport="));

@@ -36,18 +36,20 @@ void sip_put_quoted(struct buf *b, struct span text);
  * others, written before. */
 void sip_put_body(struct buf *b, struct span body);
 
-/** One Via value of our own, without line end: "SIP/2.0/UDP host:port;branch=...", with ";rport" if
- * asked for. */
-void sip_put_via(struct buf *b, struct span transport, struct span sent_by, struct span branch,
-                 bool rport);
+/** One Via value of our own, without line end: "SIP/2.0/UDP host:port;params;branch=...". params:
+ * ";rport", ";keep", both or nothing. */
+void sip_put_via(struct buf *b, struct span transport, struct span sent_by, struct span params,
+                 struct span branch);
 
 /** A Via value with received and rport set to where the request came from (RFC 3261 18.2.1, RFC
- * 3581 section 4): rport only if it stood there, received if the host differs or rport stood there.
- */
-void sip_put_via_stamped(struct buf *b, const struct sip_via *via, const struct addr *from);
+ * 3581 section 4): rport only if it stood there, received if the host differs or rport stood there;
+ * and, if its sender offers keep-alives, with the seconds that are wanted between them (RFC 6223
+ * 4.4). keep_s 0: none are wanted. */
+void sip_put_via_stamped(struct buf *b, const struct sip_via *via, const struct addr *from,
+                         uint32_t keep_s);
 
 /** Does a Via need sip_put_via_stamped? */
-bool sip_via_needs_stamp(const struct sip_via *via, const struct addr *from);
+bool sip_via_needs_stamp(const struct sip_via *via, const struct addr *from, uint32_t keep_s);
 
 /** All lines of one id as the message has them (the first Via stamped, if it is). */
 void sip_copy(struct buf *b, const struct sip_msg *msg, enum sip_header_id id);

@@ -83,6 +83,8 @@ struct sip_via {
     bool rport;             /* the parameter stands there (RFC 3581) */
     uint16_t rport_value;   /* 0: without value */
     struct span rport_text; /* the parameter, from its name to its end */
+    bool keep;              /* the parameter stands there (RFC 6223) */
+    uint32_t keep_s;        /* its value; 0: none */
     struct span branch;     /* all of it, magic cookie included; empty without */
     struct span received, maddr;
     struct span params; /* behind the first semicolon */

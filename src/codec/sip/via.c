@@ -1,4 +1,4 @@
-/* Via: RFC 3261 20.42, RFC 3581. */
+/* Via: RFC 3261 20.42, RFC 3581, RFC 6223. */
 #include "codec/sip/headers.h"
 #include "codec/sip/lex.h"
 
@@ -19,6 +19,12 @@ static bool take_protocol(struct span *s) {
 static bool set_param(struct sip_via *via, struct span name, struct span value,
                       const char *value_end) {
     switch (name.n) {
+    case 4:
+        if (span_eq_nocase(name, SPAN("keep"))) {
+            via->keep = true;
+            return !value.p || span_to_u32(value, UINT32_MAX, &via->keep_s);
+        }
+        return true;
     case 5:
         if (span_eq_nocase(name, SPAN("rport"))) {
             via->rport = true;

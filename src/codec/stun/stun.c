@@ -46,11 +46,12 @@ static uint32_t crc32_of(struct span s) {
     return ~crc;
 }
 
-/* What a request has. */
+/* What a message has. */
 struct reading {
     uint16_t unknown[UNKNOWN_MAX];
     size_t n_unknown;
     bool fingerprint;
+    struct span address; /* of XOR-MAPPED-ADDRESS */
 };
 
 static enum error read_attributes(struct span request, struct reading *out) {
@@ -69,6 +70,8 @@ static enum error read_attributes(struct span request, struct reading *out) {
                 return ERR_MALFORMED;
             }
             out->fingerprint = true;
+        } else if (type == XOR_MAPPED_ADDRESS) {
+            out->address = span_slice(request, at + 4, at + 4 + n);
         } else if (type < OPTIONAL && out->n_unknown < UNKNOWN_MAX) {
             out->unknown[out->n_unknown++] = (uint16_t)type;
         }
@@ -108,11 +111,15 @@ static void put_unknown(struct buf *b, const struct reading *r) {
     }
 }
 
+static bool is_whole(struct span message) {
+    return message.n >= HEADER && message.n % 4 == 0 && u16_at(message, 2) == message.n - HEADER &&
+           u32_at(message, 4) == COOKIE;
+}
+
 enum error stun_answer(struct span request, const struct addr *from, struct buf *out) {
     struct reading r = {.n_unknown = 0};
     size_t begin = out->n;
-    if (request.n < HEADER || request.n % 4 || u16_at(request, 2) != request.n - HEADER ||
-        u32_at(request, 4) != COOKIE) {
+    if (!is_whole(request)) {
         return ERR_MALFORMED;
     }
     if (u16_at(request, 0) != BINDING_REQUEST) {
@@ -143,4 +150,37 @@ enum error stun_answer(struct span request, const struct addr *from, struct buf 
         put_u32(out, crc ^ FINGERPRINT_XOR);
     }
     return out->overflow ? ERR_TOO_BIG : OK;
+}
+
+void stun_put_binding(struct buf *out, const uint8_t id[STUN_ID]) {
+    put_u16(out, BINDING_REQUEST);
+    put_u16(out, 0);
+    put_u32(out, COOKIE);
+    buf_bytes(out, (const char *)id, STUN_ID);
+}
+
+enum error stun_read_answer(struct span answer, uint8_t id[STUN_ID], struct addr *mapped) {
+    struct reading r = {.n_unknown = 0};
+    if (!is_whole(answer)) {
+        return ERR_MALFORMED;
+    }
+    if (u16_at(answer, 0) != BINDING_SUCCESS) {
+        return ERR_UNSUPPORTED;
+    }
+    enum error e = read_attributes(answer, &r);
+    if (e != OK) {
+        return e;
+    }
+    size_t n = r.address.n == 8 ? 4 : 16;
+    if (r.n_unknown || (r.address.n != 8 && r.address.n != 20) ||
+        r.address.p[1] != (n == 4 ? 1 : 2)) {
+        return ERR_UNSUPPORTED;
+    }
+    *mapped = (struct addr){.family = n == 4 ? 4 : 6,
+                            .port = (uint16_t)(u16_at(r.address, 2) ^ COOKIE >> 16)};
+    for (size_t i = 0; i < n && i < sizeof mapped->ip; i++) {
+        mapped->ip[i] = (uint8_t)(r.address.p[4 + i] ^ answer.p[4 + i]);
+    }
+    memcpy(id, answer.p + HEADER - STUN_ID, STUN_ID);
+    return OK;
 }

@@ -112,6 +112,7 @@ static void stopped(struct timer *t) {
 static enum error open_links(struct pcscf *p) {
     struct sip_stack_config sip = {.sent_by = span_from_cstr(p->sent_by),
                                    .limits = sip_limits_default(),
+                                   .keep_s = p->config.keep_alive_s,
                                    .proxy_supported = proxy_supported};
     sip_stack_listen_on(&sip, &p->config.sip);
     sip.limits.message_max = p->config.message_max;

@@ -29,6 +29,8 @@ struct pcscf_config {
                                * (TS 33.203       N.1): integrity-protected is never more than "no" */
     uint32_t guesses_max;  /* wrong passwords for an identity from an address before both together
                             * are  locked out; 0: 5 */
+    uint32_t keep_alive_s; /* wanted between keep-alives of terminals that offer them (RFC 6223);
+                            * 0: none are */
     uint32_t guess_lock_s; /* for how long; each further lock is twice as long. 0: 30 */
     uint32_t reg_await_auth_s; /* how long CK and IK of a challenge are kept; 0: 240 */
 };

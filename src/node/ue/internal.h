@@ -4,7 +4,7 @@
 
 #include "crypto/akav2.h"
 #include "node/ue/ue.h"
-#include "stack/sip/sip_stack.h"
+#include "stack/sip/keep_alive.h"
 
 struct ue_pool {
     struct env *env;
@@ -15,6 +15,8 @@ struct ue_pool {
     struct milenage milenage;
     struct digest digest;
     struct list ues;
+    size_t n_registered;
+    struct sip_keep_alive flow; /* to the P-CSCF, while somebody is registered and it asks for it */
     struct ue_counters counters;
 };
 
@@ -92,7 +94,16 @@ struct span ue_text_at(const struct ue_text *t, struct ue_slice slice);
 /** The timer of a ue. */
 void ue_timer_fired(struct timer *t);
 
+/** Notes whether the network has the ue. */
+void ue_set_registered(struct ue *ue, bool registered);
+
+/** The flow to the P-CSCF is gone: those who are registered by it register anew. */
+void ue_flow_failed(struct sip_keep_alive *flow, enum error why);
+
 /* request.c */
+
+/** Where the ue's requests go. */
+struct sip_hop ue_hop(const struct ue *ue);
 
 /** Sends a REGISTER as the state and ue->auth say. If that is impossible, ue->unsent is set and the
  * timer started. */

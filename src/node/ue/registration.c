@@ -7,6 +7,8 @@
  * of it random). What fails for good waits for its owner.
  * - A re-registration that fails without Retry-After becomes an initial registration at once (408,
  *   500, 504 and timer F by 5.1.1.4.1; 503 and others as well).
+ * - When the flow to the P-CSCF fails (keep_alive.h) the terminal registers anew at once (RFC
+ * 5626 4.5), and that fails as any re-registration.
  * - With several P-CSCFs the next one is tried after timer F, 305 and 503.
  * - Leaving ends locally, whatever the network says to it.
  * - A procedure has at most UE_ROUNDS_MAX 401s and 423s that are answered, and of the 401s no three
@@ -26,6 +28,7 @@ enum event {
     ON_REFUSED,       /* a failure that will not pass */
     ON_TIMER,         /* time to refresh, or to try again */
     ON_EXPIRY,        /* time is over, and nobody refreshed */
+    ON_FLOW_FAILED,   /* the P-CSCF does not answer keep-alives, or the connection to it is gone */
     EVENTS
 };
 
@@ -69,6 +72,7 @@ static const struct rule {
             [ON_DEREGISTER] = {UE_LEAVING, leave, "5.1.1.6.1"},
             [ON_TIMER] = {UE_REFRESHING, start, "5.1.1.4.1"},
             [ON_EXPIRY] = {UE_IDLE, expired, "RFC 3261 10.2"},
+            [ON_FLOW_FAILED] = {UE_REFRESHING, start, "RFC 5626 4.5"},
         },
     [UE_REFRESHING] =
         {
@@ -117,6 +121,17 @@ static void handle(struct ue *ue, enum event event, struct occasion *o) {
 }
 
 /* Actions. Callbacks are their last step. */
+
+void ue_set_registered(struct ue *ue, bool registered) {
+    struct ue_pool *pool = ue->pool;
+    if (ue->registered != registered) {
+        ue->registered = registered;
+        pool->n_registered += registered ? 1 : -(size_t)1;
+        if (pool->n_registered == 0) {
+            sip_keep_alive_stop(&pool->flow);
+        }
+    }
+}
 
 /* Begins a procedure. */
 static void start(struct ue *ue, struct occasion *o) {
@@ -167,7 +182,7 @@ static void accept(struct ue *ue, struct occasion *o) {
     struct ue_pool *pool = ue->pool;
     pool->counters.granted++;
     ue->refreshed = ue->registered;
-    ue->registered = true;
+    ue_set_registered(ue, true);
     ue->failures = 0;
     ue->granted_s = o->seconds;
     if (ue->wants_out) {
@@ -186,7 +201,7 @@ static void accept(struct ue *ue, struct occasion *o) {
 static void fail(struct ue *ue, struct occasion *o) {
     struct ue_pool *pool = ue->pool;
     o->failure.was_registered = ue->registered;
-    ue->registered = false;
+    ue_set_registered(ue, false);
     LOG(&pool->env->log, LOG_NOTICE, "registration failed", LOG_SPAN("impi", ue->config.isim->impi),
         LOG_CSTR("why", ue_reason_text(o->failure.reason)), LOG_U64("status", o->failure.status),
         LOG_U64("retry_s", o->failure.retry_us / SEC_IN_US));
@@ -225,7 +240,7 @@ static void give_up(struct ue *ue, struct occasion *o) {
 
 static void left(struct ue *ue, struct occasion *o) {
     struct ue_pool *pool = ue->pool;
-    ue->registered = false;
+    ue_set_registered(ue, false);
     ue->failures = 0;
     if (ue->wants_in) {
         ue->wants_in = false;
@@ -238,7 +253,7 @@ static void left(struct ue *ue, struct occasion *o) {
 
 static void expired(struct ue *ue, struct occasion *o) {
     (void)o;
-    ue->registered = false;
+    ue_set_registered(ue, false);
     if (ue->pool->handler.deregistered) {
         ue->pool->handler.deregistered(ue->pool->ctx, ue);
     }
@@ -344,6 +359,16 @@ static void take_challenge(struct ue *ue, const struct sip_msg *answer, struct o
     }
 }
 
+/* RFC 6223 4.3: the P-CSCF wants keep-alives, so often. */
+static void keep_flow(struct ue *ue, const struct sip_via *via) {
+    struct ue_pool *pool = ue->pool;
+    const struct sip_hop hop = ue_hop(ue);
+    if (via->keep_s) {
+        sip_keep_alive_start(&pool->flow, pool->stack, 0, &hop, pool->config.host, via->keep_s,
+                             ue_flow_failed);
+    }
+}
+
 static void take_grant(struct ue *ue, const struct sip_msg *answer, struct occasion *o) {
     if (ue->state == UE_LEAVING) {
         ue->pool->counters.deregistered++;
@@ -360,6 +385,7 @@ static void take_grant(struct ue *ue, const struct sip_msg *answer, struct occas
         o->failure.reason = e == ERR_NO_MEMORY ? UE_REASON_INTERNAL : UE_REASON_NO_BINDING;
         trouble(ue, o, false);
     } else {
+        keep_flow(ue, &answer->via);
         handle(ue, ON_GRANTED, o);
     }
 }
@@ -430,6 +456,17 @@ void ue_timer_fired(struct timer *t) {
         handle(ue, ON_EXPIRY, &o);
     } else {
         handle(ue, ON_TIMER, &o);
+    }
+}
+
+void ue_flow_failed(struct sip_keep_alive *flow, enum error why) {
+    struct ue_pool *pool = CONTAINER_OF(flow, struct ue_pool, flow);
+    struct occasion o = {0};
+    pool->counters.flows_failed++;
+    LOG(&pool->env->log, LOG_NOTICE, "the flow to the P-CSCF has failed",
+        LOG_CSTR("why", error_text(why)));
+    LIST_EACH(&pool->ues, ue, struct ue, in_pool) {
+        handle(ue, ON_FLOW_FAILED, &o);
     }
 }
 

@@ -136,10 +136,14 @@ static void put_supported(struct ue *ue, struct buf *b) {
     sip_put_end(b);
 }
 
+struct sip_hop ue_hop(const struct ue *ue) {
+    const struct ue_pool_config *c = &ue->pool->config;
+    return (struct sip_hop){c->pcscf[ue->pcscf % c->n_pcscf], c->transport};
+}
+
 void ue_send_register(struct ue *ue) {
     struct ue_pool *pool = ue->pool;
-    const struct addr *pcscf = &pool->config.pcscf[ue->pcscf % pool->config.n_pcscf];
-    const struct sip_hop hop = {*pcscf, pool->config.transport};
+    const struct sip_hop hop = ue_hop(ue);
     char text[sizeof "sip:" + DOMAIN_MAX];
     struct buf uri = buf_init(text, sizeof text);
     buf_cstr(&uri, "sip:");
@@ -150,7 +154,7 @@ void ue_send_register(struct ue *ue) {
     if (b) {
         sip_client_expect(ue->client, pool->config.host);
         sip_put_number(b, SIP_H_MAX_FORWARDS, 70);
-        put_route(ue, b, pcscf);
+        put_route(ue, b, &hop.addr);
         put_identities(ue, b);
         put_contact(ue, b);
         put_authorization(ue, b, buf_span(&uri));

@@ -56,6 +56,7 @@ enum error ue_pool_new(struct env *env, const struct ue_pool_config *config,
         .tls = config->tls,
         .dgram_flags = config->queue ? 0 : DGRAM_SOCKET_ONLY,
         .rport = true,
+        .keep = true,
         .limits = sip_limits_default(),
         .supported = options_supported,
         .t1_us = config->t1_us ? config->t1_us : T1_MS * MS_IN_US,
@@ -84,6 +85,7 @@ void ue_pool_free(struct ue_pool *pool) {
     LIST_EACH(&pool->ues, ue, struct ue, in_pool) {
         ue_free(ue);
     }
+    sip_keep_alive_stop(&pool->flow);
     sip_stack_free(pool->stack);
     digest_free(&pool->digest);
     milenage_free(&pool->milenage);
@@ -145,6 +147,7 @@ void ue_free(struct ue *ue) {
     if (!ue) {
         return;
     }
+    ue_set_registered(ue, false);
     sip_client_free(ue->client);
     timer_stop(&ue->timer);
     list_remove(&ue->in_pool);

@@ -151,6 +151,7 @@ struct ue_counters {
     uint64_t failed_for_now;  /* that will be tried again */
     uint64_t failed_for_good; /* that will not */
     uint64_t timeouts;        /* timer F */
+    uint64_t flows_failed;    /* keep-alives without an answer, broken connections */
     uint64_t requests;        /* that came in, other than responses */
 };
 

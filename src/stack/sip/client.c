@@ -388,6 +388,15 @@ void sip_client_receive(struct sip_stack *stack, const struct sip_msg *response)
     stack->counters.stray_responses++;
 }
 
+/* What a terminal's Via asks of the next hop. */
+static struct span via_params(const struct sip_client *tx) {
+    const struct sip_stack_config *c = &tx->stack->config;
+    bool rport = c->rport && !tx->is_reliable;
+    return rport     ? c->keep ? SPAN(";rport;keep") : SPAN(";rport")
+               : c->keep ? SPAN(";keep")
+                     : SPAN_NONE;
+}
+
 struct buf *sip_client_begin_branch(struct sip_stack *stack, unsigned endpoint,
                                     const struct sip_hop *to, struct span method, struct span uri,
                                     struct span suffix, struct sip_client **out) {
@@ -406,8 +415,7 @@ struct buf *sip_client_begin_branch(struct sip_stack *stack, unsigned endpoint,
     sip_put_begin(b, SIP_H_VIA);
     stack->via_at = b->n + sizeof "SIP/2.0/" - 1;
     sip_put_via(b, sip_transport_name(tx->path.to.transport),
-                sip_stack_sent_by(stack, tx->path.endpoint), BRANCH_COOKIE,
-                stack->config.rport && !tx->is_reliable);
+                sip_stack_sent_by(stack, tx->path.endpoint), via_params(tx), BRANCH_COOKIE);
     buf_hex(b, token_bytes, sizeof token_bytes);
     buf_put(b, suffix);
     sip_put_end(b);

@@ -29,11 +29,13 @@ struct connection {
     bool stands;
     bool accepted;
     bool reading; /* messages of it are being handed on */
+    bool ended;   /* nobody finds it any more */
     bool gone;    /* closed meanwhile */
     bool named;   /* the trace knows whose `local` is */
     struct addr local;
     char *host;       /* that the certificate of the other end must name, if we connected by TLS */
     uint8_t newlines; /* in a row, between messages */
+    uint64_t pongs;
     struct timer watch;
     uint64_t active_us;   /* when something last came */
     uint64_t partial_us;  /* since when a message is not complete; 0: there is none */
@@ -66,7 +68,9 @@ static void forget(struct connection *c) {
     timer_stop(&c->watch);
     list_remove(&c->in_all);
     list_remove(&c->in_unproven);
-    htab_remove(&c->stack->connections, &c->by_hop);
+    if (!c->ended) {
+        htab_remove(&c->stack->connections, &c->by_hop);
+    }
     if (c->named) {
         (void)trace_name_address(c->stack->env->trace, &c->local, SPAN_NONE);
     }
@@ -77,8 +81,11 @@ static void forget(struct connection *c) {
     }
 }
 
-/* The stream is closed or gone already; whoever waits on the connection is told. */
+/* The stream is closed or gone already; whoever waits on the connection is told, and may open the
+ * next one to the same hop. */
 static void end(struct connection *c, enum error why) {
+    htab_remove(&c->stack->connections, &c->by_hop);
+    c->ended = true;
     while (!list_is_empty(&c->paths)) {
         struct sip_path *path = CONTAINER_OF(c->paths.next, struct sip_path, in_connection);
         sip_path_leave(path);
@@ -150,21 +157,29 @@ static void give_up(struct connection *c, char *bytes, size_t n, enum error why)
     }
 }
 
-/* Empty lines between messages: two in a row ask whether we are there. Returns how many bytes they
- * are. */
+/* Empty lines between messages: two in a row ask whether we are there, if the other end connected;
+ * else each is an answer. Returns how many bytes they are. */
 static size_t take_newlines(struct connection *c, const char *bytes, size_t n) {
     size_t at = 0;
     while (n - at >= 2 && bytes[at] == '\r' && bytes[at + 1] == '\n') {
         at += 2;
+        if (!c->accepted) { /* we ask, and this is the answer */
+            c->pongs++;
+            continue;
+        }
         if (++c->newlines == 2) {
             c->newlines = 0;
             c->stack->counters.keep_alives++;
-            if (c->accepted && connection_send(c, SPAN("\r\n")) != OK) {
+            if (connection_send(c, SPAN("\r\n")) != OK) {
                 break;
             }
         }
     }
     return at;
+}
+
+uint64_t connection_pongs(const struct connection *c) {
+    return c->pongs;
 }
 
 static void prove(struct connection *c) {
@@ -347,6 +362,14 @@ static struct connection *find(struct sip_stack *stack, const struct sip_path *p
         }
     }
     return NULL;
+}
+
+bool connection_join(struct sip_stack *stack, struct sip_path *path) {
+    struct connection *c = find(stack, path);
+    if (c) {
+        sip_path_join(path, c);
+    }
+    return c;
 }
 
 enum error connection_find(struct sip_stack *stack, struct sip_path *path) {

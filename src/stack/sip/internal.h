@@ -3,6 +3,7 @@
 #define MUSTER_STACK_SIP_INTERNAL_H
 
 #include "base/htab.h"
+#include "stack/sip/keep_alive.h"
 #include "stack/sip/sip_stack.h"
 
 enum {
@@ -43,19 +44,6 @@ struct endpoint {
     size_t sent_by_n;
 };
 
-struct connection; /* connection.c */
-
-/** The way that messages of a transaction take. */
-struct sip_path {
-    struct sip_hop to;
-    struct span host; /* for TLS: whom the certificate must name; empty: the address */
-    uint8_t endpoint;
-    struct connection *connection; /* that they go over; NULL: none yet, or it has gone */
-    struct list in_connection;
-    /** The connection broke; with the path without one. NULL: nobody needs to know. */
-    void (*broken)(struct sip_path *path, enum error why);
-};
-
 /** Where a message came from. */
 struct sip_origin {
     struct endpoint *at;
@@ -75,6 +63,7 @@ struct sip_stack {
     struct answers answers;
     struct htab connections;   /* by the other end */
     struct list by_connection; /* all connections, the oldest first */
+    struct list keep_alives;   /* that wait for an answer by STUN */
     struct list unproven;      /* accepted ones that have not sent a whole message, likewise */
     struct sip_stack_counters counters;
     struct sip_admission admission;
@@ -172,6 +161,15 @@ void sip_path_leave(struct sip_path *path);
 
 /** Puts a path into a connection. */
 void sip_path_join(struct sip_path *path, struct connection *c);
+
+/** keep_alive.c: a datagram of STUN came from there. False: it answers nothing that was asked. */
+bool sip_keep_alive_answered(struct sip_stack *stack, const struct addr *from, struct span answer);
+
+/** Joins the connection that stands to the path's hop. False: there is none. */
+bool connection_join(struct sip_stack *stack, struct sip_path *path);
+
+/** Empty lines that the other end has answered ours with, ever. */
+uint64_t connection_pongs(const struct connection *c);
 
 /** Gives a path over TCP or TLS its connection: one that stands or is being made, or a new one.
  * ERR_NO_MEMORY, ERR_BUSY (connections_max), ERR_UNSUPPORTED (no TLS here). */

@@ -40,6 +40,8 @@ struct sip_stack_config {
                           * for endpoints of another port with that; empty: the address. Kept by the
                           * caller */
     bool rport;          /* own Vias ask for rport (terminals do) */
+    bool keep;           /* own Vias offer keep-alives (RFC 6223; keep_alive.h) */
+    uint32_t keep_s;     /* seconds between those that are wanted of who offers them; 0: none are */
     struct span agent;   /* Server header of answers; empty: none. Kept by the caller */
     struct sip_limits limits;
     /** Option tags that this node understands in Proxy-Require; others are refused with 420. Empty

@@ -145,18 +145,19 @@ void sip_stack_shed(const struct sip_origin *origin, const struct sip_msg *req) 
 }
 
 /* Notes in a request where it came from. */
-static bool stamp(struct arena *arena, struct sip_msg *req, const struct addr *from) {
-    if (!sip_via_needs_stamp(&req->via, from)) {
+static bool stamp(struct arena *arena, struct sip_msg *req, const struct addr *from,
+                  uint32_t keep_s) {
+    if (!sip_via_needs_stamp(&req->via, from, keep_s)) {
         return true;
     }
-    enum { STAMP_MAX = 80 };
+    enum { STAMP_MAX = 96 };
     size_t cap = req->via.text.n + STAMP_MAX;
     char *text = arena_alloc(arena, cap);
     if (!text) {
         return false;
     }
     struct buf b = buf_init(text, cap);
-    sip_put_via_stamped(&b, &req->via, from);
+    sip_put_via_stamped(&b, &req->via, from, keep_s);
     req->stamped_via = buf_span(&b);
     return true;
 }
@@ -192,7 +193,7 @@ static void refuse_unread(const struct sip_origin *origin, struct arena *arena, 
                                                        .call_id = req->call_id,
                                                        .detail = span_from_cstr(fault->reason)});
     }
-    if (fault->status && req && stamp(arena, req, &origin->from.addr)) {
+    if (fault->status && req && stamp(arena, req, &origin->from.addr, 0)) {
         sip_stack_reply_stateless(origin, req, fault->status, fault->reason, SPAN_NONE);
     }
 }
@@ -208,7 +209,7 @@ static void receive_request(const struct sip_origin *origin, const char *bytes, 
     }
     memcpy(copy, bytes, n);
     enum error e = sip_parse(&arena, copy, n, &stack->config.limits, &req, &fault);
-    if (e == OK && stamp(&arena, req, &origin->from.addr)) {
+    if (e == OK && stamp(&arena, req, &origin->from.addr, stack->config.keep_s)) {
         sip_server_receive(origin, &arena, req);
         return;
     }
@@ -254,13 +255,16 @@ void sip_stack_refuse_unframed(const struct sip_origin *origin, char *bytes, siz
     arena_release(&arena);
 }
 
-/* RFC 5626 3.5.2. True: it was STUN, answered or not. */
+/* RFC 5626 3.5.2. True: it was STUN, asking or answering, of use or not. */
 static bool took_stun(struct endpoint *at, const struct addr *from, const char *bytes, size_t n) {
     enum { ANSWER_MAX = 128 };
     char answer[ANSWER_MAX];
     struct buf b = buf_init(answer, sizeof answer);
     if (!stun_may_be(bytes, n)) {
         return false;
+    }
+    if (sip_keep_alive_answered(at->stack, from, span_of(bytes, n))) {
+        return true;
     }
     if (stun_answer(span_of(bytes, n), from, &b) == OK) {
         at->stack->counters.keep_alives++;
@@ -414,6 +418,7 @@ enum error sip_stack_new(struct env *env, const struct sip_stack_config *config,
     list_init(&stack->all_clients);
     list_init(&stack->by_connection);
     list_init(&stack->unproven);
+    list_init(&stack->keep_alives);
     stack->out_bytes = malloc(DATAGRAM_MAX);
     if (stack->out_bytes) {
         e = open_endpoints(stack);

@@ -97,8 +97,35 @@ static void what_is_no_binding_request_is_not_answered(void **state) {
     assert_false(stun_may_be("REGISTER sip:home SIP/2.0", 25));
 }
 
+static void what_is_asked_is_answered_and_read(void **state) {
+    static const uint8_t id[STUN_ID] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+    struct addr six = {.family = 6, .port = 5061, .ip = {0x20, 1, 0xd, 0xb8, [15] = 7}};
+    const struct addr seen[] = {addr_v4(192, 0, 2, 1, 40000), six};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(seen); i++) {
+        char question[64], bytes[128];
+        struct buf q = buf_init(question, sizeof question), a = buf_init(bytes, sizeof bytes);
+        struct addr mapped;
+        uint8_t read[STUN_ID];
+        stun_put_binding(&q, id);
+        assert_int_equal(q.n, 20);
+        assert_true(stun_may_be(question, q.n));
+        assert_int_equal(stun_answer(buf_span(&q), &seen[i], &a), OK);
+        assert_int_equal(stun_read_answer(buf_span(&a), read, &mapped), OK);
+        assert_memory_equal(read, id, sizeof id);
+        assert_true(addr_eq(&mapped, &seen[i]));
+        for (size_t n = 0; n < a.n; n++) { /* cut anywhere it is none */
+            assert_int_not_equal(stun_read_answer(span_of(bytes, n), read, &mapped), OK);
+        }
+        assert_int_equal(stun_read_answer(buf_span(&q), read, &mapped), ERR_UNSUPPORTED);
+        bytes[25] = 9; /* no such family */
+        assert_int_equal(stun_read_answer(buf_span(&a), read, &mapped), ERR_UNSUPPORTED);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_asked_is_answered_and_read),
         cmocka_unit_test(a_binding_request_gets_its_address),
         cmocka_unit_test(sip_is_no_stun),
         cmocka_unit_test(an_answer_carries_a_fingerprint_as_the_request_does),

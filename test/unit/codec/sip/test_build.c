@@ -60,7 +60,7 @@ static void a_request_is_written(void **state) {
     start(&w);
     sip_put_request_line(&w.b, sip_method_name(SIP_OPTIONS), SPAN("sip:h"));
     sip_put_begin(&w.b, SIP_H_VIA);
-    sip_put_via(&w.b, SPAN("UDP"), SPAN("h:5060"), SPAN("z9hG4bKx"), true);
+    sip_put_via(&w.b, SPAN("UDP"), SPAN("h:5060"), SPAN(";rport"), SPAN("z9hG4bKx"));
     sip_put_end(&w.b);
     sip_put(&w.b, SIP_H_CALL_ID, SPAN("c"));
     sip_put_number(&w.b, SIP_H_MAX_FORWARDS, 70);
@@ -168,6 +168,8 @@ static void a_via_is_stamped_with_where_it_came_from(void **state) {
         {"SIP/2.0/UDP 10.0.0.1 ; received=6.6.6.6 ;branch=x;rport=1 ;y=\"a;b\"",
          "SIP/2.0/UDP 10.0.0.1;branch=x;y=\"a;b\";rport=4711;received=192.0.2.1"},
         {"SIP/2.0/UDP 10.0.0.1", "SIP/2.0/UDP 10.0.0.1;received=192.0.2.1"},
+        {"SIP/2.0/TCP 192.0.2.1;keep;branch=x", "SIP/2.0/TCP 192.0.2.1;keep=30;branch=x"},
+        {"SIP/2.0/TCP 192.0.2.1;keep=7;branch=x", NULL},
     };
     const struct addr from = addr_v4(192, 0, 2, 1, 4711);
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -175,8 +177,8 @@ static void a_via_is_stamped_with_where_it_came_from(void **state) {
         char out[256];
         struct buf b = buf_init(out, sizeof out - 1);
         assert_int_equal(sip_via_parse(span_from_cstr(cases[i].via), &via), OK);
-        assert_int_equal(sip_via_needs_stamp(&via, &from), cases[i].stamped != NULL);
-        sip_put_via_stamped(&b, &via, &from);
+        assert_int_equal(sip_via_needs_stamp(&via, &from, 30), cases[i].stamped != NULL);
+        sip_put_via_stamped(&b, &via, &from, 30);
         out[b.n] = '\0';
         assert_string_equal(out, cases[i].stamped ? cases[i].stamped : cases[i].via);
     }
@@ -186,7 +188,7 @@ static void a_via_is_stamped_with_where_it_came_from(void **state) {
     struct buf b = buf_init(out, sizeof out - 1);
     assert_true(addr_parse_host(SPAN("2001:db8::1"), 5060, &six));
     assert_int_equal(sip_via_parse(SPAN("SIP/2.0/UDP h"), &via), OK);
-    sip_put_via_stamped(&b, &via, &six);
+    sip_put_via_stamped(&b, &via, &six, 0);
     out[b.n] = '\0';
     assert_string_equal(out, "SIP/2.0/UDP h;received=2001:db8::1");
 }
