@@ -7,6 +7,7 @@
 #   make test     build with sanitizers and run all tests; last line: N passed, N failed, N skipped
 #   make bench    registrations a second, CPU per registration, latency, memory; beside Kamailio where it is installed
 #   make fuzz     each fuzzer for SECONDS=60 on the corpora in test/fuzz
+#   make coverage  which share of each parser's lines the tests reach; fails below PERCENT=80
 #   make soak     hours of registrations, reloads, restarts; HOURS=1
 #   make lint     format, layers, documentation, static analysis; LINT=quick: without compilers
 #   make install  the program, its unit for systemd and an example of a configuration; DESTDIR, PREFIX
@@ -25,7 +26,7 @@ define quietly
 	else cat $$log; rm -f $$log; exit 1; fi
 endef
 
-.PHONY: all demo run test bench fuzz soak install lint requirements clean packages-build packages-test packages-fuzz packages-lint
+.PHONY: all demo run test bench fuzz coverage soak install lint requirements clean packages-build packages-test packages-fuzz packages-lint
 
 all: build/build.ninja
 	@$(PYTHON) tools/build.py build muster
@@ -52,6 +53,11 @@ SECONDS := 60
 fuzz: packages-fuzz build-fuzz/build.ninja
 	@$(PYTHON) tools/fuzz.py build-fuzz $(SECONDS) $(ONLY)
 
+PERCENT := 80
+
+coverage: packages-test build-coverage/build.ninja
+	@$(PYTHON) tools/coverage.py build-coverage $(PERCENT)
+
 soak: all
 	@$(PYTHON) test/soak/soak.py --muster $(MUSTER) --hours $(HOURS)
 
@@ -70,7 +76,7 @@ requirements:
 	@$(PYTHON) tools/requirements.py
 
 clean:
-	rm -rf build build-asan build-clang build-fuzz
+	rm -rf build build-asan build-clang build-coverage build-fuzz
 
 packages-build:
 	@tools/packages build
@@ -94,6 +100,9 @@ build-asan/build.ninja: | packages-test
 build-fuzz/build.ninja: | packages-fuzz
 	$(call quietly,Configuring build-fuzz,env CC=clang $(MESON) setup build-fuzz -Dfuzz=true \
 		--buildtype=debugoptimized -Db_sanitize=address$(comma)undefined -Db_lundef=false)
+
+build-coverage/build.ninja: | packages-test
+	$(call quietly,Configuring build-coverage,$(MESON) setup build-coverage --buildtype=debug -Db_coverage=true)
 
 build-clang/build.ninja: | packages-lint
 	$(call quietly,Configuring build-clang,env CC=clang $(MESON) setup build-clang \

@@ -368,8 +368,38 @@ static bool begins_json(struct span s) {
     return s.n && (s.p[0] == '[' || s.p[0] == '{');
 }
 
-/* What a row may not have together; *where is the column. */
+/* Is it UTF-8 without NUL? JSON takes nothing else. */
+static bool is_text(struct span s) {
+    static const uint32_t least[] = {1, 0x80, 0x800, 0x10000};
+    for (size_t i = 0; i < s.n;) {
+        unsigned char c = (unsigned char)s.p[i];
+        size_t more = c < 0x80 ? 0 : c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3;
+        uint32_t point = more ? c & (0x3fu >> more) : c;
+        if ((c >= 0x80 && c < 0xc0) || c >= 0xf8 || more >= s.n - i) {
+            return false;
+        }
+        for (size_t k = 1; k <= more; k++) {
+            unsigned char next = (unsigned char)s.p[i + k];
+            if ((next & 0xc0) != 0x80) {
+                return false;
+            }
+            point = point << 6 | (next & 0x3f);
+        }
+        if (point < least[more] || point > 0x10ffff || (point >= 0xd800 && point < 0xe000)) {
+            return false;
+        }
+        i += more + 1;
+    }
+    return true;
+}
+
+/* What a row may not have, or not together; *where is the column. */
 static const char *find_fault(const struct bulk_csv *c, enum column *where) {
+    for (*where = 0; *where < COLUMNS; ++*where) {
+        if (has(c, *where) && !is_text(value(c, *where))) {
+            return "this is no text in UTF-8";
+        }
+    }
     bool card = has(c, IMSI) || has(c, USER), whole = has(c, IMPI) || has(c, IMPIS);
     static const enum column of_whole[] = {IMPI, IMPIS, IMPUS, BARRED, CAPABILITIES, CHARGING};
     for (size_t i = 0; card && i < COUNT_OF(of_whole); i++) {

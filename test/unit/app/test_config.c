@@ -65,6 +65,9 @@ static const struct {
     {WHOLE "  scscf-2: {name: scscf2}\n",
      "t.yaml:7: scscf-2: name is \"scscf2\"; it takes a SIP URI, as in "
      "\"sip:scscf-2.ims.mnc001.mcc001.3gppnetwork.org:6061\"\n"},
+    {WHOLE "dns: {servers: [nowhere]}\n", "t.yaml:7: \"nowhere\" is no DNS server; it takes an IP "
+                                          "address, with a port if it is not 53, as "
+                                          "in \"127.0.0.50:5353\"\n"},
     {WHOLE "tls: {key: k.pem}\n",
      "t.yaml:7: tls: certificate and key belong together: the certificate is missing\n"},
     {WHOLE "  scscf-2: {tls: {certificate: c.pem}}\n",
@@ -341,6 +344,90 @@ static void many_faults_are_counted(void **state) {
     free(faults);
 }
 
+static void names_are_looked_up_where_it_says(void **state) {
+    struct config c;
+    char *faults = NULL, text[1024];
+    struct buf b = buf_init(text, sizeof text);
+    (void)state;
+    assert_int_equal(config_parse("t.yaml",
+                                  SPAN(WHOLE "dns: {servers: [127.0.0.50, \"[::1]:5353\"]}\n"), &c,
+                                  &faults),
+                     OK);
+    assert_int_equal(c.dns.n_servers, 2);
+    assert_int_equal(c.dns.servers[0].port, 53);
+    assert_int_equal(c.dns.servers[1].family, 6);
+    config_free(&c);
+    buf_cstr(&b, WHOLE "dns:\n  servers:\n");
+    for (int i = 0; i <= DNS_SERVERS_MAX; i++) {
+        buf_printf(&b, "  - 127.0.0.%d\n", i + 1);
+    }
+    assert_int_equal(config_parse("t.yaml", buf_span(&b), &c, &faults), ERR_INVALID);
+    assert_non_null(strstr(faults, " DNS servers"));
+    free(faults);
+}
+
+static const char *store_path(const char *text, char *out, size_t cap) {
+    struct config c;
+    char *faults = NULL;
+    assert_int_equal(config_parse("t.yaml", span_from_cstr(text), &c, &faults), OK);
+    bool fits = config_store_path(&c, out, cap);
+    config_free(&c);
+    return fits ? out : NULL;
+}
+
+static void the_store_is_in_a_folder_of_its_own(void **state) {
+    char out[256];
+    (void)state;
+    assert_int_equal(setenv("HOME", "/home/a", 1), 0);
+    assert_int_equal(unsetenv("XDG_STATE_HOME"), 0);
+    assert_string_equal(store_path(WHOLE, out, sizeof out),
+                        "/home/a/.local/state/muster/ims.mnc001.mcc001.3gppnetwork.org");
+    assert_string_equal(store_path(WHOLE "store: {path: ~/x}\n", out, sizeof out), "/home/a/x");
+    assert_string_equal(store_path(WHOLE "store: {path: /var/x}\n", out, sizeof out), "/var/x");
+    assert_null(store_path(WHOLE "store: {path: /var/x}\n", out, 5));
+    assert_int_equal(setenv("XDG_STATE_HOME", "/state", 1), 0);
+    assert_string_equal(store_path(WHOLE, out, sizeof out),
+                        "/state/muster/ims.mnc001.mcc001.3gppnetwork.org");
+    assert_int_equal(unsetenv("XDG_STATE_HOME"), 0);
+    assert_int_equal(unsetenv("HOME"), 0);
+    assert_null(store_path(WHOLE, out, sizeof out));
+}
+
+/* Certificates: a node's own go before the file's, paths are relative to the file, and what is
+ * wrong with one is said with the line that names it. */
+static void certificates_are_those_of_the_file(void **state) {
+    static const char text[] = WHOLE "  scscf-2:\n    tls: {certificate: own.pem, key: own.key}\n"
+                                     "tls: {certificate: c.pem, key: k.pem, trust: t.pem}\n";
+    struct tls_context *context = NULL;
+    struct config c;
+    char *faults = NULL, message[512], folder[64], path[3000];
+    (void)state;
+    assert_int_equal(config_parse("/nowhere/t.yaml", SPAN(text), &c, &faults), OK);
+    const struct config_node *own = config_node(&c, SPAN("scscf-2"));
+    assert_string_equal(config_tls_of(&c, own).certificate.path, "own.pem");
+    assert_string_equal(config_tls_of(&c, own).trust.path, "t.pem");
+    assert_string_equal(config_tls_of(&c, config_node(&c, SPAN("hss"))).key.path, "k.pem");
+    assert_string_equal(config_tls_of(&c, NULL).key.path, "k.pem");
+    config_folder(&c, folder, sizeof folder);
+    assert_string_equal(folder, "/nowhere");
+    assert_int_not_equal(config_tls_context(&c, own, TLS_CLIENT_ANYBODY, &context, message, 512),
+                         OK);
+    assert_non_null(strstr(message, "/nowhere/t.yaml:8: "));
+    assert_int_not_equal(config_tls_of_terminal(&c, &context, message, sizeof message), OK);
+    assert_non_null(strstr(message, "/nowhere/t.yaml:9: "));
+    memset(path, 'a', sizeof path - 1);
+    path[sizeof path - 1] = '\0';
+    c.tls.trust.path = path;
+    assert_int_equal(config_tls_of_terminal(&c, &context, message, sizeof message), ERR_TOO_BIG);
+    assert_int_equal(config_tls_context(&c, own, TLS_CLIENT_ANYBODY, &context, message, 512),
+                     ERR_TOO_BIG);
+    config_free(&c);
+    load_builtin(&c);
+    config_folder(&c, folder, sizeof folder);
+    assert_string_equal(folder, ".");
+    config_free(&c);
+}
+
 static void missing_file_is_named(void **state) {
     struct config c;
     char *faults = NULL;
@@ -381,6 +468,9 @@ int main(void) {
         cmocka_unit_test(agents_have_usual_ports_and_may_be_replaced),
         cmocka_unit_test(layers_change_what_stands_before_them),
         cmocka_unit_test(many_faults_are_counted),
+        cmocka_unit_test(names_are_looked_up_where_it_says),
+        cmocka_unit_test(the_store_is_in_a_folder_of_its_own),
+        cmocka_unit_test(certificates_are_those_of_the_file),
         cmocka_unit_test(missing_file_is_named),
         cmocka_unit_test(hostile_yaml_ends),
     };
