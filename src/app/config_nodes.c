@@ -13,7 +13,8 @@ enum {
     MESSAGE_MIN = 1300,
     MESSAGE_MAX = 65507,
     SECONDS_MAX = 0x7fffffff / 1000,
-    OVERLOAD_DELAY_MS = 10 /* here, as 0 means that nothing is shed */
+    OVERLOAD_DELAY_MS = 10, /* here, as 0 means that nothing is shed */
+    KEEP_ALIVE_S = 30       /* here, as 0 means that none are wanted */
 };
 
 #define AT(member) offsetof(struct config_node, member)
@@ -351,8 +352,6 @@ static struct config_node *find_node(struct config *c, const char *name) {
     }
     return NULL;
 }
-
-enum { KEEP_ALIVE_S = 30 };
 
 static struct config_node *add_node(struct config *c, struct settings *s,
                                     const struct setting_entry *e) {

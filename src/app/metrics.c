@@ -108,21 +108,28 @@ static void put_rows(FILE *f, const struct sources *all, unsigned part,
 
 /* Latencies. */
 
-static void put_latency(FILE *f, const char *family_name, const char *node, const char *procedure,
-                        const struct latency *l) {
+/* The series of one histogram; labels end with a comma, or there are none. */
+static void put_latency(FILE *f, const char *name, const char *labels, const struct latency *l) {
     static const uint32_t bounds[LATENCY_BUCKETS] = LATENCY_BOUNDS;
     uint64_t below = 0;
+    int n = (int)strlen(labels), shown = n ? n - 1 : 0; /* without the comma */
+    const char *open = n ? "{" : "", *close = n ? "}" : "";
     for (size_t i = 0; i < LATENCY_BUCKETS; i++) {
         below += l->buckets[i];
-        fprintf(f, "%s_bucket{node=\"%s\",procedure=\"%s\",le=\"%g\"} %llu\n", family_name, node,
-                procedure, bounds[i] / 1e6, (unsigned long long)below);
+        fprintf(f, "%s_bucket{%sle=\"%g\"} %llu\n", name, labels, bounds[i] / 1e6,
+                (unsigned long long)below);
     }
-    fprintf(f, "%s_bucket{node=\"%s\",procedure=\"%s\",le=\"+Inf\"} %llu\n", family_name, node,
-            procedure, (unsigned long long)l->count);
-    fprintf(f, "%s_sum{node=\"%s\",procedure=\"%s\"} %.6f\n", family_name, node, procedure,
-            (double)l->sum_us / 1e6);
-    fprintf(f, "%s_count{node=\"%s\",procedure=\"%s\"} %llu\n", family_name, node, procedure,
+    fprintf(f, "%s_bucket{%sle=\"+Inf\"} %llu\n", name, labels, (unsigned long long)l->count);
+    fprintf(f, "%s_sum%s%.*s%s %.6f\n", name, open, shown, labels, close, (double)l->sum_us / 1e6);
+    fprintf(f, "%s_count%s%.*s%s %llu\n", name, open, shown, labels, close,
             (unsigned long long)l->count);
+}
+
+static void put_procedure(FILE *f, const char *name, const struct source *s, const char *procedure,
+                          const struct latency *l) {
+    char labels[192];
+    snprintf(labels, sizeof labels, "node=\"%s\",procedure=\"%s\",", s->name, procedure);
+    put_latency(f, name, labels, l);
 }
 
 static void put_latencies(FILE *f, const struct sources *all) {
@@ -133,13 +140,13 @@ static void put_latencies(FILE *f, const struct sources *all) {
         const struct pcscf_counters *p = s->counters[NAMING_PCSCF];
         const struct hss_counters *h = s->counters[NAMING_HSS];
         if (p) {
-            put_latency(f, name, s->name, "REGISTER", &p->latency);
+            put_procedure(f, name, s, "REGISTER", &p->latency);
         }
         if (h) {
-            put_latency(f, name, s->name, "UAR", &h->uar_latency);
-            put_latency(f, name, s->name, "MAR", &h->mar_latency);
-            put_latency(f, name, s->name, "SAR", &h->sar_latency);
-            put_latency(f, name, s->name, "LIR", &h->lir_latency);
+            put_procedure(f, name, s, "UAR", &h->uar_latency);
+            put_procedure(f, name, s, "MAR", &h->mar_latency);
+            put_procedure(f, name, s, "SAR", &h->sar_latency);
+            put_procedure(f, name, s, "LIR", &h->lir_latency);
         }
     }
 }
@@ -254,14 +261,21 @@ static void put_process(FILE *f) {
 
 static void put_store(FILE *f, const struct network *n) {
     const struct store *store = network_store(n);
-    uint64_t commits, operations;
-    if (store && network_config(n)->store.kind == CONFIG_STORE_LMDB) {
-        store_lmdb_counters(store, &commits, &operations);
-        single(f, "muster_store_commits_total", "counter", "Flushes of the store to its disk",
-               (double)commits);
-        single(f, "muster_store_operations_total", "counter", "Operations of the store",
-               (double)operations);
+    if (!store || network_config(n)->store.kind != CONFIG_STORE_LMDB) {
+        return;
     }
+    const struct store_lmdb_figures s = store_lmdb_figures(store);
+    family(f, "muster_store_commit_seconds", "histogram",
+           "Commits of the store, each flushed to its disk");
+    put_latency(f, "muster_store_commit_seconds", "", &s.commits);
+    single(f, "muster_store_operations_total", "counter", "Writes of the store that are durable",
+           (double)s.operations);
+    single(f, "muster_store_waiting", "gauge", "Writes that wait for their commit now",
+           (double)s.waiting);
+    single(f, "muster_store_bytes", "gauge", "Bytes of the store's file in use", (double)s.bytes);
+    single(f, "muster_store_max_bytes", "gauge", "Bound of the store's file (store.map-size)",
+           (double)s.bytes_max);
+    single(f, "muster_store_subscriptions", "gauge", "Subscriptions", (double)s.subscriptions);
 }
 
 static void put_loop(FILE *f, const struct loop *loop) {

@@ -22,6 +22,7 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static const char *const table_names[STORE_TABLES] = {
@@ -54,7 +55,9 @@ struct lmdb {
     struct list done;  /* writes that are durable */
     bool stopping;
     const char *failure; /* what failed; the thread has ended */
-    uint64_t commits, operations;
+    struct latency commits;
+    uint64_t operations;
+    size_t waiting; /* in the queue, and in the batch that is being committed */
 };
 
 static struct lmdb *lmdb_of(struct store *s) {
@@ -180,6 +183,12 @@ static const char *commit_batch(struct lmdb *l, struct list *batch) {
     return mdb_txn_commit(txn) == 0 ? NULL : "commit failed";
 }
 
+static uint64_t now_us(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
 static void *run(void *ctx) {
     struct lmdb *l = ctx;
     struct list batch;
@@ -195,7 +204,9 @@ static void *run(void *ctx) {
         }
         take_all(&l->queue, &batch);
         pthread_mutex_unlock(&l->mutex);
+        uint64_t began_us = now_us();
         const char *failure = commit_batch(l, &batch);
+        uint64_t took_us = now_us() - began_us;
         uint64_t n = 0;
         LIST_EACH(&batch, w, struct store_write, link) {
             n += w != NULL;
@@ -207,8 +218,9 @@ static void *run(void *ctx) {
             wakeup_signal(l->wakeup);
             break;
         }
-        l->commits++;
+        latency_add(&l->commits, took_us);
         l->operations += n;
+        l->waiting -= n;
         bool was_empty = list_is_empty(&l->done);
         take_all(&batch, &l->done);
         if (was_empty) {
@@ -246,6 +258,7 @@ static void lmdb_write(struct store *s, struct store_write *w) {
 
     pthread_mutex_lock(&l->mutex);
     list_insert(&l->queue, &w->link);
+    l->waiting++;
     pthread_cond_signal(&l->work);
     pthread_mutex_unlock(&l->mutex);
 }
@@ -477,11 +490,20 @@ enum error store_lmdb_open(struct loop *loop, const struct store_lmdb_config *co
     return OK;
 }
 
-void store_lmdb_counters(const struct store *store, uint64_t *commits, uint64_t *operations) {
+struct store_lmdb_figures store_lmdb_figures(const struct store *store) {
     struct lmdb *l = (struct lmdb *)(uintptr_t)store; /* the mutex is not part of what is const */
+    struct store_lmdb_figures f = {.subscriptions = store_count(store)};
+    MDB_envinfo info;
+    MDB_stat stat;
 
+    if (mdb_env_info(l->env, &info) == 0 && mdb_env_stat(l->env, &stat) == 0) {
+        f.bytes = (info.me_last_pgno + 1) * (uint64_t)stat.ms_psize;
+        f.bytes_max = info.me_mapsize;
+    }
     pthread_mutex_lock(&l->mutex);
-    *commits = l->commits;
-    *operations = l->operations;
+    f.commits = l->commits;
+    f.operations = l->operations;
+    f.waiting = l->waiting;
     pthread_mutex_unlock(&l->mutex);
+    return f;
 }

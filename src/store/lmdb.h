@@ -7,6 +7,7 @@
 #ifndef MUSTER_STORE_LMDB_H
 #define MUSTER_STORE_LMDB_H
 
+#include "obs/latency.h"
 #include "store/store.h"
 
 struct env;
@@ -29,7 +30,17 @@ struct store_lmdb_config {
 MUST_CHECK enum error store_lmdb_open(struct loop *loop, const struct store_lmdb_config *config,
                                       char *message, size_t message_size, struct store **out);
 
-/** Flushes (commits) and operations so far, for `bench`. */
-void store_lmdb_counters(const struct store *store, uint64_t *commits, uint64_t *operations);
+/** How the store fares, for metrics. */
+struct store_lmdb_figures {
+    struct latency commits; /* each with one flush: how long it took */
+    uint64_t operations;    /* writes that are durable */
+    size_t waiting;         /* writes that wait for their commit now */
+    uint64_t bytes;         /* of the map in use, and its bound */
+    uint64_t bytes_max;
+    uint64_t subscriptions;
+};
+
+/** Reads them, from the loop's thread. */
+struct store_lmdb_figures store_lmdb_figures(const struct store *store);
 
 #endif

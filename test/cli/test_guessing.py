@@ -1,7 +1,7 @@
 """Who guesses names learns nothing: with `unknown-users: challenge` a stranger and a subscriber with a wrong password get
 the same answers, in the same time. $MUSTER is the program.
 
-covers: A11
+covers: A11 HA6
 
 Rounds of both alternate, so that whatever else the machine does meets both alike; medians are compared. A round that the
 machine spoilt is measured again, twice at most."""

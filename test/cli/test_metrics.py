@@ -123,7 +123,7 @@ class Metrics(unittest.TestCase):
             self.assertEqual(count, moved("muster_procedure_seconds_count", labels))
         infinity = '{node="pcscf",procedure="REGISTER",le="+Inf"}'
         self.assertEqual(2, moved("muster_procedure_seconds_bucket", infinity))
-        self.assertGreaterEqual(moved("muster_store_commits_total"), 1)
+        self.assertGreaterEqual(moved("muster_store_commit_seconds_count"), 1)
         self.assertGreater(after["process_resident_memory_bytes", None], 1 << 20)
 
     def test_health_and_readiness(self):
