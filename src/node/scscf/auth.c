@@ -79,7 +79,7 @@ static void time_is_over(struct timer *t) {
                                                    .reason = REASON_CHALLENGE_UNANSWERED,
                                                    .impi = impi,
                                                    .impu = span_of(c->impu, c->impu_n)});
-        scscf_notify_hss(s, impi, span_of(c->impu, c->impu_n),
+        scscf_notify_hss(s, c->hss, impi, span_of(c->impu, c->impu_n),
                          CX_SERVER_ASSIGNMENT_TYPE_AUTHENTICATION_TIMEOUT);
     }
     drop_challenge(c);
@@ -174,6 +174,7 @@ enum error scscf_challenge_add(struct authentication *a, const struct operation 
         return e;
     }
     c->stale = op->stale;
+    c->hss = op->hss;
     c->failures = (uint8_t)(op->failures < UINT8_MAX ? op->failures : UINT8_MAX);
     c->resyncs = (uint8_t)(op->resyncs < UINT8_MAX ? op->resyncs : UINT8_MAX);
     timer_start(a->s->env, &c->timer, a->s->config.reg_await_auth_s * SEC_IN_US);
@@ -259,6 +260,7 @@ static void renew(struct operation *op, const struct challenge *c) {
     }
     next->digest = d;
     next->offered = c->offered;
+    next->hss = c->hss;
     op->s->n_challenges--; /* nobody owes an answer to it */
     timer_start(op->s->env, &next->timer, op->s->config.digest_nonce_s * SEC_IN_US);
     memcpy(op->nextnonce, d->nonce, sizeof op->nextnonce);
@@ -330,6 +332,7 @@ enum challenge_credentials scscf_credentials(struct operation *op) {
         return judge_unknown(op, a);
     }
     bool digest = c->digest && digest_offer_is(c->digest, op->auth.nonce);
+    op->hss = c->hss;
     if (!is_known_good(c)) {
         op->failures = c->failures;
         op->resyncs = c->resyncs;

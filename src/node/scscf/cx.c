@@ -42,9 +42,46 @@ static const struct mapping {
     {{0, DIAMETER_TOO_BUSY}, 500, REASON_HSS_BUSY},
 };
 
+struct span scscf_hss_name(struct scscf *s, struct span origin_host) {
+    for (size_t i = 0; i < s->n_hss_names; i++) {
+        if (span_eq(s->hss_names[i], origin_host)) {
+            return s->hss_names[i];
+        }
+    }
+    char *copy = s->n_hss_names < SCSCF_HSS_NAMES_MAX && origin_host.n
+                     ? (char *)malloc(origin_host.n)
+                     : NULL;
+    if (!copy) {
+        return SPAN_NONE;
+    }
+    memcpy(copy, origin_host.p, origin_host.n);
+    return s->hss_names[s->n_hss_names++] = span_of(copy, origin_host.n);
+}
+
+void scscf_forget_hss_names(struct scscf *s) {
+    while (s->n_hss_names) {
+        free((char *)(uintptr_t)s->hss_names[--s->n_hss_names].p);
+    }
+}
+
+/* The HSS that is known for the user of an operation. */
+static struct span hss_of(const struct operation *op) {
+    const struct reg_set *set = op->hss.n ? NULL : scscf_set_of(op->s, op->impu);
+    return set ? set->hss : op->hss;
+}
+
+/* It is not to be reached by its name: the next request goes to whoever serves the realm. */
+static void forget_hss(const struct operation *op, struct diameter_result result) {
+    struct reg_set *set = scscf_set_of(op->s, op->impu);
+    if (set && result.vendor == 0 && result.code == DIAMETER_UNABLE_TO_DELIVER) {
+        set->hss = SPAN_NONE;
+    }
+}
+
 static void refused(struct operation *op, struct diameter_result result) {
     const char *name = diameter_result_name(result);
     op->s->counters.hss_failed++;
+    forget_hss(op, result);
     op->detail = span_from_cstr(name ? name : "unknown result");
     for (size_t i = 0; i < COUNT_OF(mappings); i++) {
         if (mappings[i].result.vendor == result.vendor && mappings[i].result.code == result.code) {
@@ -63,9 +100,11 @@ static void not_answered(void *ctx, enum error why) {
     scscf_operation_refuse(op, 500, REASON_HSS_SILENT);
 }
 
-static struct diameter_builder *begin(struct scscf *s, uint32_t command) {
-    struct diameter_route route = {
-        .application = CX_APPLICATION, .command = command, .realm = s->config.hss_realm};
+static struct diameter_builder *begin(struct scscf *s, uint32_t command, struct span hss) {
+    struct diameter_route route = {.application = CX_APPLICATION,
+                                   .command = command,
+                                   .realm = s->config.hss_realm,
+                                   .host = hss};
     return diameter_request_begin(s->diameter, &route);
 }
 
@@ -106,6 +145,7 @@ static void on_maa(void *ctx, const struct diameter_msg *msg) {
         op->s->counters.hss_failed++;
         scscf_operation_refuse(op, 500, REASON_NO_CREDENTIALS);
     } else {
+        op->hss = scscf_hss_name(op->s, msg->origin_host);
         scscf_operation_event(op, EVENT_VECTOR);
     }
 }
@@ -123,7 +163,7 @@ void scscf_ask_vector(struct operation *op) {
     if (op->resync) {
         mar.sip_auth_data_item.sip_authorization = span_of(op->rand_auts, sizeof op->rand_auts);
     }
-    struct diameter_builder *b = begin(s, CX_COMMAND_MULTIMEDIA_AUTH);
+    struct diameter_builder *b = begin(s, CX_COMMAND_MULTIMEDIA_AUTH, hss_of(op));
     if (!b) {
         not_answered(op, ERR_NO_MEMORY);
         return;
@@ -172,6 +212,7 @@ static void on_saa(void *ctx, const struct diameter_msg *msg) {
         op->s->counters.hss_failed++;
         LOG(&op->s->env->log, LOG_WARNING, "HSS refused a de-registration",
             LOG_SPAN("impi", op->impi), LOG_CSTR("result", name ? name : "unknown"));
+        forget_hss(op, msg->result);
         if (is_transient(msg->result)) {
             leave_later(op);
         }
@@ -181,7 +222,12 @@ static void on_saa(void *ctx, const struct diameter_msg *msg) {
         scscf_operation_refuse(op, 500, REASON_HSS_UNREADABLE);
         return;
     } else {
+        struct reg_set *set = scscf_set_of(op->s, op->impu);
+        op->hss = scscf_hss_name(op->s, msg->origin_host);
         op->saa = &saa;
+        if (set) {
+            set->hss = op->hss;
+        }
     }
     scscf_operation_event(op, EVENT_ASSIGNED);
 }
@@ -189,7 +235,7 @@ static void on_saa(void *ctx, const struct diameter_msg *msg) {
 static const struct diameter_answer_handler saa_handler = {on_saa, not_answered};
 
 void scscf_assign(struct operation *op, bool data_available) {
-    struct diameter_builder *b = begin(op->s, CX_COMMAND_SERVER_ASSIGNMENT);
+    struct diameter_builder *b = begin(op->s, CX_COMMAND_SERVER_ASSIGNMENT, hss_of(op));
     if (!b) {
         not_answered(op, ERR_NO_MEMORY);
         return;
@@ -205,6 +251,7 @@ struct notice {
     struct list of_scscf;
     struct timer again;
     struct scscf *s;
+    struct span hss; /* as in struct operation */
     enum cx_server_assignment_type type;
     unsigned tries;
     uint16_t impi_n, impu_n;
@@ -254,6 +301,7 @@ static void on_notified(void *ctx, const struct diameter_msg *msg) {
     LOG(&n->s->env->log, LOG_NOTICE, "HSS refused a SAR", LOG_CSTR("result", name ? name : "?"),
         LOG_SPAN("impi", notice_impi(n)), LOG_SPAN("impu", notice_impu(n)));
     if (is_transient(msg->result)) {
+        n->hss = SPAN_NONE; /* perhaps another one serves the user now */
         try_later(n);
     } else {
         n->s->counters.hss_failed++;
@@ -273,7 +321,7 @@ static const struct diameter_answer_handler notice_handler = {on_notified, on_no
 
 static void send_notice(struct notice *n) {
     struct scscf *s = n->s;
-    struct diameter_builder *b = begin(s, CX_COMMAND_SERVER_ASSIGNMENT);
+    struct diameter_builder *b = begin(s, CX_COMMAND_SERVER_ASSIGNMENT, n->hss);
     enum error e = ERR_NO_MEMORY;
     n->tries++;
     if (b) {
@@ -297,8 +345,8 @@ static void send_again(struct timer *t) {
 }
 
 /* NULL: the HSS is not told. */
-static struct notice *make_notice(struct scscf *s, struct span impi, struct span impu,
-                                  enum cx_server_assignment_type type) {
+static struct notice *make_notice(struct scscf *s, struct span hss, struct span impi,
+                                  struct span impu, enum cx_server_assignment_type type) {
     struct notice *n = s->n_notices < s->config.pending_max
                            ? (struct notice *)malloc(sizeof *n + impi.n + impu.n)
                            : NULL;
@@ -309,7 +357,7 @@ static struct notice *make_notice(struct scscf *s, struct span impi, struct span
         return NULL;
     }
     *n = (struct notice){
-        .s = s, .type = type, .impi_n = (uint16_t)impi.n, .impu_n = (uint16_t)impu.n};
+        .s = s, .hss = hss, .type = type, .impi_n = (uint16_t)impi.n, .impu_n = (uint16_t)impu.n};
     memcpy(n->text, impi.p, impi.n);
     memcpy(n->text + impi.n, impu.p, impu.n);
     list_insert(&s->notices, &n->of_scscf);
@@ -318,9 +366,9 @@ static struct notice *make_notice(struct scscf *s, struct span impi, struct span
     return n;
 }
 
-void scscf_notify_hss(struct scscf *s, struct span impi, struct span impu,
+void scscf_notify_hss(struct scscf *s, struct span hss, struct span impi, struct span impu,
                       enum cx_server_assignment_type type) {
-    struct notice *n = make_notice(s, impi, impu, type);
+    struct notice *n = make_notice(s, hss, impi, impu, type);
     if (n) {
         send_notice(n);
     }
@@ -328,8 +376,8 @@ void scscf_notify_hss(struct scscf *s, struct span impi, struct span impu,
 
 /* The HSS goes on believing that we serve who has left. */
 static void leave_later(const struct operation *op) {
-    struct notice *n =
-        make_notice(op->s, op->impi, op->impu, CX_SERVER_ASSIGNMENT_TYPE_USER_DEREGISTRATION);
+    struct notice *n = make_notice(op->s, SPAN_NONE, op->impi, op->impu,
+                                   CX_SERVER_ASSIGNMENT_TYPE_USER_DEREGISTRATION);
     if (n) {
         n->tries++;
         try_later(n);

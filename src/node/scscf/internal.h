@@ -28,6 +28,7 @@ enum {
     SCSCF_AUTS_AUTHORIZATION = 30,
     SCSCF_NONCE_SIZE = 32, /* of SIP Digest: base64 of 24 random bytes, so never one of AKA */
     SCSCF_OPAQUE_SIZE = 16,
+    SCSCF_HSS_NAMES_MAX = 16,
 };
 
 struct scscf {
@@ -47,6 +48,8 @@ struct scscf {
     size_t n_operations;
     struct list notices; /* SARs that no terminal waits for */
     size_t n_notices;
+    struct span hss_names[SCSCF_HSS_NAMES_MAX]; /* of those that have answered; owned */
+    size_t n_hss_names;
     struct timer stop_timer; /* the requests under way have until then */
     void (*stop_done)(void *ctx);
     void *stop_ctx;
@@ -74,6 +77,7 @@ struct reg_set {
     uint32_t n_identities;  /* the default one is the first */
     struct span associated; /* value of P-Associated-URI */
     struct span charging;   /* value of P-Charging-Function-Addresses; empty: none */
+    struct span hss;        /* who has its data (scscf_hss_name); empty: not known */
     struct identity identities[];
 };
 
@@ -173,6 +177,7 @@ struct challenge {
     struct digest_offer *digest; /* NULL: no password */
     unsigned offered;            /* AUTH_BITs */
     bool stale;                  /* it said so */
+    struct span hss;             /* who gave the credentials (scscf_hss_name); may be empty */
     uint8_t failures, resyncs;   /* in a row before this one */
     uint16_t impu_n;
     char impu[];
@@ -310,9 +315,10 @@ struct operation {
     struct authentication *authentication; /* whose `asking` it is */
     enum cx_server_assignment_type assignment;
     struct credentials credentials; /* during EVENT_VECTOR */
-    const struct cx_saa *saa;       /* during EVENT_ASSIGNED; NULL: none was needed */
-    unsigned status;                /* of a refusal */
-    bool later;                     /* it passes, whatever `why` says */
+    struct span hss;          /* who has the user's data; empty: not known in this operation */
+    const struct cx_saa *saa; /* during EVENT_ASSIGNED; NULL: none was needed */
+    unsigned status;          /* of a refusal */
+    bool later;               /* it passes, whatever `why` says */
     enum reason why;
     struct span detail; /* of a refusal, for log and journal */
     struct registration_reading reading;
@@ -332,6 +338,14 @@ void scscf_operation_end(struct operation *op);
 
 /* cx.c */
 
+/** The name of an HSS that has answered, as it is kept as long as the node lives; empty if there
+ * are too many of them. Requests about its users name it (TS 29.228 6.1.2, 6.3: Destination-Host).
+ */
+struct span scscf_hss_name(struct scscf *s, struct span origin_host);
+
+/** Forgets these names. */
+void scscf_forget_hss_names(struct scscf *s);
+
 /** Sends the MAR of an operation; EVENT_VECTOR or EVENT_REFUSED follow. */
 void scscf_ask_vector(struct operation *op);
 
@@ -339,8 +353,9 @@ void scscf_ask_vector(struct operation *op);
 void scscf_assign(struct operation *op, bool data_available);
 
 /** Sends a SAR that no terminal waits for: time-outs, failed authentications. A de-registration is
- * repeated until the HSS has answered or the user has come back. */
-void scscf_notify_hss(struct scscf *s, struct span impi, struct span impu,
+ * repeated until the HSS has answered or the user has come back. hss is one of scscf_hss_name, or
+ * empty. */
+void scscf_notify_hss(struct scscf *s, struct span hss, struct span impi, struct span impu,
                       enum cx_server_assignment_type type);
 
 /** Forgets the SARs that no terminal waits for. */

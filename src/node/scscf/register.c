@@ -247,9 +247,10 @@ static bool take_profile(struct operation *op) {
         e = ERR_CONFLICT;
     }
     if (e == OK) {
+        set->hss = op->hss;
         return true;
     }
-    scscf_notify_hss(op->s, op->impi, op->impu,
+    scscf_notify_hss(op->s, op->hss, op->impi, op->impu,
                      CX_SERVER_ASSIGNMENT_TYPE_ADMINISTRATIVE_DEREGISTRATION);
     if (e == ERR_NOT_FOUND) {
         scscf_operation_refuse(op, 403, REASON_ALL_BARRED);

@@ -177,6 +177,7 @@ void scscf_free(struct scscf *s) {
     scscf_forget_notices(s);
     scscf_forget_challenges(s);
     scscf_forget_sets(s);
+    scscf_forget_hss_names(s);
     digest_free(&s->digest);
     OPENSSL_cleanse(s, sizeof *s);
     free(s);

@@ -191,6 +191,7 @@ static enum error replace_set(struct reg_set *old, struct reg_set *set) {
         return OK;
     }
     set->busy = old->busy;
+    set->hss = old->hss;
     LIST_EACH(&old->bindings, b, struct binding, in_set) {
         list_remove(&b->in_set);
         list_insert(&set->bindings, &b->in_set);
@@ -323,7 +324,7 @@ static void expire(struct timer *t) {
     scscf_unbind(b);
     struct binding *others[REGISTRATION_CONTACTS_MAX];
     if (scscf_bindings_of(set, impi, others) == 0) {
-        scscf_notify_hss(s, impi, set->identities[0].impu,
+        scscf_notify_hss(s, set->hss, impi, set->identities[0].impu,
                          CX_SERVER_ASSIGNMENT_TYPE_TIMEOUT_DEREGISTRATION);
     }
     scscf_set_drop_if_empty(set);

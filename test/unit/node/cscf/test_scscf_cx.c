@@ -35,6 +35,34 @@ static void refusals_of_the_hss(void **state) {
     }
 }
 
+/* TS 29.228 6.1.2, 6.3: Destination-Host where the HSS of a user is known from its answers. */
+static void the_hss_is_named_once_it_has_answered(void **state) {
+    struct world *w = (struct world *)*state;
+    const struct span name = SPAN("hss." HOME);
+    assert_int_equal(challenge(w, (struct script_register){0}), 401);
+    assert_int_equal(w->hss.last_mar.destination_host.n, 0);
+    assert_int_equal(respond(w, (struct script_register){0}), 200);
+    assert_true(span_eq(w->hss.last_sar.destination_host, name));
+    assert_int_equal(challenge(w, (struct script_register){0}), 401);
+    assert_true(span_eq(w->hss.last_mar.destination_host, name));
+    script_run(w->sim, 250 * SEC_IN_US);
+    assert_int_equal(last_sar(w), CX_SERVER_ASSIGNMENT_TYPE_AUTHENTICATION_TIMEOUT);
+    assert_true(span_eq(w->hss.last_sar.destination_host, name));
+    /* It has gone for good, as an agent says: whoever serves the realm is asked from then on. */
+    w->hss.mar_result = (struct diameter_result){0, DIAMETER_UNABLE_TO_DELIVER};
+    assert_int_equal(say(w, (struct script_register){0}), 500);
+    w->hss.mar_result = (struct diameter_result){0};
+    assert_int_equal(challenge(w, (struct script_register){0}), 401);
+    assert_int_equal(w->hss.last_mar.destination_host.n, 0);
+    assert_int_equal(respond(w, (struct script_register){0}), 200);
+    assert_int_equal(last_sar(w), CX_SERVER_ASSIGNMENT_TYPE_RE_REGISTRATION);
+    assert_int_equal(challenge(w, (struct script_register){0}), 401);
+    assert_true(span_eq(w->hss.last_mar.destination_host, name));
+    script_run(w->sim, 3650 * SEC_IN_US);
+    assert_int_equal(last_sar(w), CX_SERVER_ASSIGNMENT_TYPE_TIMEOUT_DEREGISTRATION);
+    assert_true(span_eq(w->hss.last_sar.destination_host, name));
+}
+
 static void a_silent_hss_gives_500_and_a_time(void **state) {
     struct world *w = (struct world *)*state;
     w->hss.silent = true;
@@ -335,6 +363,7 @@ static void a_crash_with_work_under_way_leaks_nothing(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(refusals_of_the_hss),
+        TEST(the_hss_is_named_once_it_has_answered),
         TEST(a_silent_hss_gives_500_and_a_time),
         TEST(an_expiry_is_told_until_the_hss_has_heard_it),
         TEST(a_user_who_is_back_is_not_deregistered_late),

@@ -193,6 +193,50 @@ static void keys_go_to_s_cscfs_alone(void **state) {
     assert_int_equal(hss_counters(b->hss)->vectors, 0);
 }
 
+/* Asks for a vector through an agent, in the name of this host. */
+static void ask_through(struct bench *b, struct client *agent, struct span origin,
+                        struct reply *r) {
+    struct cx_mar mar = {
+        .user_name = SPAN(IMPI),
+        .public_identity = SPAN(IMPU),
+        .sip_auth_data_item = {.sip_authentication_scheme = SPAN("Digest-AKAv1-MD5")},
+        .sip_number_auth_items = 1,
+        .server_name = SPAN(SCSCF_1),
+        .origin_host = origin};
+
+    cx_mar_encode(bench_begin(agent, CX_COMMAND_MULTIMEDIA_AUTH), &mar);
+    bench_send(b, agent, r);
+    bench_wait(b, r);
+}
+
+static void an_agent_brings_keys_to_s_cscfs_alone(void **state) {
+    struct bench *b = *state;
+    struct client agent = {0};
+    struct reply r;
+
+    bench_crash_hss(b);
+    b->peers[2] = (struct hss_peer){.host = SPAN("dra." HOME), .roles = HSS_PEER_AGENT};
+    b->config.n_peers = 3;
+    bench_start_hss(b);
+    bench_connect(b, &agent, "agent", "dra." HOME);
+    sim_run_until(b->sim, sim_now_us(b->sim) + 5 * SEC_IN_US);
+    assert_true(agent.up);
+    const struct span refused[] = {SPAN("icscf." HOME), SPAN("stranger." HOME), SPAN("dra." HOME)};
+    for (size_t i = 0; i < COUNT_OF(refused); i++) {
+        ask_through(b, &agent, refused[i], &r);
+        assert_result(&r, BASE, DIAMETER_AUTHORIZATION_REJECTED);
+    }
+    bench_lir(b, &agent, IMPU, &r);
+    bench_wait(b, &r);
+    assert_result(&r, BASE, DIAMETER_AUTHORIZATION_REJECTED);
+    assert_int_equal(hss_counters(b->hss)->mar, 0);
+    assert_int_equal(hss_counters(b->hss)->vectors, 0);
+    ask_through(b, &agent, SPAN("scscf." HOME), &r);
+    assert_result(&r, BASE, DIAMETER_SUCCESS);
+    assert_int_equal(hss_counters(b->hss)->vectors, 1);
+    bench_disconnect(&agent);
+}
+
 static void an_assignment_is_answered_after_its_commit(void **state) {
     struct bench *b = *state;
     struct reply r;
@@ -487,6 +531,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(refusals_have_the_standards_codes, setup_slow_reads,
                                         teardown),
         CX_TEST(keys_go_to_s_cscfs_alone),
+        CX_TEST(an_agent_brings_keys_to_s_cscfs_alone),
         CX_TEST(an_assignment_is_answered_after_its_commit),
         CX_TEST(messages_of_a_subscription_wait_for_each_other),
         CX_TEST(a_conflict_is_decided_anew),
