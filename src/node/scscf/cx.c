@@ -366,12 +366,13 @@ static struct notice *make_notice(struct scscf *s, struct span hss, struct span 
     return n;
 }
 
-void scscf_notify_hss(struct scscf *s, struct span hss, struct span impi, struct span impu,
+bool scscf_notify_hss(struct scscf *s, struct span hss, struct span impi, struct span impu,
                       enum cx_server_assignment_type type) {
     struct notice *n = make_notice(s, hss, impi, impu, type);
     if (n) {
         send_notice(n);
     }
+    return n != NULL;
 }
 
 /* The HSS goes on believing that we serve who has left. */

@@ -354,8 +354,8 @@ void scscf_assign(struct operation *op, bool data_available);
 
 /** Sends a SAR that no terminal waits for: time-outs, failed authentications. A de-registration is
  * repeated until the HSS has answered or the user has come back. hss is one of scscf_hss_name, or
- * empty. */
-void scscf_notify_hss(struct scscf *s, struct span hss, struct span impi, struct span impu,
+ * empty. False: nobody is told, memory is out or too many wait. */
+bool scscf_notify_hss(struct scscf *s, struct span hss, struct span impi, struct span impu,
                       enum cx_server_assignment_type type);
 
 /** Forgets the SARs that no terminal waits for. */

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-enum { IDENTITIES_MAX = 256, BUSY_DELAY_US = 500000 };
+enum { IDENTITIES_MAX = 256, BUSY_DELAY_US = 500000, UNTOLD_DELAY_US = 10000000 };
 
 struct span binding_text(const struct binding *b, enum binding_text which) {
     size_t at = 0;
@@ -308,11 +308,14 @@ static void expire(struct timer *t) {
         timer_start(s->env, &b->expiry, BUSY_DELAY_US);
         return;
     }
-    char text[SCSCF_IDENTITY_MAX];
-    struct span stored = binding_text(b, BINDING_IMPI);
-    struct buf copy = buf_init(text, sizeof text);
-    buf_put(&copy, stored);
-    struct span impi = buf_span(&copy);
+    struct span impi = binding_text(b, BINDING_IMPI);
+    struct binding *all[REGISTRATION_CONTACTS_MAX];
+    if (scscf_bindings_of(set, impi, all) == 1 &&
+        !scscf_notify_hss(s, set->hss, impi, set->identities[0].impu,
+                          CX_SERVER_ASSIGNMENT_TYPE_TIMEOUT_DEREGISTRATION)) {
+        timer_start(s->env, &b->expiry, UNTOLD_DELAY_US); /* it would believe us for ever */
+        return;
+    }
     s->counters.expired++;
     journal_add(s->env, &(struct journal_note){.step = STEP_ENDED,
                                                .reason = REASON_EXPIRED,
@@ -322,11 +325,6 @@ static void expire(struct timer *t) {
     LOG(&s->env->log, LOG_INFO, "binding expired", LOG_SPAN("impi", impi),
         LOG_SPAN("contact", binding_text(b, BINDING_CONTACT)));
     scscf_unbind(b);
-    struct binding *others[REGISTRATION_CONTACTS_MAX];
-    if (scscf_bindings_of(set, impi, others) == 0) {
-        scscf_notify_hss(s, set->hss, impi, set->identities[0].impu,
-                         CX_SERVER_ASSIGNMENT_TYPE_TIMEOUT_DEREGISTRATION);
-    }
     scscf_set_drop_if_empty(set);
 }
 
