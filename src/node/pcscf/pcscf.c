@@ -83,9 +83,7 @@ static void on_request(void *ctx, struct sip_server *up, const struct sip_msg *r
 
 /* Who sends from an address with a registration goes a class before who does not: an address is
  * known by a 200 only, which a flood with invented sources never gets. */
-static enum sip_class classify(void *ctx, const struct sip_msg *req, const struct sip_hop *from,
-                               enum sip_class class) {
-    (void)req;
+static enum sip_class classify(void *ctx, const struct sip_hop *from, enum sip_class class) {
     if (class == SIP_CLASS_EMERGENCY) {
         return class;
     }

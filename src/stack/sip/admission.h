@@ -9,7 +9,10 @@
  * never idle, short enough that nobody gives up.
  *
  * Classes: initial requests are shed first. Others are let in after longer waits, the longer the
- * more they matter; as initial requests keep the queue at the target, they hardly ever are shed. */
+ * more they matter; as initial requests keep the queue at the target, they hardly ever are shed.
+ * When even refusing takes longer than there is time (a flood at ten times the rate), so that the
+ * queue stands beyond that, requests that have waited half as long again are dropped without an
+ * answer (RFC 3261 21.5.4), initial ones before they are read: the queue stays short for others. */
 #ifndef MUSTER_STACK_SIP_ADMISSION_H
 #define MUSTER_STACK_SIP_ADMISSION_H
 
@@ -25,6 +28,13 @@ enum sip_class {
     SIP_CLASSES
 };
 
+/** What becomes of a request. */
+enum sip_fate {
+    SIP_FATE_TAKE,
+    SIP_FATE_REFUSE, /* 503 */
+    SIP_FATE_DROP    /* no answer */
+};
+
 struct sip_admission_policy {
     uint64_t target_us;                /* shortest wait that is overload; 0: all are let in */
     uint32_t retry_min_s, retry_max_s; /* bounds of Retry-After; 0: 5 and 15 */
@@ -33,11 +43,14 @@ struct sip_admission_policy {
 /** Zeroed, with a policy, it lets everybody in. */
 struct sip_admission {
     struct sip_admission_policy policy;
-    bool limiting;
+    bool limiting, flooded;
+    uint64_t target_us;               /* the policy's, longer on slow machines */
     uint64_t waited_us, waited_at_us; /* of the last datagram, and when it was read */
     uint64_t interval_us;             /* when the present interval began; 0: none yet */
     uint64_t shortest_us;             /* wait in it */
-    uint32_t shed;                    /* in it */
+    uint64_t turn_us;                 /* longest time between two reads in it */
+    uint32_t shed, dropped;           /* in it; all, and those without an answer */
+    enum sip_class lowest;            /* of those */
     uint32_t quiet;                   /* intervals in which nothing had to be shed */
 };
 
@@ -48,7 +61,15 @@ void sip_admission_waited(struct sip_admission *a, uint64_t now_us, uint64_t wai
 bool sip_admission_asks(const struct sip_admission *a, uint64_t now_us);
 
 /** May a request of this class in? */
-bool sip_admission_take(struct sip_admission *a, uint64_t now_us, enum sip_class class);
+enum sip_fate sip_admission_decide(const struct sip_admission *a, uint64_t now_us,
+                                   enum sip_class class);
+
+/** The same, and counts what is not let in: overload goes on. */
+enum sip_fate sip_admission_take(struct sip_admission *a, uint64_t now_us, enum sip_class class);
+
+/** Is a datagram, at a glance, a REGISTER of SIP_CLASS_INITIAL? False when in doubt: then it has to
+ * be read. */
+bool sip_looks_initial(struct span bytes);
 
 /** What a request says about its class. A node may know better of SIP_CLASS_INITIAL and
  * SIP_CLASS_CONTINUES, which anybody can claim. */

@@ -328,15 +328,16 @@ static bool is_shed(const struct sip_origin *origin, const struct sip_msg *req) 
     if (sip_admission_asks(&stack->admission, now_us)) {
         class = sip_class_of(req);
         if (stack->handler->classify) {
-            class = stack->handler->classify(stack->ctx, req, &origin->from, class);
+            class = stack->handler->classify(stack->ctx, &origin->from, class);
         }
     }
-    if (sip_admission_take(&stack->admission, now_us, class)) {
-        return false;
+    enum sip_fate fate = sip_admission_take(&stack->admission, now_us, class);
+    stack->counters.shed[class] += fate != SIP_FATE_TAKE;
+    stack->counters.dropped += fate == SIP_FATE_DROP;
+    if (fate == SIP_FATE_REFUSE) {
+        sip_stack_shed(origin, req);
     }
-    stack->counters.shed[class]++;
-    sip_stack_shed(origin, req);
-    return true;
+    return fate != SIP_FATE_TAKE;
 }
 
 /* Begins a transaction and shows it to the node. */

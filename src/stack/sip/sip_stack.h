@@ -94,8 +94,7 @@ struct sip_stack_handler {
                 const struct sip_hop *from);
     /** How much a new request matters, asked under overload only, before anything is kept of it;
      * class is what it says of itself. NULL: that counts. */
-    enum sip_class (*classify)(void *ctx, const struct sip_msg *req, const struct sip_hop *from,
-                               enum sip_class class);
+    enum sip_class (*classify)(void *ctx, const struct sip_hop *from, enum sip_class class);
 };
 
 /** What happened, for metrics. */
@@ -112,6 +111,7 @@ struct sip_stack_counters {
     uint64_t timeouts;                        /* timers B, F, H */
     uint64_t busy;                            /* refused for transactions_max */
     uint64_t shed[SIP_CLASSES];               /* refused for overload (admission.h), by class */
+    uint64_t dropped;                         /* of them, without an answer */
     uint64_t overloads;                       /* times that overload began */
     uint64_t unanswered;                      /* freed by the node without an answer: 500 */
     uint64_t answers_dropped;                 /* pushed out of the cache before their time */

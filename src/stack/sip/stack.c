@@ -275,6 +275,23 @@ static bool took_stun(struct endpoint *at, const struct addr *from, const char *
     return true;
 }
 
+/* A flood: what most of it is made of is not even read. */
+static bool drops_unread(const struct sip_origin *origin, struct span bytes) {
+    struct sip_stack *stack = origin->at->stack;
+    uint64_t now_us = env_now_us(stack->env);
+    if (sip_admission_decide(&stack->admission, now_us, SIP_CLASS_INITIAL) != SIP_FATE_DROP ||
+        !sip_looks_initial(bytes) ||
+        (stack->handler->classify &&
+         stack->handler->classify(stack->ctx, &origin->from, SIP_CLASS_INITIAL) !=
+             SIP_CLASS_INITIAL)) {
+        return false;
+    }
+    (void)sip_admission_take(&stack->admission, now_us, SIP_CLASS_INITIAL);
+    stack->counters.shed[SIP_CLASS_INITIAL]++;
+    stack->counters.dropped++;
+    return true;
+}
+
 static void on_datagram(void *ctx, struct dgram *d, const struct addr *from, char *bytes,
                         size_t n) {
     const struct sip_origin origin = {.at = ctx, .from = {*from, SIP_UDP}};
@@ -287,6 +304,9 @@ static void on_datagram(void *ctx, struct dgram *d, const struct addr *from, cha
         bool before = stack->admission.limiting;
         sip_admission_waited(&stack->admission, env_now_us(stack->env), waited_us);
         stack->counters.overloads += !before && stack->admission.limiting;
+        if (drops_unread(&origin, (struct span){bytes, n})) {
+            return;
+        }
     }
     if (trace_is_on(stack->env->trace)) {
         sip_stack_record(stack, from, dgram_local(d), false, (struct span){bytes, n});

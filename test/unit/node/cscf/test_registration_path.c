@@ -125,8 +125,12 @@ static int set_up(void **state) {
     provision(w);
     assert_int_equal(network_env_new(w->network, "ue", &w->ue_env), OK);
     w->pcscf = *pcscf_address(network_pcscf(w->network, SPAN_NONE));
-    const struct ue_pool_config pool = {
-        .local = addr_v4(127, 0, 1, 1, 5070), .pcscf = &w->pcscf, .n_pcscf = 1};
+    const struct ue_pool_config pool = {.local = addr_v4(127, 0, 1, 1, 5070),
+                                        .pcscf = &w->pcscf,
+                                        .n_pcscf = 1,
+                                        .t1_us =
+                                            500 * MS_IN_US, /* RFC 3261's; radio's are longer */
+                                        .t2_us = 4 * SEC_IN_US};
     assert_int_equal(ue_pool_new(w->ue_env, &pool, &handler, w, &w->pool), OK);
     *state = w;
     return 0;
@@ -260,21 +264,48 @@ static bool all_registered(void *ctx) {
     return true;
 }
 
-/* Hardening HF13: what is lost or repeated on the way to terminals costs the HSS nothing. */
+/* One round of initial registrations of all; returns how many stand after 32 s. */
+static unsigned register_all_anew(struct world *w) {
+    for (unsigned i = 0; i < TERMINALS; i++) {
+        ue_free(w->cards[i].ue);
+    }
+    register_all(w);
+    (void)sim_run(w->sim, all_registered, w, sim_now_us(w->sim) + 32 * SEC_IN_US);
+    unsigned n = 0;
+    for (unsigned i = 0; i < TERMINALS; i++) {
+        n += ue_state(w->cards[i].ue) == UE_REGISTERED;
+    }
+    return n;
+}
+
+/* Hardening HF13: of 3,000 registrations 99.9 % stand within 32 s, and what is lost, repeated or
+ * overtaken on the way costs the HSS nothing. The jitter is longer than the gap between messages of
+ * 50 terminals, and so is a repetition's way sometimes: more than a quarter are overtaken. */
 static void lossy_links_cause_one_mar_and_one_sar_each(void **state) {
+    enum { ROUNDS = 60, ALL = ROUNDS * TERMINALS };
     struct world *w = (struct world *)*state;
     const struct sim_faults faults = {
         .delay_us = 5000, .jitter_us = 20000, .loss_ppm = 100000, .duplicate_ppm = 100000};
     assert_int_equal(sim_set_faults_between(w->sim, "ue", "pcscf", &faults), OK);
-    register_all(w);
-    assert_true(sim_run(w->sim, all_registered, w, sim_now_us(w->sim) + 200 * SEC_IN_US));
+    unsigned in_time = 0;
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        in_time += register_all_anew(w);
+        run(w, SEC_IN_US); /* what was repeated arrives */
+    }
     const struct hss_counters *hss = hss_counters(network_hss(w->network, SPAN_NONE));
     const struct scscf_counters *scscf = scscf_counters(network_scscf(w->network, SPAN_NONE));
+    const struct sim_counters *sim = sim_counters(w->sim);
+    print_message("%u of %u in time; %u MAR, %u SAR; %u datagrams lost, %u twice\n", in_time, ALL,
+                  (unsigned)hss->mar, (unsigned)hss->sar, (unsigned)sim->dgrams_lost,
+                  (unsigned)sim->dgrams_duplicated);
+    assert_true(in_time * 1000 >= ALL * 999);
+    assert_true(sim->dgrams_lost > ALL / 5 && sim->dgrams_duplicated > ALL / 5);
     assert_int_equal(counts(w).bindings, TERMINALS);
     assert_int_equal(hss->mar, scscf->challenges);
-    assert_int_equal(scscf->registered, TERMINALS);
-    assert_true(hss->mar <= ue_pool_counters(w->pool)->registers);
-    assert_true(hss->sar <= ue_pool_counters(w->pool)->registers);
+    assert_int_equal(hss->sar, scscf->registered + scscf->reregistered);
+    /* One of each, but for terminals that gave up after 32 s and began again. */
+    assert_in_range(hss->mar, ALL, ALL + 2 * (ALL - in_time));
+    assert_in_range(hss->sar, in_time, ALL + (ALL - in_time));
 }
 
 static void a_crashed_scscf_is_healed_by_the_next_registration(void **state) {
