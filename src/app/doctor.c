@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,7 @@ enum {
     EXPIRY_DAYS = 30,
     DAY_S = 86400,
     DESCRIPTORS = 4096,
+    CONNECT_MS = 2000,
 };
 
 struct visit {
@@ -178,6 +180,56 @@ static void look_at_ports(const struct visit *v) {
         }
         if (n->role == NAMING_HSS) {
             look_at_port(v, n, &n->listen, SOCK_STREAM, "Diameter");
+        }
+    }
+}
+
+/* Diameter agents. */
+
+/* Does anybody take a TCP connection there? 0, or why not. */
+static int try_connect(const struct addr *a) {
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(a->port)};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(a->port)};
+    memcpy(&v4.sin_addr, a->ip, 4);
+    memcpy(&v6.sin6_addr, a->ip, 16);
+    int why = 0, fd = socket(a->family == 4 ? AF_INET : AF_INET6,
+                             SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return errno;
+    }
+    int failed = a->family == 4 ? connect(fd, (const struct sockaddr *)&v4, sizeof v4)
+                                : connect(fd, (const struct sockaddr *)&v6, sizeof v6);
+    if (failed && errno == EINPROGRESS) {
+        struct pollfd p = {.fd = fd, .events = POLLOUT};
+        socklen_t n = sizeof why;
+        if (poll(&p, 1, CONNECT_MS) != 1) {
+            why = ETIMEDOUT;
+        } else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &why, &n)) {
+            why = errno;
+        }
+    } else if (failed) {
+        why = errno;
+    }
+    close(fd);
+    return why;
+}
+
+static void look_at_agents(const struct visit *v) {
+    for (size_t i = 0; i < v->c->n_nodes; i++) {
+        const struct config_node *n = &v->c->nodes[i];
+        for (size_t k = 0; k < n->n_agents && !n->remote; k++) {
+            const struct config_agent *a = &n->agents[k];
+            char text[64], place[300];
+            struct buf b = buf_init(text, sizeof text - 1);
+            addr_put(&b, &a->address);
+            text[b.n] = '\0';
+            snprintf(place, sizeof place, "%s:%u", settings_path(n->settings), a->line);
+            int why = try_connect(&a->address);
+            tell(v, why ? DOCTOR_WARNING : DOCTOR_OK, place,
+                 why ? "start it, or correct its address; until then the others carry all" : "",
+                 why ? "the agent %s of %s takes no connection at %s: %s"
+                     : "the agent %s of %s takes connections at %s%s",
+                 a->host, n->name, text, why ? strerror(why) : "");
         }
     }
 }
@@ -422,6 +474,7 @@ void doctor_examine(const struct config *c, doctor_finding_fn *each, void *ctx) 
     look_at_names(&v);
     look_at_ports(&v);
     look_at_peers(&v);
+    look_at_agents(&v);
     look_at_tls(&v);
     look_at_store(&v);
     look_at_keys(&v);

@@ -98,6 +98,22 @@ class Doctor(unittest.TestCase):
         text = self.config().replace(f"hss: {{listen: '{HOST}:3868'}}", f"hss: {{listen: '{HOST}:3868', remote: yes}}")
         self.assert_finding(self.doctor(text), "note", "must know scscf as a peer: scscf.ims.mnc001.mcc001")
 
+    def test_an_agent_that_is_not_there(self):
+        with socket.socket() as there:
+            there.bind((HOST, 0))
+            there.listen()
+            port = there.getsockname()[1]
+            text = self.config().replace(
+                f"scscf: {{listen: '{HOST}:6060'}}",
+                f"scscf:\n    listen: '{HOST}:6060'\n    diameter-agents:\n"
+                f"      dra-1.example.org: '{HOST}:{port}'\n      dra-2.example.org: '{HOST}:1'").replace(
+                f"hss: {{listen: '{HOST}:3868'}}", f"hss: {{listen: '{HOST}:3868', peers: {{dra-1.example.org: agent}}}}")
+            findings = self.doctor(text)
+        self.assert_finding(findings, "ok", f"the agent dra-1.example.org of scscf takes connections at {HOST}:{port}")
+        f = self.assert_finding(findings, "warning",
+                                f"the agent dra-2.example.org of scscf takes no connection at {HOST}:1: Connection refused")
+        self.assertIn("home.yaml:9", f["where"])
+
     def test_a_wrong_file_is_the_readers(self):
         self.assertIn("home.yaml:1", self.doctor("network: {mcc: 'x'}\n", 3))
 

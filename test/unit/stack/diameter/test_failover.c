@@ -193,6 +193,96 @@ static void a_planned_stop_of_the_only_one_is_orderly(void **state) {
     assert_int_equal(f->icscf.n_failed, 0); /* what had been sent was answered */
 }
 
+/* Asks for somebody who is only reached through agents. */
+static enum error ask_for_host(struct fixture *f, struct span host) {
+    const struct diameter_route route = {.application = CX_APPLICATION,
+                                         .command = CX_COMMAND_LOCATION_INFO,
+                                         .realm = SPAN("example.org"),
+                                         .host = host};
+    const struct cx_lir lir = {.public_identity = SPAN("tel:+1")};
+    cx_lir_encode(diameter_request_begin(f->icscf.d, &route), &lir);
+    return diameter_request_send(f->icscf.d, &answer_handler, &f->icscf, NULL);
+}
+
+/* hss and hss2 as agents; behind them is scscf. */
+static void start_agents(struct fixture *f, unsigned second_priority) {
+    node_peer(&f->hss, &f->icscf, false)->address.family = 0;
+    node_peer(&f->hss2, &f->icscf, false)->address.family = 0;
+    struct diameter_peer_config *a = node_peer(&f->icscf, &f->hss, true);
+    a->agent = true;
+    struct diameter_peer_config *b = node_peer(&f->icscf, &f->hss2, true);
+    b->agent = true;
+    b->priority = second_priority;
+    f->icscf.peers[f->icscf.config.n_peers++] =
+        (struct diameter_peer_config){.host = SPAN("scscf.example.org")};
+    node_start(&f->hss);
+    node_start(&f->hss2);
+    node_start(&f->icscf);
+    run_ms(f->sim, 1000);
+}
+
+static void equal_agents_share_and_take_over(void **state) {
+    struct fixture *f = *state;
+    start_agents(f, 0);
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(node_ask(&f->icscf, "alice"), OK);
+    }
+    run_ms(f->sim, 100);
+    assert_int_equal(f->hss.n_requests, 10);
+    assert_int_equal(f->hss2.n_requests, 10);
+    f->hss.silent = true;
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(node_ask(&f->icscf, "alice"), OK);
+    }
+    run_ms(f->sim, 100);
+    assert_int_equal(f->icscf.n_answers, 30);
+    node_crash(&f->hss, SIM_PROCESS_DIES);
+    run_ms(f->sim, 1000);
+    assert_int_equal(f->icscf.n_answers, 40);
+    assert_int_equal(f->icscf.n_failed, 0);
+    assert_true(f->hss2.last_retransmitted);
+    assert_int_equal(diameter_counters(f->icscf.d)->resent, 10);
+    f->hss.silent = false;
+    f->hss.n_requests = 0;
+    node_start(&f->hss);
+    run_ms(f->sim, 40000);
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(node_ask(&f->icscf, "alice"), OK);
+    }
+    run_ms(f->sim, 100);
+    assert_int_equal(f->hss.n_requests, 10); /* both are used again */
+    assert_int_equal(f->icscf.n_answers, 60);
+}
+
+static void an_agent_of_lower_preference_waits(void **state) {
+    struct fixture *f = *state;
+    start_agents(f, 1);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(node_ask(&f->icscf, "alice"), OK);
+    }
+    run_ms(f->sim, 100);
+    assert_int_equal(f->hss.n_requests, 10);
+    assert_int_equal(f->hss2.n_requests, 0);
+    node_crash(&f->hss, SIM_PROCESS_DIES);
+    run_ms(f->sim, 100);
+    assert_int_equal(node_ask(&f->icscf, "alice"), OK);
+    run_ms(f->sim, 100);
+    assert_int_equal(f->hss2.n_requests, 1);
+    assert_int_equal(f->icscf.n_answers, 11);
+}
+
+/* The agents here know no way to it: each is asked once. */
+static void a_host_behind_agents_is_asked_through_them(void **state) {
+    struct fixture *f = *state;
+    start_agents(f, 0);
+    assert_int_equal(ask_for_host(f, SPAN("scscf.example.org")), OK);
+    run_ms(f->sim, 100);
+    assert_int_equal(diameter_counters(f->hss.d)->requests_received, 1);
+    assert_int_equal(diameter_counters(f->hss2.d)->requests_received, 1);
+    assert_int_equal(f->icscf.n_answers, 1);
+    assert_int_equal(f->icscf.last_result.code, DIAMETER_UNABLE_TO_DELIVER);
+}
+
 static void what_was_done_is_not_done_again(void **state) {
     struct fixture *f = *state;
     start(f, true);
@@ -234,6 +324,9 @@ int main(void) {
         TEST(alone_it_fails_fast_and_is_back_within_35_s),
         TEST(a_planned_stop_fails_nothing_when_there_is_another),
         TEST(a_planned_stop_of_the_only_one_is_orderly),
+        TEST(equal_agents_share_and_take_over),
+        TEST(an_agent_of_lower_preference_waits),
+        TEST(a_host_behind_agents_is_asked_through_them),
         TEST(what_was_done_is_not_done_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
