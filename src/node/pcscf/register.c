@@ -137,8 +137,19 @@ static enum reason read_identities(struct operation *op, const struct sip_msg *r
     struct sip_auth auth;
     const struct sip_header *h = sip_header(req, SIP_H_AUTHORIZATION);
     if (h && sip_auth_parse(h->value, &auth) == OK) {
-        op->impi = auth.username;
+        /* As the home network reads it: one identity, however it is written. */
+        b = buf_init(text, sizeof text);
+        if (auth.username.n) {
+            sip_unquote(&b, auth.username);
+        } else {
+            registration_put_derived_impi(&b, &to.uri);
+        }
+        failed = b.overflow;
+        op->impi = arena_copy(sip_server_arena(op->up), buf_span(&b), &failed);
         op->tries_password = pcscf_is_guess(&auth);
+    }
+    if (failed) {
+        return REASON_IDENTITY_TOO_LONG;
     }
     return read_contact(op, req) ? REASON_NONE : REASON_MALFORMED_CONTACT;
 }

@@ -79,6 +79,7 @@ static void answer(struct world *w, unsigned status, const char *lines) {
     "\", response=\"r\", algorithm=MD5, qop=auth, nc=00000001, cnonce=\"c\""
 #define PASSWORD_TRY TRY(IMPI)
 #define OTHER_TRY    TRY("other@" HOME)
+#define ESCAPED_TRY  TRY("\\" IMPI)
 
 #define GRANT                                                                                      \
     "Contact: <sip:alice@127.0.0.9:5070>;expires=600, <sip:other@127.0.0.8>;expires=60\r\n"        \
@@ -287,6 +288,10 @@ static void guessers_are_locked_out(void **state) {
     assert_int_equal(w->icscf.n, reached);
     assert_int_equal(peer_last(&w->ue)->status, 480);
     assert_true(has_line(peer_last(&w->ue), SIP_H_RETRY_AFTER, "30"));
+    /* The same identity, written in another way, is no other identity. */
+    say(w, &(struct script_register){.authorization = ESCAPED_TRY});
+    assert_int_equal(w->icscf.n, reached);
+    assert_int_equal(peer_last(&w->ue)->status, 480);
     /* Another port is no other source. */
     struct peer neighbour;
     char again_text[SCRIPT_TEXT_MAX];
