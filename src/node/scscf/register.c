@@ -348,7 +348,10 @@ static void complete(struct operation *op) {
             scscf_forget_nonces(op->s, op->impi);
             op->has_nextnonce = false;
         }
-        scscf_answer_ok(op, stands ? standing.set : NULL);
+        /* Others' contacts are shown to who shares the identity with them: who has, or had, one of
+         * his own in the set, and so is known to the HSS as one of its users. */
+        bool shares = standing.n > 0 || outcome.n_left > 0;
+        scscf_answer_ok(op, stands && shares ? standing.set : NULL);
     }
 }
 

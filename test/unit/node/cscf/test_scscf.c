@@ -343,6 +343,21 @@ static void bindings_can_be_fetched(void **state) {
     assert_int_equal(w->hss.sar, sar);
 }
 
+/* A request that came past the I-CSCF, whose UAR would have told the two apart. */
+static void a_strangers_bindings_are_not_shown(void **state) {
+    struct world *w = (struct world *)*state;
+    assert_int_equal(enrol(w, (struct script_register){0}), 200);
+    assert_int_equal(enrol(w, (struct script_register){.impi = "stranger@" HOME, .contact = ""}),
+                     200);
+    assert_false(sip_has(peer_last(&w->icscf), SIP_H_CONTACT));
+    assert_false(sip_has(peer_last(&w->icscf), SIP_H_P_ASSOCIATED_URI));
+    w->hss.sar_result = DIAMETER_3GPP_RESULT(DIAMETER_ERROR_IDENTITIES_DONT_MATCH);
+    (void)enrol(w, (struct script_register){
+                       .impi = "stranger@" HOME, .contact = "*", .lines = "Expires: 0\r\n"});
+    assert_false(sip_has(peer_last(&w->icscf), SIP_H_CONTACT));
+    assert_int_equal(scscf_counts(w->scscf).bindings, 1);
+}
+
 static void wrong_requests_do_not_reach_the_hss(void **state) {
     struct world *w = (struct world *)*state;
     assert_int_equal(
@@ -402,6 +417,7 @@ int main(void) {
         TEST(a_shared_identity_is_served_for_each_private_one),
         TEST(any_identity_of_the_set_finds_it),
         TEST(bindings_can_be_fetched),
+        TEST(a_strangers_bindings_are_not_shown),
         TEST(wrong_requests_do_not_reach_the_hss),
         TEST(an_old_cseq_is_out_of_order),
         TEST(long_intervals_are_cut),
