@@ -252,6 +252,30 @@ static void an_scscf_that_sends_us_away_is_replaced_without_asking_again(void **
     assert_int_equal(peer_last(&w->pcscf)->status, 504); /* none is left; never recursed */
 }
 
+/* RFC 3261 16.7; the table is in stack/sip/unavailable.h. */
+static void who_says_when_to_come_again_is_not_replaced(void **state) {
+    struct world *w = (struct world *)*state;
+    static const unsigned statuses[] = {503, 480};
+    for (unsigned i = 0; i < COUNT_OF(statuses); i++) {
+        w->hss.uaa.server_name = scscfs[0].name;
+        say(w, (struct script_register){.cseq = i + 1});
+        assert_int_equal(w->scscf[0].n, i + 1);
+        peer_reply(&w->scscf[0], statuses[i], "Retry-After: 17\r\n");
+        script_run(w->sim, 20 * MS_IN_US);
+        assert_int_equal(peer_last(&w->pcscf)->status, statuses[i]);
+        assert_true(has_line(peer_last(&w->pcscf), SIP_H_RETRY_AFTER, "17"));
+    }
+    assert_int_equal(w->hss.uar, 2);
+    assert_int_equal(w->scscf[1].n, 0);
+    assert_int_equal(icscf_counters(w->icscf)->reselected, 0);
+    assert_int_equal(icscf_counters(w->icscf)->hops_failed, 0);
+    say(w, (struct script_register){.cseq = 3});
+    peer_reply(&w->scscf[0], 503, ""); /* of another make: nobody shall avoid us for it */
+    script_run(w->sim, 20 * MS_IN_US);
+    assert_int_equal(peer_last(&w->pcscf)->status, 500);
+    assert_true(sip_has(peer_last(&w->pcscf), SIP_H_RETRY_AFTER));
+}
+
 static void within_a_security_association_nobody_is_replaced(void **state) {
     struct world *w = (struct world *)*state;
     w->hss.uaa.server_name = scscfs[0].name;
@@ -340,6 +364,7 @@ int main(void) {
         TEST(identities_are_derived_and_made_canonical),
         TEST(a_silent_scscf_is_replaced),
         TEST(an_scscf_that_sends_us_away_is_replaced_without_asking_again),
+        TEST(who_says_when_to_come_again_is_not_replaced),
         TEST(within_a_security_association_nobody_is_replaced),
         TEST(requests_that_are_wrong_are_refused),
         TEST(strangers_are_refused),

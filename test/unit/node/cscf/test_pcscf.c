@@ -451,6 +451,52 @@ static void a_star_ends_all_registrations_of_the_terminal(void **state) {
     assert_int_equal(pcscf_registrations(w->pcscf), 0);
 }
 
+/* RFC 3261 16.7 and 21.5.4; the table is in stack/sip/unavailable.h. */
+static void a_503_that_speaks_for_the_service_is_passed_on(void **state) {
+    struct world *w = (struct world *)*state;
+    static const char *const lines[] = {
+        "Retry-After: 17\r\n",
+        "Retry-After: 17\r\nWarning: 399 scscf \"identity-busy: Too many registrations\"\r\n"};
+    peer_open(&w->second, w->sim, "icscf-2", second_at);
+    for (unsigned i = 0; i < COUNT_OF(lines); i++) {
+        say(w, &(struct script_register){.cseq = i + 1});
+        assert_int_equal(w->icscf.n, i + 1); /* the door stays in favour */
+        answer(w, 503, lines[i]);
+        assert_int_equal(peer_last(&w->ue)->status, 503);
+        assert_true(has_line(peer_last(&w->ue), SIP_H_RETRY_AFTER, "17"));
+    }
+    assert_int_equal(w->second.n, 0);
+    assert_int_equal(pcscf_counters(w->pcscf)->hops_failed, 0);
+}
+
+static void a_door_that_is_overloaded_is_left_for_the_next(void **state) {
+    static const char overload[] = "Retry-After: 7\r\nWarning: 399 icscf \"overload: x\"\r\n";
+    struct world *w = (struct world *)*state;
+    peer_open(&w->second, w->sim, "icscf-2", second_at);
+    say(w, &(struct script_register){0});
+    answer(w, 503, overload);
+    assert_int_equal(w->ue.n, 0);
+    assert_int_equal(w->second.n, 1);
+    peer_reply(&w->second, 503, overload);
+    script_run(w->sim, 20 * MS_IN_US);
+    assert_int_equal(peer_last(&w->ue)->status, 503); /* none is left */
+    assert_true(has_line(peer_last(&w->ue), SIP_H_RETRY_AFTER, "7"));
+    assert_false(sip_has(peer_last(&w->ue), SIP_H_WARNING));
+    assert_true(pcscf_counters(w->pcscf)->hops_failed > 0);
+}
+
+static void a_503_without_a_time_becomes_500_with_one(void **state) {
+    struct world *w = (struct world *)*state;
+    peer_open(&w->second, w->sim, "icscf-2", second_at);
+    say(w, &(struct script_register){0});
+    answer(w, 503, "");
+    assert_int_equal(w->second.n, 1);
+    peer_reply(&w->second, 503, "");
+    script_run(w->sim, 20 * MS_IN_US);
+    assert_int_equal(peer_last(&w->ue)->status, 500);
+    assert_true(sip_has(peer_last(&w->ue), SIP_H_RETRY_AFTER));
+}
+
 static void the_next_door_is_tried_and_then_504(void **state) {
     struct world *w = (struct world *)*state;
     peer_close(&w->icscf);
@@ -693,6 +739,9 @@ int main(void) {
         TEST(a_registration_keeps_its_path_and_ends_with_the_deregistration),
         TEST(a_terminal_that_moved_leaves_no_registration_behind),
         TEST(a_star_ends_all_registrations_of_the_terminal),
+        TEST(a_503_that_speaks_for_the_service_is_passed_on),
+        TEST(a_door_that_is_overloaded_is_left_for_the_next),
+        TEST(a_503_without_a_time_becomes_500_with_one),
         TEST(the_next_door_is_tried_and_then_504),
         TEST(requests_that_are_wrong_are_refused),
         TEST(too_large_is_refused),
