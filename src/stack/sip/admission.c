@@ -2,12 +2,12 @@
  *
  * Choices. An interval is 100 ms. Two seconds in which nothing was shed end the overload. A queue
  * shorter than two turns of the loop cannot be told from none: on slow machines the target is that
- * long, at most ten times what was asked for. It is a flood when the shortest wait of an interval
- * in which a class was refused is half as long again as that class may wait, and as long as the
- * dropping goes on; a stall of the machine makes no flood. A stream's request is judged by the wait
- * of the last datagram, if that is not older than an interval: both are served by the same loop.
- * Patience grows by class, and is bounded for emergencies too, so that who only claims one cannot
- * make all others wait for seconds. */
+ * long (the mean of an interval), at most ten times what was asked for. It is a flood when the
+ * shortest wait of an interval in which a class was refused is half as long again as that class may
+ * wait, and as long as the dropping goes on; a stall of the machine makes no flood. A stream's
+ * request is judged by the wait of the last datagram, if that is not older than an interval: both
+ * are served by the same loop. Patience grows by class, and is bounded for emergencies too, so that
+ * who only claims one cannot make all others wait for seconds. */
 #include "stack/sip/admission.h"
 
 #include "codec/sip/headers.h"
@@ -27,7 +27,7 @@ static const uint64_t patience[SIP_CLASSES] = {1, 3, 8, 16};
 static void begin_interval(struct sip_admission *a, uint64_t now_us) {
     a->interval_us = now_us;
     a->shortest_us = UINT64_MAX;
-    a->turn_us = 0;
+    a->turns = 0;
     a->shed = a->dropped = 0;
     a->lowest = SIP_CLASS_EMERGENCY;
 }
@@ -38,7 +38,8 @@ static uint64_t too_long_us(const struct sip_admission *a, enum sip_class class)
 }
 
 static void end_interval(struct sip_admission *a, uint64_t now_us) {
-    uint64_t most = STRETCH_MAX * a->policy.target_us, turns = TURNS * a->turn_us;
+    uint64_t most = STRETCH_MAX * a->policy.target_us;
+    uint64_t turns = TURNS * (now_us - a->interval_us) / (a->turns ? a->turns : 1);
     a->flooded =
         a->limiting && a->shed && (a->dropped || a->shortest_us > too_long_us(a, a->lowest));
     a->target_us = a->policy.target_us;
@@ -62,14 +63,10 @@ void sip_admission_waited(struct sip_admission *a, uint64_t now_us, uint64_t wai
         a->limiting = a->flooded = false; /* the first, or after silence, in which nothing waited */
         a->target_us = a->policy.target_us;
         begin_interval(a, now_us);
-    } else {
-        if (now_us - a->waited_at_us > a->turn_us) {
-            a->turn_us = now_us - a->waited_at_us;
-        }
-        if (now_us - a->interval_us >= INTERVAL_US) {
-            end_interval(a, now_us);
-        }
+    } else if (now_us - a->interval_us >= INTERVAL_US) {
+        end_interval(a, now_us);
     }
+    a->turns += now_us != a->waited_at_us;
     if (waited_us < a->shortest_us) {
         a->shortest_us = waited_us;
     }

@@ -48,7 +48,7 @@ struct sip_admission {
     uint64_t waited_us, waited_at_us; /* of the last datagram, and when it was read */
     uint64_t interval_us;             /* when the present interval began; 0: none yet */
     uint64_t shortest_us;             /* wait in it */
-    uint64_t turn_us;                 /* longest time between two reads in it */
+    uint32_t turns;                   /* of the loop, in it */
     uint32_t shed, dropped;           /* in it; all, and those without an answer */
     enum sip_class lowest;            /* of those */
     uint32_t quiet;                   /* intervals in which nothing had to be shed */
