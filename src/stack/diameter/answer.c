@@ -135,7 +135,7 @@ static bool may_send(const struct peer *p, uint32_t command) {
             return true;
         }
     }
-    return !p->config.commands;
+    return !p->config.commands && !p->config.agent;
 }
 
 /* Why nobody answers this request to its origin; NULL if it is one of those it may send. */

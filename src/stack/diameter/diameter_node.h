@@ -50,7 +50,8 @@ struct diameter_peer_config {
                                * served through an agent over TLS only, and one with an address that
                                * we do not connect to not through an agent at all. */
     unsigned priority;        /* lower is preferred; equal ones take turns */
-    const uint32_t *commands; /* requests that it may send; NULL: any. Others get 5003. */
+    const uint32_t *commands; /* requests that it may send; NULL: any, and none of an agent's own.
+                               * Others get 5003. */
     size_t n_commands;
 };
 

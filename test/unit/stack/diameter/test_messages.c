@@ -159,6 +159,7 @@ static const uint32_t scscf_commands[] = {CX_COMMAND_USER_AUTHORIZATION,
 static void put_an_agent_between(struct fixture *f) {
     node_end(&f->hss);
     f->hss.peers[0].agent = true;
+    f->hss.peers[0].commands = NULL;
     f->hss.peers[0].n_commands = 0;
     f->hss.peers[1] = (struct diameter_peer_config){.host = SPAN("icscf.example.org"),
                                                     .commands = icscf_commands,
