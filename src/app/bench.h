@@ -26,6 +26,7 @@ struct bench_options {
     double overload;      /* offered, in multiples of the rate that is served well */
     uint64_t rate;        /* procedures begun in a second; 0: as many as the core takes */
     const char *folder;   /* where the store and the log are; NULL: a new one, removed at the end */
+    bool once;            /* each user has one turn: what does the first registration cost? */
     bool split;           /* a process for each node */
     bool memory;          /* the store that forgets */
     enum sip_transport transport; /* of the terminals: UDP or TCP */

@@ -43,7 +43,7 @@ struct load {
     size_t n_pools;
     struct bench_user *users;
     uint64_t next; /* whose turn it is */
-    uint64_t outstanding;
+    uint64_t outstanding, begun;
     uint64_t registered; /* registrations so far */
     uint64_t failed;     /* all, in the window or not */
     uint64_t paced;      /* begun at the offered rate */
@@ -66,6 +66,9 @@ static enum error prepare(struct load *l, struct bench_user *u) {
 
 /* Begins the next registration, due at due_us. False if nobody is free. */
 static bool begin(struct load *l, uint64_t due_us) {
+    if (l->options->once && l->begun == l->options->users) {
+        return false;
+    }
     for (uint64_t tries = 0; tries < l->options->users; tries++) {
         struct bench_user *u = &l->users[l->next];
         l->next = (l->next + 1) % l->options->users;
@@ -78,6 +81,7 @@ static bool begin(struct load *l, uint64_t due_us) {
         u->busy = true;
         u->begun_us = due_us;
         l->outstanding++;
+        l->begun++;
         bench_window_offered(l->window);
         ue_register(u->ue);
         return true;
@@ -241,12 +245,18 @@ static enum error run(struct load *l) {
     if (l->options->rate) {
         timer_start(l->env, &l->pace, PACE_US);
     }
+    bool once = l->options->once;
+    if (once) {
+        bench_window_open(l->window, l->core, loop_now_us(l->loop));
+    }
     fill(l);
-    e = bench_run_until(l->loop, l->core, NULL, NULL,
-                        loop_now_us(l->loop) + l->options->warmup_s * SEC_IN_US);
-    bench_window_open(l->window, l->core, loop_now_us(l->loop));
-    if (!e) {
+    if (!once) {
         e = bench_run_until(l->loop, l->core, NULL, NULL,
+                            loop_now_us(l->loop) + l->options->warmup_s * SEC_IN_US);
+        bench_window_open(l->window, l->core, loop_now_us(l->loop));
+    }
+    if (!e) {
+        e = bench_run_until(l->loop, l->core, once ? all_registered_once : NULL, l,
                             loop_now_us(l->loop) + l->options->seconds * SEC_IN_US);
     }
     bench_window_close(l->window, loop_now_us(l->loop));

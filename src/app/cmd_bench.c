@@ -225,6 +225,9 @@ static int check_options(const struct command *self, const struct bench_kind *ki
     if (json && !kind) {
         return command_usage_error(self, "--json needs a NAME: it prints one object");
     }
+    if (o->once && (!kind || kind->run != run_registration)) {
+        return command_usage_error(self, "--once is for registration");
+    }
     if (o->rate && (!kind || kind->run == bench_cx)) {
         return command_usage_error(self, "--rate is for registration and reregistration");
     }
@@ -255,6 +258,10 @@ int cmd_bench(const struct command *self, int argc, char **argv) {
         NUMBER_OPTION("times", "N",
                       "with overload: offer so many times the rate that is served (2)", &overload,
                       100),
+        FLAG_OPTION("once",
+                    "each user registers once, whatever --warm-up says: what does the first\n"
+                    "registration of a subscriber cost?",
+                    &o.once),
         FLAG_OPTION("split", "a process for each node, with sockets between them", &o.split),
         FLAG_OPTION("memory", "a store that keeps nothing: what does durability cost?", &o.memory),
         TEXT_OPTION("folder", "DIR",

@@ -229,6 +229,8 @@ static enum error take(struct web_job *w, struct bulk_job *b, struct json_reader
 
     if (line.n > BULK_LINE_MAX) {
         json_fault(r, "too-big", "", 0, "a line has at most 8 MiB");
+    } else if (!json && json_error_code(&error) == json_error_out_of_memory) {
+        e = ERR_NO_MEMORY;
     } else if (!json) {
         syntax_fault(r, &error);
     } else if (json_object_get(json, "profile") &&
@@ -252,6 +254,9 @@ enum error bulk_line(struct web_job *w, struct bulk_job *b) {
     struct span line = span_trim(span_cut(&b->rest, '\n'));
     enum error e = line.n ? take(w, b, &r, line) : OK;
 
+    if (!e && r.failed && strcmp(r.fault.rule, "memory") == 0) {
+        e = ERR_NO_MEMORY; /* the line is not at fault */
+    }
     if (r.failed) {
         bulk_fault(b, b->line, &r.fault);
     }
