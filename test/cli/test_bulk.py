@@ -1,7 +1,7 @@
 """muster sub import and export: files of any length and shape, good ones and bad ones.
 $MUSTER is the program.
 
-covers: HF9"""
+covers: B6"""
 
 import contextlib
 import csv

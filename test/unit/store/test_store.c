@@ -388,7 +388,6 @@ static void an_import_is_whole_or_not_at_all(void **state) {
     assert_int_equal(n, 50);
 }
 
-/* covers: HF9 */
 static void an_import_may_leave_out_what_is_refused(void **state) {
     struct bench *b = *state;
     static struct sample s[6];
@@ -427,7 +426,6 @@ static void an_import_may_leave_out_what_is_refused(void **state) {
     assert_int_equal(DO(b, &w, store_find, STORE_NAME, SPAN("d")), ERR_NOT_FOUND);
 }
 
-/* covers: HF9 */
 static void a_mark_changes_with_what_is_imported(void **state) {
     struct bench *b = *state;
     static struct sample s[2];

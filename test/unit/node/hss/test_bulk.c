@@ -1,4 +1,4 @@
-/* covers: HF9
+/* covers: B6
  * Long imports over the web interface, in simulation: parts, positions, crashes between them. */
 #include "bench.h"
 
