@@ -485,6 +485,14 @@ enum error env_stream_connect_tls(struct env *env, struct tls_context *tls,
     return OK;
 }
 
+/* Who has had the longest time for his handshake gives way: else those who never end theirs would
+ * keep out all others. */
+static void crowd_out(struct tls_stream *oldest) {
+    oldest->tls->counters.crowded++;
+    leave(oldest);
+    release(oldest);
+}
+
 static void on_accepted(void *ctx, struct listener *below_listener, struct stream *below) {
     static const int modes[] = {
         [TLS_CLIENT_ANYBODY] = SSL_VERIFY_NONE,
@@ -493,12 +501,10 @@ static void on_accepted(void *ctx, struct listener *below_listener, struct strea
     };
     struct tls_listener *l = ctx;
     (void)below_listener;
-    struct tls_stream *t = NULL;
     if (l->n_handshaking >= TLS_HANDSHAKES_MAX) {
-        l->tls->counters.crowded++;
-    } else {
-        t = tls_stream_new(l->base.env, l->tls);
+        crowd_out(CONTAINER_OF(l->handshaking.next, struct tls_stream, in_listener));
     }
+    struct tls_stream *t = tls_stream_new(l->base.env, l->tls);
     if (!t) {
         stream_close(below);
         return;

@@ -97,9 +97,9 @@ int64_t tls_context_expires_s(const struct tls_context *t);
 bool tls_context_is(const struct tls_context *t, struct span name);
 
 /** As env_listen. accept is called once the handshake is done and the peer is verified as the
- * context demands; at most TLS_HANDSHAKES_MAX are under way, more are closed at once. Handshakes
- * that fail are logged and counted, and the owner does not hear of them. ERR_INVALID for a context
- * without a certificate. */
+ * context demands; at most TLS_HANDSHAKES_MAX are under way, for one more the oldest is closed.
+ * Handshakes that fail are logged and counted, and the owner does not hear of them. ERR_INVALID for
+ * a context without a certificate. */
 MUST_CHECK enum error env_listen_tls(struct env *env, struct tls_context *tls,
                                      const struct addr *local, listener_accept_fn *accept,
                                      void *ctx, struct listener **out);

@@ -354,12 +354,15 @@ static void handshakes_under_way_are_bounded(void **state) {
     }
     run(w, 1);
     assert_int_equal(tls_context_counters(w->tls)->crowded, 1);
-    assert_true(crowd[TLS_HANDSHAKES_MAX].closed);
-    assert_false(crowd[0].closed);
-    run(w, 10);
-    assert_true(crowd[0].closed);
-    connect_to(w, "b.example"); /* there is room again */
+    assert_true(crowd[0].closed); /* the oldest */
+    assert_false(crowd[1].closed);
+    assert_false(crowd[TLS_HANDSHAKES_MAX].closed);
+    connect_to(w, "b.example"); /* a crowd keeps nobody out */
     assert_true(w->client.connected);
+    assert_true(crowd[1].closed);
+    assert_false(crowd[2].closed);
+    run(w, 10);
+    assert_true(crowd[2].closed);
     free(crowd);
 }
 
