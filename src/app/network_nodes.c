@@ -281,6 +281,14 @@ static bool scscf_ready(const void *node) {
 
 /* HSS */
 
+/* Where a CSCF is, seen from the HSS; family 0: that cannot be said. One of this process comes from
+ * our own address (rt/loop_pipe.c), and nobody else who says its name is believed. */
+static struct addr place_of(const struct config_node *self, const struct config_node *c) {
+    struct addr ours = c->diameter_tls ? self->tls_listen : self->listen;
+    bool known = !c->remote && !c->n_agents && !addr_is_wildcard(&ours);
+    return known ? ours : (struct addr){.family = 0};
+}
+
 /* Who may connect: the CSCFs of the network, and what the configuration lists besides. */
 static enum error find_peers(struct network *n, const struct config_node *self,
                              struct hss_config *out) {
@@ -295,8 +303,10 @@ static enum error find_peers(struct network *n, const struct config_node *self,
         const struct config_node *c = &config->nodes[i];
         if (c->role == NAMING_ICSCF || c->role == NAMING_SCSCF) {
             unsigned roles = c->role == NAMING_ICSCF ? HSS_PEER_ICSCF : HSS_PEER_SCSCF;
-            peers[out->n_peers++] =
-                (struct hss_peer){.host = text(c->host), .roles = roles, .tls = c->diameter_tls};
+            peers[out->n_peers++] = (struct hss_peer){.host = text(c->host),
+                                                      .roles = roles,
+                                                      .tls = c->diameter_tls,
+                                                      .address = place_of(self, c)};
         }
     }
     for (size_t i = 0; i < self->n_peers; i++) {

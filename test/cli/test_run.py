@@ -1,7 +1,7 @@
 """muster run and the commands that talk to it: from start to graceful end, nothing by halves.
 $MUSTER is the program.
 
-covers: A4 A5 A6 A7 A10 A11"""
+covers: A4 A5 A6 A7 A10 A11 HA8"""
 
 import contextlib
 import hashlib
@@ -11,6 +11,7 @@ import pathlib
 import re
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import unittest
@@ -30,6 +31,19 @@ def muster(*arguments, **options):
     return subprocess.run(
         [MUSTER, *arguments], capture_output=True, text=True, timeout=90, check=False, **options
     )
+
+
+def avp(code, value):
+    """A mandatory AVP of the base protocol."""
+    return struct.pack("!II", code, 0x40 << 24 | 8 + len(value)) + value + bytes(-len(value) % 4)
+
+
+def capabilities(host):
+    """A CER of a peer that says it has just been started again."""
+    cx = avp(266, struct.pack("!I", 10415)) + avp(258, struct.pack("!I", 16777216))
+    avps = (avp(264, host.encode()) + avp(296, DOMAIN.encode()) + avp(257, b"\0\1\x7f\0\0\1")
+            + avp(266, struct.pack("!I", 10415)) + avp(269, b"test") + avp(278, struct.pack("!I", 7)) + avp(260, cx))  # fmt: skip
+    return struct.pack("!IIIII", 1 << 24 | 20 + len(avps), 0x80 << 24 | 257, 0, 1, 1) + avps
 
 
 class Running(unittest.TestCase):
@@ -229,6 +243,16 @@ class Running(unittest.TestCase):
             process.wait(30)
             trace.stdout.read()
             self.assertEqual(4, trace.wait(30))
+
+    def test_nobody_outside_takes_the_name_of_a_node(self):
+        stranger = HOST[: HOST.rindex(".")] + ".252"
+        with self.network("--memory"):
+            for node in ("icscf", "scscf"):
+                with socket.create_connection((HOST, 3868), 5, (stranger, 0)) as tcp:
+                    tcp.sendall(capabilities(f"{node}.{DOMAIN}"))
+                    answer = tcp.makefile("rb").read(4096)  # to its end: he is not kept
+                    self.assertIn(avp(268, struct.pack("!I", 3010)), answer)
+            self.ue("register", "alice")
 
     def test_a_taken_address_starts_nothing(self):
         with socket.socket() as taken:
