@@ -11,9 +11,9 @@ struct options {
 };
 
 static const char *const uses[NAMING_ROLES] = {
-    [NAMING_PCSCF] = "SIP over UDP; terminals register here",
-    [NAMING_ICSCF] = "SIP over UDP",
-    [NAMING_SCSCF] = "SIP over UDP",
+    [NAMING_PCSCF] = "SIP; terminals register here",
+    [NAMING_ICSCF] = "SIP",
+    [NAMING_SCSCF] = "SIP",
     [NAMING_HSS] = "Diameter over TCP",
 };
 
@@ -31,7 +31,8 @@ static void print_network(const struct config *c, const struct process *p) {
         const struct config_node *n = &c->nodes[i];
         print_row(n->name, &n->listen, n->remote ? "in another process" : uses[n->role]);
         if (n->tls_listen.family && !n->remote) {
-            print_row("", &n->tls_listen, "Diameter over TLS");
+            print_row("", &n->tls_listen,
+                      n->role == NAMING_HSS ? "Diameter over TLS" : "SIP over TLS");
         }
     }
     print_row("web", process_web(p), "HTTP: provisioning and trace");

@@ -73,9 +73,11 @@ class Tls(unittest.TestCase):
 
     @staticmethod
     def wait_until_ready(core):
+        said = ""
         for line in core.stdout:
             if line.strip() == "ready":
-                return
+                return said
+            said += line
         raise AssertionError("the core does not start")
 
     def register(self, transport, *more, code=0):
@@ -89,7 +91,8 @@ class Tls(unittest.TestCase):
 
     def test_a_terminal_registers_over_tls(self):
         self.write("home.yaml", ("pcscf", "icscf", "scscf", "hss"))
-        self.wait_until_ready(self.start("home.yaml"))
+        said = self.wait_until_ready(self.start("home.yaml"))
+        self.assertRegex(said, rf"(?m)^ +{self.host}:5061 +SIP over TLS$")
         self.assertIn(";transport=tls", self.register("tls"))
         self.register("tcp")
 
