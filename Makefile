@@ -5,7 +5,7 @@
 #   make demo     a home network on loopback registers a terminal, and prints the ladder
 #   make run      the same network, kept running for your own clients
 #   make test     build with sanitizers and run all tests; last line: N passed, N failed, N skipped
-#   make bench    registrations a second, CPU per registration, latency, memory; beside Kamailio where it is installed
+#   make bench    registrations a second, CPU per registration, latency, memory; overload; beside Kamailio where it is installed
 #   make fuzz     each fuzzer for SECONDS=60 on the corpora in test/fuzz
 #   make coverage  which share of each parser's lines the tests reach; fails below PERCENT=80
 #   make soak     hours of registrations, reloads, restarts; HOURS=1
@@ -39,6 +39,7 @@ run: all
 
 bench: all
 	@$(MUSTER) bench
+	-@$(MUSTER) bench overload --seconds 3 --users 20000
 	@$(PYTHON) bench/kamailio.py $(MUSTER)
 
 test: packages-test build-asan/build.ninja
