@@ -87,10 +87,10 @@ enum error sip_via_parse(struct span text, struct sip_via *out) {
 }
 
 bool lex_via_sent_by(struct span text, struct sip_via *via) {
-    struct span s = text, version;
+    struct span s = text;
     *via = (struct sip_via){0};
     if (!span_eq_nocase(lex_token(&s), SPAN("SIP")) || !lex_separator(&s, '/') ||
-        (version = lex_token(&s)).n == 0 || !lex_separator(&s, '/')) {
+        lex_token(&s).n == 0 || !lex_separator(&s, '/')) {
         return false;
     }
     via->transport = lex_token(&s);
