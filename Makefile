@@ -40,6 +40,7 @@ run: all
 bench: all
 	@$(MUSTER) bench
 	-@$(MUSTER) bench overload --seconds 3 --users 20000
+	@$(PYTHON) bench/import.py $(MUSTER)
 	@$(PYTHON) bench/kamailio.py $(MUSTER)
 
 test: packages-test build-asan/build.ninja

@@ -380,7 +380,7 @@ static enum error take_row(struct bulk_source *s, struct span record, struct bul
 /* An item of a text that is read line by line. */
 static enum error next_line(struct bulk_source *s, struct bulk_item *out) {
     for (;;) {
-        struct span record;
+        struct span record = SPAN_NONE;
         enum error e = next_record(s, &record);
         if (e && e != ERR_TOO_BIG) {
             return e;
