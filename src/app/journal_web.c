@@ -1,5 +1,7 @@
 #include "app/journal_web.h"
 
+#include "base/htab.h"
+
 #include <jansson.h>
 #include <stdlib.h>
 
@@ -21,21 +23,29 @@ bool journal_is_about(const struct journal_entry *e, struct span identity) {
     return false;
 }
 
+/* A request with a step about the identity. A table, since somebody who is called a thousand times
+ * a second by a stranger must not cost a look at each of them for each step. */
+struct call {
+    struct htab_node node;
+    char id[JOURNAL_CALL_ID];
+};
+
 struct search {
     struct span identity;
     json_t *found;
-    char (*calls)[JOURNAL_CALL_ID]; /* of steps about the identity */
-    size_t n_calls, cap_calls;
+    struct htab calls;
     bool failed;
 };
 
 static bool has_call(const struct search *s, const struct journal_entry *e) {
-    for (size_t i = 0; e->call_id[0] && i < s->n_calls; i++) {
-        if (strcmp(s->calls[i], e->call_id) == 0) {
-            return true;
-        }
+    struct htab_node *n = NULL;
+    if (e->call_id[0] && s->calls.count) {
+        n = htab_first(&s->calls, hash_bytes(span_from_cstr(e->call_id)));
     }
-    return false;
+    while (n && strcmp(CONTAINER_OF(n, struct call, node)->id, e->call_id) != 0) {
+        n = htab_next(n);
+    }
+    return n;
 }
 
 static void gather_calls(void *ctx, const struct journal_entry *e) {
@@ -43,17 +53,18 @@ static void gather_calls(void *ctx, const struct journal_entry *e) {
     if (!*e->call_id || !journal_is_about(e, s->identity) || has_call(s, e)) {
         return;
     }
-    if (s->n_calls == s->cap_calls) {
-        size_t cap = s->cap_calls ? 2 * s->cap_calls : 64;
-        void *grown = realloc(s->calls, cap * sizeof *s->calls);
-        if (!grown) {
-            s->failed = true;
-            return;
-        }
-        s->calls = grown;
-        s->cap_calls = cap;
+    struct call *c = calloc(1, sizeof *c);
+    if (!c || htab_insert(&s->calls, &c->node, hash_bytes(span_from_cstr(e->call_id))) != OK) {
+        free(c);
+        s->failed = true;
+        return;
     }
-    memcpy(s->calls[s->n_calls++], e->call_id, sizeof e->call_id);
+    memcpy(c->id, e->call_id, sizeof c->id);
+}
+
+static void drop_call(struct htab_node *node, void *ctx) {
+    htab_remove(ctx, node);
+    free(CONTAINER_OF(node, struct call, node));
 }
 
 static json_t *text(const char *s) {
@@ -93,7 +104,8 @@ void journal_web_handle(void *ctx, const struct web_request *request, web_answer
     s.failed = !s.found;
     journal_each(ctx, gather_calls, &s);
     journal_each(ctx, add_entry, &s);
-    free(s.calls);
+    htab_each(&s.calls, drop_call, &s.calls);
+    htab_free(&s.calls);
     char *body = s.failed ? NULL : json_dumps(s.found, JSON_COMPACT);
     json_decref(s.found);
     if (!body) {
