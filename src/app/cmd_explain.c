@@ -1,4 +1,5 @@
 /* muster explain: a subscriber's last attempts, step by step, and what to mend. */
+#include "app/journal_web.h"
 #include "app/remote.h"
 #include "app/sub.h"
 #include "app/terminal.h"
@@ -237,7 +238,8 @@ static void print_what_to_mend(const struct story *story, const struct attempt *
 /* Who is it? */
 
 struct near {
-    const char *wanted;
+    struct span wanted; /* an identity or, as the journal takes it, the user part of one */
+    bool is_known;
     const char *names[NEAR_MAX];
     json_t *kept[NEAR_MAX];
     size_t n;
@@ -251,6 +253,10 @@ static void add_near(void *ctx, json_t *subscription) {
         json_t *item;
         json_array_foreach(json_object_get(subscription, lists[l]), i, item) {
             const json_t *name = json_object_get(item, "identity");
+            struct journal_entry about = {0};
+            struct span text = span_from_cstr(json_string_value(name));
+            near->is_known |= span_to_cstr(text, about.impu, sizeof about.impu) &&
+                              journal_is_about(&about, near->wanted);
             if (near->n < NEAR_MAX && json_is_string(name)) {
                 near->kept[near->n] = json_copy((json_t *)(uintptr_t)name);
                 near->names[near->n] = json_string_value(near->kept[near->n]);
@@ -282,10 +288,15 @@ static int say_who(const struct remote *r, const char *identity) {
     if (!near) {
         return command_fail(EXIT_CODE_SYSTEM, "out of memory");
     }
+    near->wanted = span_from_cstr(identity);
     code = sub_each(r, false, add_near, near);
-    const char *meant = code ? NULL : command_suggest(identity, near->names, near->n);
-    printf("%s: the HSS does not know it%s%s%s.\n", identity, meant ? "; did you mean " : "",
-           meant ? meant : "", meant ? "?" : "");
+    if (near->is_known) {
+        printf("%s: the HSS knows it.\n", identity);
+    } else {
+        const char *meant = code ? NULL : command_suggest(identity, near->names, near->n);
+        printf("%s: the HSS does not know it%s%s%s.\n", identity, meant ? "; did you mean " : "",
+               meant ? meant : "", meant ? "?" : "");
+    }
     for (size_t i = 0; i < near->n; i++) {
         json_decref(near->kept[i]);
     }

@@ -133,6 +133,7 @@ class Explain(unittest.TestCase):
         told = self.muster("explain", imsi(7))
         self.assertEqual(1, told.returncode)
         self.assertIn("Nothing about", told.stdout)
+        self.assertIn("the HSS knows it", told.stdout)
 
     def test_who_does_not_exist(self):
         told = self.muster("explain", f"sip:+447900000007@{DOMAIN}x")
