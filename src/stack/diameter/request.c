@@ -5,7 +5,9 @@
  * is content come first, then peers under observation (REOPEN), then suspects; then direct ones
  * before agents, then priority, then who has waited longest. A request is sent anew once: to
  * another peer, with the T flag if the first may have taken it, without it after a 3002 or 3004.
- * Answers that nobody waits for are counted and dropped, so are answers to another command. */
+ * Answers that nobody waits for are counted and dropped, so are answers to another command.
+ * Requests fill half of a connection's buffer only: a burst of them is refused, and not the peer
+ * given up for not having read what he had no time to read. */
 #include "stack/diameter/internal.h"
 
 #include <assert.h>
@@ -35,6 +37,10 @@ static uint64_t rank(const struct peer *p, uint32_t application, struct span rea
     }
     uint64_t health = p->watchdog == WATCHDOG_OKAY ? 0 : p->watchdog == WATCHDOG_REOPEN ? 1 : 2;
     return health << 40 | (uint64_t)!serves << 33 | p->config.priority;
+}
+
+static bool is_congested(const struct peer *p, size_t n) {
+    return stream_backlog(diameter_peer_connection(p)->stream) + n > STREAM_BACKLOG_MAX / 2;
 }
 
 struct peer *diameter_route_select(struct diameter *d, uint32_t application, struct span realm,
@@ -223,6 +229,9 @@ enum error diameter_request_send(struct diameter *d, const struct diameter_answe
         d->counters.unroutable++;
         return ERR_UNREACHABLE;
     }
+    if (is_congested(p, message.n)) {
+        return ERR_BUSY;
+    }
     struct diameter_pending *q = pending_new(d);
     if (!q) {
         return ERR_NO_MEMORY;
@@ -261,7 +270,8 @@ static bool resend(struct diameter_pending *q, bool maybe_taken) {
     }
     struct peer *p = diameter_route_select(d, msg.application, msg.destination_realm,
                                            msg.destination_host, q->peer);
-    if (!p || (p->watchdog == WATCHDOG_SUSPECT && q->peer->watchdog == WATCHDOG_SUSPECT)) {
+    if (!p || is_congested(p, q->n) ||
+        (p->watchdog == WATCHDOG_SUSPECT && q->peer->watchdog == WATCHDOG_SUSPECT)) {
         return false;
     }
     list_remove(&q->in_peer);

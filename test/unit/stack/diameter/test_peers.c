@@ -401,6 +401,27 @@ static void too_much_is_refused_on_both_sides(void **state) {
     f->hss.n_kept = 0; /* diameter_free frees them */
 }
 
+/* More at once than a connection holds: what is too much is refused, and the link stands. */
+static void a_burst_does_not_cost_the_connection(void **state) {
+    struct fixture *f = *state;
+    f->icscf.config.pending_max = 100000;
+    f->hss.config.incoming_max = 100000;
+    start_pair(f);
+    unsigned sent = 0;
+    enum error e = OK;
+    while (e == OK && sent < 100000) {
+        e = node_ask(&f->icscf, "alice");
+        sent += e == OK;
+    }
+    assert_int_equal(e, ERR_BUSY);
+    run_ms(f->sim, 1000);
+    assert_int_equal(f->icscf.n_answers, sent);
+    assert_int_equal(f->icscf.n_failed, 0);
+    assert_int_equal(node_ask(&f->icscf, "alice"), OK);
+    run_ms(f->sim, 100);
+    assert_int_equal(f->icscf.n_answers, sent + 1);
+}
+
 static void configurations_are_checked(void **state) {
     struct fixture *f = *state;
     struct diameter *d = NULL;
@@ -473,6 +494,7 @@ int main(void) {
         TEST(a_request_that_is_freed_gets_5012),
         TEST(equal_peers_take_turns),
         TEST(too_much_is_refused_on_both_sides),
+        TEST(a_burst_does_not_cost_the_connection),
         TEST(configurations_are_checked),
         TEST(nothing_is_forgotten_on_a_bad_network),
     };
