@@ -1,0 +1,245 @@
+/* The table of difference.h. Choices that the clauses leave open:
+ * - A RTR names every private identity that loses a registration by it, and every public identity
+ * of the sets; sets that end for the same private identities share one.
+ * - Who serves a set in unregistered state gets REMOVE_S-CSCF instead of PERMANENT_TERMINATION,
+ * with the private identity that the SAA had. */
+#include "model/subscription/difference.h"
+
+#include "spec/cx.h"
+
+/* What ends: for whom, of which sets. */
+struct ending {
+    uint64_t impis, sets;
+    uint8_t reason;
+};
+
+struct comparison {
+    const struct subscription *before;
+    const struct rec_subscription *now; /* NULL: gone */
+    struct arena *arena;
+    struct subscription_difference *out;
+    struct ending endings[2 * SUBSCRIPTION_SLOTS];
+    size_t n_endings;
+    bool failed;
+};
+
+static bool has(uint64_t bits, unsigned i) {
+    return bits >> i & 1;
+}
+
+/* Who the S-CSCF knows a set by. */
+static uint64_t impis_of(const struct registration *r, unsigned set) {
+    return registration_of(r, set) == UNREGISTERED ? UINT64_C(1) << r->unregistered_by[set]
+                                                   : r->registered_by[set];
+}
+
+/* Endings. */
+
+static void end_set(struct comparison *c, unsigned set, uint64_t impis, uint8_t reason) {
+    struct registration *state = &c->out->state;
+    state->registered_by[set] &= ~impis;
+    state->unregistered &= ~(UINT64_C(1) << set);
+    for (size_t i = 0; i < c->n_endings; i++) {
+        if (c->endings[i].impis == impis && c->endings[i].reason == reason) {
+            c->endings[i].sets |= UINT64_C(1) << set;
+            return;
+        }
+    }
+    c->endings[c->n_endings++] = (struct ending){impis, UINT64_C(1) << set, reason};
+}
+
+static bool default_stays(const struct comparison *c, unsigned set) {
+    struct rec_impu before, now;
+    return c->now && subscription_default_impu(c->before->data, set, &before) &&
+           subscription_default_impu(*c->now, set, &now) &&
+           span_eq(rec_impu_identity(before), rec_impu_identity(now));
+}
+
+/* Bits of the IMPIs that the set belongs to now. */
+static uint64_t owners_now(const struct comparison *c, unsigned set) {
+    struct rec_impu impu;
+    if (!subscription_default_impu(*c->now, set, &impu)) {
+        return 0;
+    }
+    uint64_t all = subscription_impi_slots(*c->now);
+    unsigned owner = rec_impu_impi(impu);
+    return owner == SUBSCRIPTION_IMPI_ALL ? all : all & UINT64_C(1) << owner;
+}
+
+/* User-Data. */
+
+static bool same_identity(struct rec_impu a, struct rec_impu b) {
+    return span_eq(rec_impu_identity(a), rec_impu_identity(b)) &&
+           rec_impu_barred(a) == rec_impu_barred(b) &&
+           span_eq(rec_impu_profile(a), rec_impu_profile(b)) &&
+           span_eq(rec_impu_display_name(a), rec_impu_display_name(b)) &&
+           span_eq(rec_impu_alias_group(a), rec_impu_alias_group(b));
+}
+
+/* The next IMPU of the set at or behind *at. */
+static bool next_of_set(struct rec_subscription s, unsigned set, size_t *at, struct rec_impu *out) {
+    for (size_t n = rec_subscription_n_impus(s); *at < n; (*at)++) {
+        *out = rec_subscription_impus(s, *at);
+        if (rec_impu_set(*out) == set) {
+            (*at)++;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool same_user_data(const struct comparison *c, unsigned set) {
+    size_t at_before = 0, at_now = 0;
+    struct rec_impu a, b;
+    for (;;) {
+        bool more_before = next_of_set(c->before->data, set, &at_before, &a);
+        bool more_now = next_of_set(*c->now, set, &at_now, &b);
+        if (!more_before || !more_now) {
+            return more_before == more_now;
+        }
+        if (!same_identity(a, b)) {
+            return false;
+        }
+    }
+}
+
+/* Items. */
+
+static size_t put_impis(struct comparison *c, uint64_t slots, struct span *out) {
+    size_t n = 0;
+    struct rec_impi impi;
+    for (unsigned slot = 0; slot < SUBSCRIPTION_SLOTS; slot++) {
+        if (has(slots, slot) && subscription_impi_of_slot(c->before->data, slot, &impi)) {
+            out[n++] = rec_impi_identity(impi);
+        }
+    }
+    return n;
+}
+
+static struct rec_news_item_data *add(struct comparison *c, enum news_kind kind, uint64_t impis) {
+    struct span *names =
+        arena_alloc(c->arena, (1 + (size_t)__builtin_popcountll(impis)) * sizeof *names);
+    if (!names) {
+        c->failed = true;
+        return NULL;
+    }
+    struct rec_news_item_data *item = &c->out->items[c->out->n++];
+    *item = (struct rec_news_item_data){.kind = (uint8_t)kind,
+                                        .scscf_name = c->before->state.scscf_name,
+                                        .scscf_host = c->before->state.scscf_host,
+                                        .impis = names,
+                                        .n_impis = put_impis(c, impis, names)};
+    return item;
+}
+
+static void add_termination(struct comparison *c, const struct ending *e) {
+    struct rec_subscription data = c->before->data;
+    size_t n = rec_subscription_n_impus(data);
+    struct rec_news_item_data *item = add(c, NEWS_TERMINATION, e->impis);
+    struct span *impus = item ? arena_alloc(c->arena, (n + 1) * sizeof *impus) : NULL;
+    if (!impus) {
+        c->failed = true;
+        return;
+    }
+    item->reason = e->reason;
+    item->impus = impus;
+    for (size_t i = 0; i < n; i++) {
+        struct rec_impu impu = rec_subscription_impus(data, i);
+        if (has(e->sets, rec_impu_set(impu))) {
+            impus[item->n_impus++] = rec_impu_identity(impu);
+        }
+    }
+}
+
+static void compare_set(struct comparison *c, unsigned set) {
+    const struct registration *before = &c->before->state;
+    bool unregistered = registration_of(before, set) == UNREGISTERED;
+    uint8_t reason =
+        unregistered ? CX_REASON_CODE_REMOVE_S_CSCF : CX_REASON_CODE_PERMANENT_TERMINATION;
+    uint64_t impis = impis_of(before, set);
+    uint64_t stay = default_stays(c, set) ? impis & owners_now(c, set) : 0;
+    if (impis & ~stay) {
+        end_set(c, set, impis & ~stay, reason);
+    }
+}
+
+static void compare_user_data(struct comparison *c, unsigned set) {
+    uint64_t impis = impis_of(&c->out->state, set);
+    if (registration_of(&c->out->state, set) != NOT_REGISTERED && !same_user_data(c, set)) {
+        struct rec_news_item_data *item = add(c, NEWS_USER_DATA, impis);
+        if (item) {
+            item->set = (uint8_t)set;
+        }
+    }
+}
+
+static bool same_charging(struct rec_subscription a, struct rec_subscription b) {
+    return span_eq(rec_subscription_primary_ecf(a), rec_subscription_primary_ecf(b)) &&
+           span_eq(rec_subscription_secondary_ecf(a), rec_subscription_secondary_ecf(b)) &&
+           span_eq(rec_subscription_primary_ccf(a), rec_subscription_primary_ccf(b)) &&
+           span_eq(rec_subscription_secondary_ccf(a), rec_subscription_secondary_ccf(b));
+}
+
+static bool same_digest(struct rec_impi a, struct rec_impi b) {
+    return rec_impi_has_digest_md5(a) == rec_impi_has_digest_md5(b) &&
+           rec_impi_has_digest_sha256(a) == rec_impi_has_digest_sha256(b) &&
+           span_eq(rec_impi_digest_realm(a), rec_impi_digest_realm(b)) &&
+           memcmp(rec_impi_ha1_md5(a), rec_impi_ha1_md5(b), 16) == 0 &&
+           memcmp(rec_impi_ha1_sha256(a), rec_impi_ha1_sha256(b), 32) == 0;
+}
+
+/* Bits of the IMPIs by which anything is left. */
+static uint64_t impis_left(const struct registration *r) {
+    uint64_t impis = 0;
+    for (unsigned set = 0; set < SUBSCRIPTION_SLOTS; set++) {
+        impis |= registration_of(r, set) == NOT_REGISTERED ? 0 : impis_of(r, set);
+    }
+    return impis;
+}
+
+static void compare_credentials(struct comparison *c, uint64_t impis) {
+    struct rec_impi a, b;
+    for (unsigned slot = 0; slot < SUBSCRIPTION_SLOTS; slot++) {
+        if (has(impis, slot) && subscription_impi_of_slot(c->before->data, slot, &a) &&
+            subscription_impi_of_slot(*c->now, slot, &b) && !same_digest(a, b)) {
+            (void)add(c, NEWS_CREDENTIALS, UINT64_C(1) << slot);
+        }
+    }
+}
+
+enum error subscription_differ(const struct subscription *before,
+                               const struct rec_subscription *now, struct arena *arena,
+                               struct subscription_difference *out) {
+    struct comparison c = {.before = before, .now = now, .arena = arena, .out = out};
+    *out = (struct subscription_difference){.state = before->state};
+    if (!registration_is_any(&before->state)) {
+        return OK;
+    }
+    /* An ending a set and reason at most, User-Data a set, credentials an IMPI, charging. */
+    out->items = arena_alloc(arena, (4 * SUBSCRIPTION_SLOTS + 1) * sizeof *out->items);
+    if (!out->items) {
+        return ERR_NO_MEMORY;
+    }
+    for (unsigned set = 0; set < SUBSCRIPTION_SLOTS; set++) {
+        if (registration_of(&before->state, set) != NOT_REGISTERED) {
+            compare_set(&c, set);
+        }
+    }
+    for (size_t i = 0; i < c.n_endings; i++) {
+        add_termination(&c, &c.endings[i]);
+    }
+    uint64_t left = impis_left(&out->state);
+    for (unsigned set = 0; now && set < SUBSCRIPTION_SLOTS; set++) {
+        compare_user_data(&c, set);
+    }
+    if (now && left) {
+        compare_credentials(&c, left);
+    }
+    if (now && left && !same_charging(before->data, *now)) {
+        (void)add(&c, NEWS_CHARGING, left);
+    }
+    if (!registration_is_any(&out->state)) {
+        out->state.scscf_name = out->state.scscf_host = SPAN_NONE;
+    }
+    return c.failed ? ERR_NO_MEMORY : OK;
+}

@@ -1,0 +1,45 @@
+/* What a change of a live subscription means to the S-CSCF that serves it: TS 29.228 6.1.3 (RTR),
+ * 6.2.2 (PPR), 6.5.2.
+ *
+ * The unit of a profile is an implicit registration set: its whole User-Data is sent again. What
+ * cannot be told so is told by ending registrations:
+ *
+ *     an identity is added to a set, or leaves it; aliasing,       User-Data of the set
+ *     barring, display name or service profile of one changes
+ *     the default public identity leaves its set, or another       termination of the set
+ *     one becomes the default; a set ends
+ *     a private identity ends, or may not register a set any more  termination for it alone
+ *     SIP Digest credentials of a private identity change          credentials
+ *     charging functions change                                    charging
+ *     a key of AKA changes                                         nothing: the next MAR has it
+ *
+ * Pure: values in, values out. */
+#ifndef MUSTER_MODEL_SUBSCRIPTION_DIFFERENCE_H
+#define MUSTER_MODEL_SUBSCRIPTION_DIFFERENCE_H
+
+#include "model/subscription/subscription.h"
+
+/** What the S-CSCF is told. */
+enum news_kind {
+    NEWS_USER_DATA,   /* PPR with the User-Data of a set as it is when it is sent */
+    NEWS_CHARGING,    /* PPRs with Charging-Information, until every set is reached */
+    NEWS_CREDENTIALS, /* PPR with SIP-Auth-Data-Item of the first IMPI */
+    NEWS_TERMINATION, /* RTR for all IMPIs and IMPUs of the item */
+    NEWS_KINDS
+};
+
+/** What follows from a change. */
+struct subscription_difference {
+    struct rec_news_item_data *items; /* in the order in which they are sent: terminations first */
+    size_t n;
+    struct registration state; /* what is left of the registration state */
+};
+
+/** Compares. before is the subscription as it was, with its registration state; now its new static
+ * data, in the same slots, NULL if it is gone. Spans of the result point into before's data and
+ * state; arrays stand in the arena. Nothing is registered: no items. ERR_NO_MEMORY. */
+MUST_CHECK enum error subscription_differ(const struct subscription *before,
+                                          const struct rec_subscription *now, struct arena *arena,
+                                          struct subscription_difference *out);
+
+#endif
