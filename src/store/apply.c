@@ -152,6 +152,17 @@ static enum error load_sqn(struct store_kv *kv, uint64_t id, unsigned slot, uint
     return e;
 }
 
+static void next_news(struct store_kv *kv, uint64_t after, struct store_op *op) {
+    char room[ID_SIZE];
+    struct span key;
+
+    op->error = kv->ops->next(kv, STORE_NEWS, store_id_key(room, after), &key, &op->record);
+    if (!op->error) {
+        op->error = key.n == ID_SIZE ? record_check(&rec_news_type, op->record) : ERR_CORRUPT;
+    }
+    op->news = op->error ? 0 : store_id_of(key.p);
+}
+
 void store_apply_read(const struct store *s, struct store_kv *kv, const struct store_read *read,
                       struct store_op *op) {
     struct span key;
@@ -179,6 +190,9 @@ void store_apply_read(const struct store *s, struct store_kv *kv, const struct s
         break;
     case READ_MARK:
         store_apply_mark(kv, read->text, op);
+        return;
+    case READ_NEXT_NEWS:
+        next_news(kv, read->id, op);
         return;
     }
     if (!op->error && op->record.p) {
@@ -293,16 +307,17 @@ static enum error put_state(struct store_kv *kv, struct span key, uint64_t versi
     return e;
 }
 
-static enum error next_id(struct store_kv *kv, uint64_t *id) {
+/* The next number of a kind, from 1 on. */
+static enum error next_number(struct store_kv *kv, struct span kind, uint64_t *id) {
     char room[ID_SIZE];
     struct span value;
-    enum error e = kv->ops->get(kv, STORE_META, SPAN("next"), &value);
+    enum error e = kv->ops->get(kv, STORE_META, kind, &value);
 
     if (e && e != ERR_NOT_FOUND) {
         return e;
     }
     *id = !e && value.n == ID_SIZE ? store_id_of(value.p) : 1;
-    return kv->ops->put(kv, STORE_META, SPAN("next"), store_id_key(room, *id + 1));
+    return kv->ops->put(kv, STORE_META, kind, store_id_key(room, *id + 1));
 }
 
 /* A refusal of the write's own: the transaction goes on. */
@@ -316,12 +331,28 @@ bool store_is_refusal(enum error e) {
            e == ERR_CORRUPT || e == ERR_UNSUPPORTED;
 }
 
+/* Puts a record into the outbox: number 0 is a new entry, empty nothing at all. */
+static enum error put_news(struct store_kv *kv, struct store_write *w, uint64_t number,
+                           struct span record) {
+    char room[ID_SIZE];
+    enum error e = OK;
+
+    if (!record.n) {
+        return OK;
+    }
+    w->news = number;
+    if (!number) {
+        e = next_number(kv, SPAN("next-news"), &w->news);
+    }
+    return e ? e : kv->ops->put(kv, STORE_NEWS, store_id_key(room, w->news), record);
+}
+
 static enum error create(const struct store *s, struct store_kv *kv, struct store_write *w,
                          const struct store_change *c) {
     struct rec_subscription r = rec_subscription_of(c->data);
     char room[ID_SIZE];
 
-    enum error e = next_id(kv, &w->id);
+    enum error e = next_number(kv, SPAN("next"), &w->id);
     if (e) {
         return e;
     }
@@ -368,7 +399,10 @@ static enum error copy_data(struct store_kv *kv, uint64_t id, char **copy,
 enum error store_check_records(const struct store_change *c) {
     enum error e = c->data.n ? record_check(&rec_subscription_type, c->data) : OK;
 
-    return e || !c->state.n ? e : record_check(&rec_registration_type, c->state);
+    if (!e && c->state.n) {
+        e = record_check(&rec_registration_type, c->state);
+    }
+    return e || !c->news.n ? e : record_check(&rec_news_type, c->news);
 }
 
 /* The new static record of an existing subscription and its identities. */
@@ -420,7 +454,8 @@ static enum error save(const struct store *s, struct store_kv *kv, struct store_
     if (!e && !state.n) {
         e = load_state(kv, key, &state, &version);
     }
-    return e ? e : put_state(kv, key, w->version, state);
+    e = e ? e : put_state(kv, key, w->version, state);
+    return e ? e : put_news(kv, w, 0, c->news);
 }
 
 static enum error delete_sqns(struct store_kv *kv, uint64_t id) {
@@ -463,7 +498,8 @@ static enum error delete_subscription(const struct store *s, struct store_kv *kv
         e = kv->ops->del(kv, STORE_STATE, store_id_key(room, c->id));
     }
     free(copy);
-    return e ? e : delete_sqns(kv, c->id);
+    e = e ? e : delete_sqns(kv, c->id);
+    return e ? e : put_news(kv, w, 0, c->news);
 }
 
 enum error store_check_profile(struct span name, struct span record) {
@@ -509,7 +545,16 @@ static enum error delete_profile(struct store_kv *kv, struct store_write *w) {
     return kv->ops->del(kv, STORE_PROFILES, w->name);
 }
 
+static enum error save_news(struct store_kv *kv, struct store_write *w) {
+    if (record_check(&rec_news_type, w->record) != OK) {
+        return refuse(w, ERR_INVALID);
+    }
+    return put_news(kv, w, w->changes[0].id, w->record);
+}
+
 enum error store_apply(const struct store *s, struct store_kv *kv, struct store_write *w) {
+    char room[ID_SIZE];
+
     w->error = OK;
     switch (w->kind) {
     case WRITE_SAVE:
@@ -524,6 +569,10 @@ enum error store_apply(const struct store *s, struct store_kv *kv, struct store_
         return save_profile(kv, w);
     case WRITE_DELETE_PROFILE:
         return delete_profile(kv, w);
+    case WRITE_SAVE_NEWS:
+        return save_news(kv, w);
+    case WRITE_DELETE_NEWS:
+        return kv->ops->del(kv, STORE_NEWS, store_id_key(room, w->changes[0].id));
     }
     return ERR_INTERNAL;
 }
@@ -567,8 +616,8 @@ static enum error upgrade_table(struct store_kv *kv, enum store_table t,
 
 enum error store_upgrade(struct store_kv *kv) {
     const struct record_type *types[] = {&rec_subscription_type, &rec_registration_type,
-                                         &rec_profile_type};
-    const enum store_table tables[] = {STORE_DATA, STORE_STATE, STORE_PROFILES};
+                                         &rec_profile_type, &rec_news_type};
+    const enum store_table tables[] = {STORE_DATA, STORE_STATE, STORE_PROFILES, STORE_NEWS};
     char now[COUNT_OF(types) * 2];
     struct span noted;
 

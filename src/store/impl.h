@@ -14,7 +14,8 @@ enum store_table {
     STORE_INDEX,    /* hash of an identity -> number */
     STORE_SQN,      /* number, IMPI slot -> sequence number */
     STORE_PROFILES, /* name -> service profile */
-    STORE_META,     /* "next" -> the next number; "secret"; "schema"; "mark:..." */
+    STORE_NEWS,     /* number -> what others have to hear */
+    STORE_META,     /* "next" and "next-news" -> the next number; "secret"; "schema"; "mark:..." */
     STORE_TABLES
 };
 
@@ -57,6 +58,8 @@ enum store_write_kind {
     WRITE_SQN,
     WRITE_SAVE_PROFILE,
     WRITE_DELETE_PROFILE,
+    WRITE_SAVE_NEWS,
+    WRITE_DELETE_NEWS,
 };
 
 /** A write on its way: everything copied, so that its op may go away. */
@@ -75,7 +78,7 @@ struct store_write {
     unsigned impi_slot;
 
     enum error error; /* results */
-    uint64_t id, version;
+    uint64_t id, version, news;
     size_t failed_at;
     struct span failed_identity; /* into bytes */
 
@@ -94,6 +97,7 @@ enum store_read_kind {
     READ_PROFILE,
     READ_NEXT_PROFILE,
     READ_MARK,
+    READ_NEXT_NEWS,
 };
 
 struct store_read {

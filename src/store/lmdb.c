@@ -28,6 +28,7 @@
 static const char *const table_names[STORE_TABLES] = {
     [STORE_DATA] = "data", [STORE_STATE] = "state",       [STORE_INDEX] = "index",
     [STORE_SQN] = "sqn",   [STORE_PROFILES] = "profiles", [STORE_META] = "meta",
+    [STORE_NEWS] = "news",
 };
 
 struct lmdb_kv {

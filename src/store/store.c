@@ -54,6 +54,10 @@ void store_next(struct store *store, struct store_op *op, uint64_t after) {
     read_op(store, op, &(struct store_read){.kind = READ_NEXT, .id = after});
 }
 
+void store_next_news(struct store *store, struct store_op *op, uint64_t after) {
+    read_op(store, op, &(struct store_read){.kind = READ_NEXT_NEWS, .id = after});
+}
+
 void store_load_sqn(struct store *store, struct store_op *op, uint64_t id, unsigned impi_slot) {
     read_op(store, op, &(struct store_read){.kind = READ_SQN, .id = id, .impi_slot = impi_slot});
 }
@@ -138,6 +142,7 @@ void store_complete(struct store *s, struct store_write *w) {
         op->failed_identity = w->failed_identity;
         op->outcomes = w->outcomes;
         op->mark_stored = w->mark_stored;
+        op->news = w->news;
         op->done(op);
     }
     store_drop(s, w);
@@ -176,7 +181,7 @@ static size_t bytes_of(const struct store_change *changes, size_t n) {
     size_t bytes = 0;
 
     for (size_t i = 0; i < n; i++) {
-        bytes += changes[i].data.n + changes[i].state.n + changes[i].profile.n;
+        bytes += changes[i].data.n + changes[i].state.n + changes[i].news.n + changes[i].profile.n;
     }
     return bytes;
 }
@@ -188,6 +193,7 @@ static void copy_changes(struct store_write *w, const struct store_change *chang
         w->changes[i].data = copy(at, changes[i].data);
         w->holds_keys |= changes[i].data.n > 0;
         w->changes[i].state = copy(at, changes[i].state);
+        w->changes[i].news = copy(at, changes[i].news);
         w->changes[i].profile = copy(at, changes[i].profile);
     }
 }
@@ -231,8 +237,10 @@ void store_import(struct store *store, struct store_op *op, const struct store_i
     store->ops->write(store, w);
 }
 
-void store_delete(struct store *store, struct store_op *op, uint64_t id, uint64_t version) {
-    write_change(store, op, WRITE_DELETE, &(struct store_change){.id = id, .version = version});
+void store_delete(struct store *store, struct store_op *op, uint64_t id, uint64_t version,
+                  struct span news) {
+    write_change(store, op, WRITE_DELETE,
+                 &(struct store_change){.id = id, .version = version, .news = news});
 }
 
 /* Writes that are not changes of subscriptions. */
@@ -276,6 +284,16 @@ void store_save_profile(struct store *store, struct store_op *op, struct span na
 
 void store_delete_profile(struct store *store, struct store_op *op, struct span name) {
     write_other(store, op, &(struct other){.kind = WRITE_DELETE_PROFILE, .name = name});
+}
+
+void store_save_news(struct store *store, struct store_op *op, uint64_t number,
+                     struct span record) {
+    write_other(store, op,
+                &(struct other){.kind = WRITE_SAVE_NEWS, .id = number, .record = record});
+}
+
+void store_delete_news(struct store *store, struct store_op *op, uint64_t number) {
+    write_other(store, op, &(struct other){.kind = WRITE_DELETE_NEWS, .id = number});
 }
 
 void store_cancel(struct store_op *op) {

@@ -55,6 +55,8 @@ struct store_op {
     struct span failed_identity; /* ERR_EXISTS: the identity that another subscription has */
     const struct store_outcome *outcomes; /* of an import: what became of each change */
     uint64_t mark_stored;                 /* of store_load_mark and of an import with a mark */
+    uint64_t news; /* number of what a save or delete has put into the outbox, 0: nothing; of
+                      store_next_news, and of store_save_news */
 
     /* The store's own while the operation runs. */
     struct list link;
@@ -78,6 +80,7 @@ struct store_change {
     uint64_t version;    /* which version this was decided on; 0 for a new one */
     struct span data;    /* new static record; empty: unchanged */
     struct span state;   /* new registration record; empty: unchanged, or nobody is registered */
+    struct span news;    /* goes into the outbox with it (struct rec_news); empty: nothing does */
     struct span profile; /* only in imports: name of the service profile that data is; else empty */
 };
 
@@ -86,8 +89,24 @@ struct store_change {
  * implementation. */
 void store_save(struct store *store, struct store_op *op, const struct store_change *change);
 
-/** Deletes a subscription with its index entries and sequence numbers. ERR_CONFLICT, ERR_STORE. */
-void store_delete(struct store *store, struct store_op *op, uint64_t id, uint64_t version);
+/** Deletes a subscription with its index entries and sequence numbers; news (may be empty) goes
+ * into the outbox. ERR_CONFLICT, ERR_STORE. */
+void store_delete(struct store *store, struct store_op *op, uint64_t id, uint64_t version,
+                  struct span news);
+
+/* The outbox: what others have to hear of changes, durable with them, in the order of the changes.
+ * Entries have numbers from 1 on that are never used again. */
+
+/** The entry with the lowest number above `after`: op->news is its number, op->record the record
+ * (struct rec_news). ERR_NOT_FOUND, ERR_CORRUPT. */
+void store_next_news(struct store *store, struct store_op *op, uint64_t after);
+
+/** Saves a record in place of an entry (which need not be there), or, with number 0, as a new one.
+ * ERR_INVALID: no sound record; ERR_STORE. */
+void store_save_news(struct store *store, struct store_op *op, uint64_t number, struct span record);
+
+/** Takes an entry away; one that is not there is no error. */
+void store_delete_news(struct store *store, struct store_op *op, uint64_t number);
 
 /** What became of one change of an import. */
 struct store_outcome {

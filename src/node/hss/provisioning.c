@@ -256,7 +256,8 @@ static void delete (struct job *job) {
         not_there(w);
     } else {
         w->op.done = delete_done;
-        store_delete(w->hss->store, &w->op, job->subscriber->id, job->subscriber->version);
+        store_delete(w->hss->store, &w->op, job->subscriber->id, job->subscriber->version,
+                     SPAN_NONE);
     }
 }
 

@@ -31,7 +31,7 @@ struct bench {
 struct waiting {
     struct store_op op;
     unsigned done;
-    uint64_t id, version, sqn;
+    uint64_t id, version, sqn, news;
     struct span data, state; /* copied */
     char bytes[4096];
     struct span record;
@@ -48,6 +48,7 @@ static void note_done(struct store_op *op) {
     w->id = op->subscription.id;
     w->version = op->subscription.version;
     w->sqn = op->sqn;
+    w->news = op->news;
     buf_put(&b, op->subscription.data);
     w->data = buf_span(&b);
     buf_put(&b, op->subscription.state);
@@ -292,15 +293,66 @@ static void a_deleted_subscription_leaves_nothing(void **state) {
     uint64_t id = w.id;
     assert_int_equal(DO(b, &w, store_save_sqn, id, 0, 0, 32), OK);
     assert_int_equal(DO(b, &w, store_save_sqn, id, 5, 0, 64), OK);
-    assert_int_equal(DO(b, &w, store_delete, id, 2), ERR_CONFLICT);
-    assert_int_equal(DO(b, &w, store_delete, id, 1), OK);
-    assert_int_equal(DO(b, &w, store_delete, id, 1), ERR_CONFLICT);
+    assert_int_equal(DO(b, &w, store_delete, id, 2, SPAN_NONE), ERR_CONFLICT);
+    assert_int_equal(DO(b, &w, store_delete, id, 1, SPAN_NONE), OK);
+    assert_int_equal(DO(b, &w, store_delete, id, 1, SPAN_NONE), ERR_CONFLICT);
     assert_int_equal(DO(b, &w, store_find, STORE_IMPU, SPAN("sip:alice@home")), ERR_NOT_FOUND);
     assert_int_equal(DO(b, &w, store_load_sqn, id, 5), OK);
     assert_int_equal(w.sqn, 0);
     assert_int_equal(store_count(b->store), 0);
     assert_int_equal(DO(b, &w, store_save, &s.change), OK);
     assert_true(w.id > id); /* numbers are not used again */
+}
+
+/* A record for the outbox that can be told from others. */
+static struct span news_of(struct buf *b, uint64_t subscription) {
+    const struct rec_news_data data = {.subscription = subscription};
+    b->n = 0;
+    assert_int_equal(rec_news_encode(&data, b), OK);
+    return buf_span(b);
+}
+
+static uint64_t told(const struct waiting *w) {
+    return rec_news_subscription(rec_news_of(w->record));
+}
+
+static void the_outbox_has_what_was_put_into_it_with_changes(void **state) {
+    struct bench *b = *state;
+    struct sample s;
+    static struct waiting w;
+    char room[256];
+    struct buf news = buf_init(room, sizeof room);
+
+    assert_int_equal(DO(b, &w, store_next_news, 0), ERR_NOT_FOUND);
+    make(&s, "smith", "alice@home", "sip:alice@home", NULL);
+    assert_int_equal(DO(b, &w, store_save, &s.change), OK);
+    assert_int_equal(w.news, 0);
+    struct store_change c = {.id = w.id, .version = 1, .news = news_of(&news, 11)};
+    assert_int_equal(DO(b, &w, store_save, &c), OK);
+    assert_int_equal(w.news, 1);
+    assert_int_equal(DO(b, &w, store_save, &c), ERR_CONFLICT); /* and says nothing of it */
+    c.version = 2;
+    c.news = SPAN("junk");
+    assert_int_equal(DO(b, &w, store_save, &c), ERR_CORRUPT);
+    assert_int_equal(DO(b, &w, store_delete, c.id, 2, news_of(&news, 12)), OK);
+    assert_int_equal(DO(b, &w, store_save_news, 0, news_of(&news, 13)), OK);
+    assert_int_equal(w.news, 3);
+    assert_int_equal(DO(b, &w, store_save_news, 0, SPAN("junk")), ERR_INVALID);
+    for (uint64_t n = 1; n <= 3; n++) { /* they outlive the subscription */
+        assert_int_equal(DO(b, &w, store_next_news, n - 1), OK);
+        assert_int_equal(w.news, n);
+        assert_int_equal(told(&w), 10 + n);
+    }
+    assert_int_equal(DO(b, &w, store_save_news, 2, news_of(&news, 22)), OK);
+    assert_int_equal(DO(b, &w, store_delete_news, 1), OK);
+    assert_int_equal(DO(b, &w, store_delete_news, 1), OK);
+    assert_int_equal(DO(b, &w, store_next_news, 0), OK);
+    assert_int_equal(w.news, 2);
+    assert_int_equal(told(&w), 22);
+    assert_int_equal(DO(b, &w, store_delete_news, 2), OK);
+    assert_int_equal(DO(b, &w, store_delete_news, 3), OK);
+    assert_int_equal(DO(b, &w, store_save_news, 0, news_of(&news, 14)), OK);
+    assert_int_equal(w.news, 4); /* numbers are not used again */
 }
 
 static void sequence_numbers_are_saved_only_over_what_was_expected(void **state) {
@@ -353,7 +405,7 @@ static void an_import_is_whole_or_not_at_all(void **state) {
             assert_string_equal(w.taken, "sip:u30@home");
             assert_int_equal(store_count(b->store), 1);
             assert_int_equal(DO(b, &w, store_find, STORE_NAME, SPAN("taken")), OK);
-            assert_int_equal(DO(b, &w, store_delete, w.id, 1), OK);
+            assert_int_equal(DO(b, &w, store_delete, w.id, 1, SPAN_NONE), OK);
         } else if (round == 1) {
             assert_int_equal(import_all(b, &w, changes, 50), ERR_EXISTS);
             assert_int_equal(w.op.failed_at, 40);
@@ -698,6 +750,8 @@ static void lmdb_stops_for_good_when_it_cannot_write(void **state) {
         cmocka_unit_test_setup_teardown(an_import_may_leave_out_what_is_refused, setup_,           \
                                         teardown),                                                 \
         cmocka_unit_test_setup_teardown(a_mark_changes_with_what_is_imported, setup_, teardown),   \
+        cmocka_unit_test_setup_teardown(the_outbox_has_what_was_put_into_it_with_changes, setup_,  \
+                                        teardown),                                                 \
         cmocka_unit_test_setup_teardown(profiles_are_kept_by_name, setup_, teardown),              \
         cmocka_unit_test_setup_teardown(writes_complete_later_and_in_order, setup_, teardown),     \
         cmocka_unit_test_setup_teardown(a_cancelled_operation_is_silent, setup_, teardown),        \
