@@ -241,6 +241,7 @@ enum error hss_new(struct env *env, const struct hss_config *config, struct stor
     list_init(&h->idle_jobs);
     list_init(&h->web);
     list_init(&h->bulk_sessions);
+    list_init(&h->news);
     enum error e = milenage_init(&h->milenage);
     if (!e) {
         e = digest_init(&h->digest);
@@ -262,6 +263,7 @@ void hss_free(struct hss *h) {
         return;
     }
     diameter_free(h->diameter);
+    courier_free(h);
     web_free(h);
     subscribers_free(h);
     profiles_free(h);

@@ -112,6 +112,8 @@ struct hss_counters {
     uint64_t cache_hits, cache_misses;
     uint64_t refused_permission; /* requests of peers that may not ask this */
     uint64_t refused;            /* answers other than success, by subscription data */
+    uint64_t ppr, rtr;           /* sent to S-CSCFs */
+    uint64_t news_given_up;      /* changes that an S-CSCF was not told of */
     uint64_t provisioned;        /* changes by the web interface that were saved */
 };
 

@@ -143,6 +143,13 @@ struct hss {
     struct list web;           /* struct web_job, see web.h */
     struct list bulk_sessions; /* struct bulk_session, see bulk.h */
 
+    struct list news;    /* entries of the outbox that are loaded; courier.c */
+    struct htab news_of; /* the same by subscription */
+    size_t n_news;
+    uint64_t last_news; /* the highest number that was loaded */
+    struct store_op news_op;
+    bool reading_news, more_news, waking;
+
     struct decoy *decoys; /* NULL: no stranger has come yet */
     char *scratch;        /* for User-Data */
     size_t scratch_size;
@@ -209,6 +216,15 @@ void profiles_free(struct hss *h);
 struct span profiles_user_data(struct hss *h, struct rec_subscription s, struct span private_id,
                                unsigned set);
 
+/* courier.c */
+
+/** Something is in the outbox: has S-CSCFs told of it. Called when profiles are read, and after
+ * each change that put something there. */
+void courier_wake(struct hss *h);
+
+/** Forgets what is loaded; it stays in the store. */
+void courier_free(struct hss *h);
+
 /* sqn.c */
 
 /** The counter of an IMPI, perhaps not loaded yet; NULL when memory is out. */
@@ -241,6 +257,24 @@ void sar_take(struct hss *h, struct diameter_request *rq, const struct diameter_
 
 /** Takes a LIR. */
 void lir_take(struct hss *h, struct diameter_request *rq, const struct diameter_msg *msg);
+
+/* sar.c, mar.c: parts of answers that PPRs have, too */
+
+/** The charging functions of a subscription or, if it names none, of the HSS. False: there are
+ * none.
+ */
+bool hss_charging(const struct hss *h, struct rec_subscription s,
+                  struct cx_charging_information *out);
+
+/** What an item for SIP Digest points to: secrets, for OPENSSL_cleanse. */
+struct hss_digest {
+    struct cx_sip_digest_authenticate authenticate;
+    char md5[32], sha256[64];
+};
+
+/** The SIP-Auth-Data-Item for an IMPI that has a password (TS 29.229 6.3.13, 6.3.36). */
+struct cx_sip_auth_data_item hss_digest_item(const struct hss *h, struct rec_impi impi,
+                                             struct hss_digest *out);
 
 /* hss.c */
 

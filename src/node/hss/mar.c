@@ -17,12 +17,6 @@ static void refuse(struct job *job, enum cx_result result) {
     hss_refuse(job, result, job->mar.request.user_name, job->mar.request.public_identity);
 }
 
-/* An SIP-Auth-Data-Item for SIP Digest (TS 29.229 6.3.13, 6.3.36) and the text in it: secrets. */
-struct digest_item {
-    struct cx_sip_digest_authenticate authenticate;
-    char md5[32], sha256[64];
-};
-
 static struct span put_hex(char *room, size_t size, const uint8_t *bytes) {
     struct buf b = buf_init(room, size);
 
@@ -32,7 +26,7 @@ static struct span put_hex(char *room, size_t size, const uint8_t *bytes) {
 
 /* MD5 stands first where there are both, since an S-CSCF of before RFC 8760 looks nowhere else. */
 static void make_digest(const struct hss *h, struct span realm, const uint8_t *md5,
-                        const uint8_t *sha256, struct digest_item *out) {
+                        const uint8_t *sha256, struct hss_digest *out) {
     out->authenticate = (struct cx_sip_digest_authenticate){
         .digest_realm = realm,
         .digest_qop = h->config.digest_qop,
@@ -45,16 +39,24 @@ static void make_digest(const struct hss *h, struct span realm, const uint8_t *m
     }
 }
 
-static bool find_digest(const struct job *job, struct digest_item *out) {
+struct cx_sip_auth_data_item hss_digest_item(const struct hss *h, struct rec_impi impi,
+                                             struct hss_digest *out) {
+    make_digest(h, rec_impi_digest_realm(impi),
+                rec_impi_has_digest_md5(impi) ? rec_impi_ha1_md5(impi) : NULL,
+                rec_impi_has_digest_sha256(impi) ? rec_impi_ha1_sha256(impi) : NULL, out);
+    return (struct cx_sip_auth_data_item){.sip_authentication_scheme =
+                                              multimedia_auth_scheme_name(MULTIMEDIA_AUTH_DIGEST),
+                                          .sip_digest_authenticate = &out->authenticate};
+}
+
+static bool find_digest(const struct job *job, struct hss_digest *out) {
     struct rec_impi impi;
 
     if (!(job->mar.schemes & MULTIMEDIA_AUTH_DIGEST) ||
         !subscription_impi_of_slot(job->subscriber->s.data, job->mar.impi_slot, &impi)) {
         return false;
     }
-    make_digest(job->hss, rec_impi_digest_realm(impi),
-                rec_impi_has_digest_md5(impi) ? rec_impi_ha1_md5(impi) : NULL,
-                rec_impi_has_digest_sha256(impi) ? rec_impi_ha1_sha256(impi) : NULL, out);
+    (void)hss_digest_item(job->hss, impi, out);
     return true;
 }
 
@@ -81,7 +83,7 @@ static void send_items(struct job *job, struct cx_sip_auth_data_item *items, uin
 static void answer(struct job *job) {
     struct cx_sip_auth_data_item items[VECTORS_MAX + 1];
     uint8_t authenticate[VECTORS_MAX][AKA_RAND_SIZE + AKA_AUTN_SIZE];
-    struct digest_item digest;
+    struct hss_digest digest;
     uint32_t n = 0;
 
     if (find_digest(job, &digest)) {
@@ -114,7 +116,7 @@ static void answer(struct job *job) {
  * that no password fits. What an S-CSCF makes of it looks like that of any subscriber. */
 static void answer_decoy(struct job *job) {
     uint8_t ha1[48];
-    struct digest_item digest;
+    struct hss_digest digest;
 
     env_random(job->hss->env, ha1, sizeof ha1);
     make_digest(job->hss, job->hss->config.home_domain, ha1, ha1 + 16, &digest);

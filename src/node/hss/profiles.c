@@ -172,6 +172,7 @@ static void read_one(struct store_op *op) {
     }
     profiles_put_default(h);
     h->profiles_read = true;
+    courier_wake(h);
 }
 
 static void read_came(struct store_op *op) {

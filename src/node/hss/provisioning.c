@@ -2,6 +2,8 @@
  * subscription's turn, like a message, and is answered when it is durable. */
 #include "node/hss/web.h"
 
+#include "model/subscription/difference.h"
+
 #include <openssl/crypto.h>
 #include <stdio.h>
 
@@ -36,10 +38,10 @@ bool web_check(struct json_reader *r, const struct rec_subscription_data *s,
     return !r->failed;
 }
 
-/* A record grows until it fits. */
-static struct span encode(struct json_reader *r, const struct record_type *type, const void *data) {
+/* A record grows until it fits; empty: it does not. */
+static struct span grow(struct arena *arena, const struct record_type *type, const void *data) {
     for (size_t size = 2048; size <= (size_t)SUBSCRIPTION_RECORD_MAX * 2; size *= 4) {
-        char *p = arena_alloc(r->arena, size);
+        char *p = arena_alloc(arena, size);
         struct buf out = buf_init(p, p ? size : 0);
 
         if (record_encode(type, data, &out) == OK) {
@@ -48,6 +50,15 @@ static struct span encode(struct json_reader *r, const struct record_type *type,
         if (p) {
             OPENSSL_cleanse(p, out.n);
         }
+    }
+    return SPAN_NONE;
+}
+
+static struct span encode(struct json_reader *r, const struct record_type *type, const void *data) {
+    struct span record = grow(r->arena, type, data);
+
+    if (record.n) {
+        return record;
     }
     json_fault(r, "too-big", "", 0, "it is larger than a record may be");
     return SPAN_NONE;
@@ -135,18 +146,26 @@ static void refuse_version(struct web_job *w) {
     web_problem(w, 409, "the subscription has another version by now: read it again", &fault, NULL);
 }
 
-/* What the change leaves of the registration state, in `room`. False: nothing changes. */
-static bool prune(const struct subscriber *s, struct span record, char *room, size_t size,
-                  struct span *state) {
-    struct registration r = s->s.state;
-    struct buf out = buf_init(room, size);
+/* What a change means to the S-CSCF (now NULL: the subscription goes), as a record for the outbox,
+ * and what it leaves of the registration state. The records are in the job's arena; empty without
+ * need. */
+static enum error compare(struct web_job *w, const struct subscriber *s,
+                          const struct rec_subscription *now, struct store_change *change) {
+    struct subscription_difference d;
+    enum error e = subscription_differ(&s->s, now, &w->arena, &d);
+    const struct rec_news_data news = {.subscription = s->id, .items = d.items, .n_items = d.n};
 
-    registration_prune(&r, rec_subscription_of(record));
-    if (registration_eq(&r, &s->s.state) || registration_write(&r, &out) != OK) {
-        return false;
+    if (!e && d.n) {
+        change->news = grow(&w->arena, &rec_news_type, &news);
+        e = change->news.n ? OK : ERR_NO_MEMORY;
     }
-    *state = buf_span(&out);
-    return true;
+    if (!e && now && !registration_eq(&d.state, &s->s.state)) {
+        char *room = arena_alloc(&w->arena, REGISTRATION_RECORD_MAX);
+        struct buf out = buf_init(room, room ? REGISTRATION_RECORD_MAX : 0);
+        e = registration_write(&d.state, &out);
+        change->state = buf_span(&out);
+    }
+    return e;
 }
 
 static void put(struct job *job) {
@@ -155,7 +174,6 @@ static void put(struct job *job) {
     struct json_reader r = {.hss = w->hss, .arena = &w->arena};
     struct rec_subscription_data data;
     struct store_change change = {0};
-    char state[REGISTRATION_RECORD_MAX];
 
     if (job->error) {
         web_store_problem(w, job->error);
@@ -178,7 +196,11 @@ static void put(struct job *job) {
     if (s) {
         change.id = s->id;
         change.version = s->version;
-        (void)prune(s, w->record, state, sizeof state, &change.state);
+        struct rec_subscription now = rec_subscription_of(w->record);
+        if (compare(w, s, &now, &change) != OK) {
+            web_store_problem(w, ERR_NO_MEMORY);
+            return;
+        }
     }
     w->op.done = put_done;
     store_save(w->hss->store, &w->op, &change);
@@ -215,10 +237,13 @@ static void put_done(struct store_op *op) {
     }
     w->hss->counters.provisioned++;
     if (s) {
-        now.state = s->s.state;
-        registration_prune(&now.state, now.data);
+        struct subscription_difference d;
+        if (subscription_differ(&s->s, &now.data, &w->arena, &d) == OK) {
+            now.state = d.state;
+        }
         s->stale = true;
     }
+    courier_wake(w->hss);
     web_end(w, w->creates ? 201 : 200,
             subscription_to_json(w->hss, &now, op->subscription.version, WEB_SECRETS_NONE));
 }
@@ -244,6 +269,7 @@ static void delete_done(struct store_op *op) {
     w->hss->counters.provisioned++;
     sqn_forget(w->hss, s->id);
     s->stale = true;
+    courier_wake(w->hss);
     web_end(w, 204, NULL);
 }
 
@@ -255,9 +281,14 @@ static void delete (struct job *job) {
     } else if (!job->subscriber) {
         not_there(w);
     } else {
+        struct store_change change = {0};
+        if (compare(w, job->subscriber, NULL, &change) != OK) {
+            web_store_problem(w, ERR_NO_MEMORY);
+            return;
+        }
         w->op.done = delete_done;
         store_delete(w->hss->store, &w->op, job->subscriber->id, job->subscriber->version,
-                     SPAN_NONE);
+                     change.news);
     }
 }
 

@@ -18,7 +18,6 @@ static void refuse(struct job *job, enum cx_result result) {
     hss_refuse(job, result, job->sar.request.user_name, impu_of(job));
 }
 
-/* The charging functions of the subscription or, if it names none, of the HSS. */
 static bool fill_charging(const struct hss *h, struct rec_subscription s,
                           struct cx_charging_information *out) {
     struct span ecf = rec_subscription_primary_ecf(s), ccf = rec_subscription_primary_ccf(s);
@@ -57,6 +56,15 @@ static void drop_empty(struct cx_charging_information *c) {
     }
 }
 
+bool hss_charging(const struct hss *h, struct rec_subscription s,
+                  struct cx_charging_information *out) {
+    if (!fill_charging(h, s, out)) {
+        return false;
+    }
+    drop_empty(out);
+    return true;
+}
+
 static void answer(struct job *job) {
     struct hss *h = job->hss;
     const struct server_assignment *a = &job->sar.outcome;
@@ -80,8 +88,7 @@ static void answer(struct job *job) {
             return;
         }
     }
-    if (a->send_charging && fill_charging(h, s->data, &charging)) {
-        drop_empty(&charging);
+    if (a->send_charging && hss_charging(h, s->data, &charging)) {
         saa.charging_information = &charging;
     }
     if (a->send_associated) {
