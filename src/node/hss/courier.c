@@ -35,7 +35,7 @@ struct news {
     struct rec_news record;
     size_t item;          /* that is being told */
     size_t impi;          /* of the item's: by whom */
-    bool reached;         /* charging: somebody has taken it */
+    uint64_t done;        /* bits of the IMPIs of an item that a RTA has confirmed */
     uint8_t kind, reason; /* of the item; a refusal may change them */
     struct span host;     /* kept by hss_name */
     uint32_t wait_s;
@@ -118,7 +118,7 @@ static void begin_item(struct news *n) {
     struct rec_news_item item = item_of(n);
 
     n->impi = 0;
-    n->reached = false;
+    n->done = 0;
     n->kind = rec_news_item_kind(item);
     n->reason = rec_news_item_reason(item);
     n->host = hss_name(n->h, rec_news_item_scscf_host(item));
@@ -152,6 +152,16 @@ static void later(struct news *n, const char *why) {
     n->wait_s = 2 * n->wait_s < AGAIN_MAX_S ? 2 * n->wait_s : AGAIN_MAX_S;
 }
 
+/* The first of the item's IMPIs that no RTA has confirmed; their number: all have been. */
+static size_t first_left(const struct news *n) {
+    size_t i = 0, count = rec_news_item_n_impis(item_of(n));
+
+    while (i < count && i < SUBSCRIPTION_SLOTS && n->done >> i & 1) {
+        i++;
+    }
+    return i < SUBSCRIPTION_SLOTS ? i : count;
+}
+
 /* Answers. */
 
 /* The S-CSCF does not know this identity (any more). */
@@ -164,13 +174,44 @@ static void next_impi(struct news *n) {
     }
 }
 
-static void on_success(struct news *n) {
-    if (n->kind == NEWS_CHARGING) { /* every set that it serves is to be reached */
-        n->reached = true;
-        next_impi(n);
-    } else {
-        next_item(n);
+/* Which of the item's IMPIs have been told by this RTA: all, but after SERVER_CHANGE those that it
+ * names, and the User-Name. */
+static uint64_t confirmed(const struct news *n, const struct diameter_msg *msg) {
+    struct rec_news_item item = item_of(n);
+    struct arena arena = arena_init(n->h->env->chunks);
+    struct diameter_fault fault;
+    struct cx_rta rta;
+    uint64_t done = UINT64_MAX;
+
+    if (n->reason == CX_REASON_CODE_SERVER_CHANGE &&
+        cx_rta_decode(&arena, msg, &rta, &fault) == OK && rta.associated_identities) {
+        done = n->done | UINT64_C(1) << first_left(n);
+        for (size_t i = 0; i < rec_news_item_n_impis(item) && i < SUBSCRIPTION_SLOTS; i++) {
+            for (size_t k = 0; k < rta.associated_identities->n_user_name; k++) {
+                if (span_eq(rta.associated_identities->user_name[k],
+                            rec_news_item_impis(item, i))) {
+                    done |= UINT64_C(1) << i;
+                }
+            }
+        }
     }
+    arena_release(&arena);
+    return done;
+}
+
+static void on_success(struct news *n, const struct diameter_msg *msg) {
+    if (n->kind == NEWS_CHARGING) { /* every set that it serves is to be reached */
+        next_impi(n);
+        return;
+    }
+    if (n->kind == NEWS_TERMINATION) {
+        n->done = confirmed(n, msg);
+        if (first_left(n) < rec_news_item_n_impis(item_of(n))) {
+            tell(n); /* 6.1.3.1: a RTR for those that were missed */
+            return;
+        }
+    }
+    next_item(n);
 }
 
 static void on_answer(void *ctx, const struct diameter_msg *msg) {
@@ -181,7 +222,9 @@ static void on_answer(void *ctx, const struct diameter_msg *msg) {
 
     n->pending = NULL;
     if (diameter_result_is_success(r)) {
-        on_success(n);
+        on_success(n, msg);
+    } else if (unknown && n->kind == NEWS_TERMINATION) {
+        next_item(n); /* it has none of them */
     } else if (unknown) {
         next_impi(n);
     } else if (too_much && n->kind != NEWS_TERMINATION) {
@@ -237,9 +280,13 @@ static void send_rtr(struct news *n) {
         later(n, error_text(ERR_NO_MEMORY));
         return;
     }
+    size_t n_left = 0;
     for (size_t i = 0; i < n_impis; i++) {
-        names[i] = rec_news_item_impis(item, i);
+        if (i >= SUBSCRIPTION_SLOTS || !(n->done >> i & 1)) {
+            names[n_left++] = rec_news_item_impis(item, i);
+        }
     }
+    n_impis = n_left;
     others.n_user_name = (unsigned)n_impis - 1;
     /* A change of server is the whole subscription's: no public identities (6.1.3.1). */
     n_impus = n->reason == CX_REASON_CODE_SERVER_CHANGE ? 0 : n_impus;
@@ -294,38 +341,67 @@ static bool put_ppr(struct news *n, const struct subscription *s, struct rec_imp
     return true;
 }
 
+/* Has what was to end begun anew, at the same S-CSCF? Then it must not be ended. */
+static bool came_back(const struct news *n, const struct subscription *s) {
+    struct rec_news_item item = item_of(n);
+    struct rec_impu impu;
+    struct rec_impi impi;
+
+    if (!span_eq(s->state.scscf_host, n->host) || n->reason == CX_REASON_CODE_SERVER_CHANGE) {
+        return false;
+    }
+    for (size_t i = 0; i < rec_news_item_n_impus(item); i++) {
+        bool there = subscription_impu(s->data, rec_news_item_impus(item, i), &impu);
+        for (size_t k = 0; there && k < rec_news_item_n_impis(item); k++) {
+            if (subscription_impi(s->data, rec_news_item_impis(item, k), &impi) &&
+                s->state.registered_by[rec_impu_set(impu)] >> rec_impi_slot(impi) & 1) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* Sends what is to be told about the subscription as it is now (NULL: it has gone). False: nothing
+ * is. */
+static bool tell_of(struct news *n, const struct subscriber *s) {
+    struct rec_impi impi;
+
+    if (n->kind == NEWS_TERMINATION) {
+        if (s && came_back(n, &s->s)) {
+            return false;
+        }
+        send_rtr(n);
+        return true;
+    }
+    if (!s || s->id != rec_news_subscription(n->record) ||
+        !span_eq(s->s.state.scscf_host, n->host) ||
+        !subscription_impi(s->s.data, impi_of(n), &impi) || !put_ppr(n, &s->s, impi)) {
+        return false;
+    }
+    n->h->counters.ppr++;
+    send(n);
+    return true;
+}
+
 /* With the subscription's turn. */
 static void look(struct job *job) {
     struct news *n = job->ctx;
-    struct subscriber *s = job->subscriber;
-    struct rec_impi impi;
+    enum error e = job->error;
+    bool told = !e && tell_of(n, job->subscriber);
 
     n->job = NULL;
-    if (job->error) {
-        job_end(job);
-        later(n, error_text(ERR_STORE));
-        return;
-    }
-    bool same = s && s->id == rec_news_subscription(n->record) &&
-                span_eq(s->s.state.scscf_host, n->host) &&
-                subscription_impi(s->s.data, impi_of(n), &impi);
-    if (same && put_ppr(n, &s->s, impi)) {
-        n->h->counters.ppr++;
-        send(n);
-    } else {
-        same = false;
-    }
     job_end(job);
-    if (!same) { /* it has gone, or another S-CSCF has it by now, with all that is new */
+    if (e) {
+        later(n, error_text(ERR_STORE));
+    } else if (!told && n->kind == NEWS_TERMINATION) {
+        next_item(n);
+    } else if (!told) { /* it has gone, or another S-CSCF has it by now, with all that is new */
         next_impi(n);
     }
 }
 
 static void tell(struct news *n) {
-    if (n->kind == NEWS_TERMINATION) {
-        send_rtr(n);
-        return;
-    }
     n->job = job_new(n->h, look);
     if (!n->job) {
         later(n, error_text(ERR_NO_MEMORY));

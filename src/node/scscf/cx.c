@@ -385,6 +385,23 @@ static void leave_later(const struct operation *op) {
     }
 }
 
+struct departures {
+    struct span *impis; /* NULL: not noted */
+    unsigned n;
+    size_t bindings;
+};
+
+/* Ends what a private identity has here; it is noted if there was anything. */
+static void end_registrations(struct scscf *s, const struct cx_rtr *rtr, struct span impi,
+                              struct departures *d) {
+    size_t removed = scscf_remove(s, impi, rtr->public_identity, rtr->n_public_identity);
+    scscf_forget_nonces(s, impi);
+    d->bindings += removed;
+    if (removed && d->impis) {
+        d->impis[d->n++] = impi;
+    }
+}
+
 /* RTR: registrations end. NOTIFYs to subscribers follow with the reg-event package. */
 static void on_rtr(struct scscf *s, struct diameter_request *rq, const struct diameter_msg *msg) {
     struct cx_rtr rtr;
@@ -393,22 +410,29 @@ static void on_rtr(struct scscf *s, struct diameter_request *rq, const struct di
         diameter_answer_fault(rq, &fault);
         return;
     }
-    scscf_forget_nonces(s, rtr.user_name);
-    size_t removed = scscf_remove(s, rtr.user_name, rtr.public_identity, rtr.n_public_identity);
-    for (size_t i = 0; rtr.associated_identities && i < rtr.associated_identities->n_user_name;
-         i++) {
-        removed += scscf_remove(s, rtr.associated_identities->user_name[i], rtr.public_identity,
-                                rtr.n_public_identity);
+    const struct cx_associated_identities *others = rtr.associated_identities;
+    size_t n_others = others ? others->n_user_name : 0;
+    struct departures d = {
+        .impis = arena_alloc(diameter_request_arena(rq), (n_others + 1) * sizeof *d.impis)};
+    end_registrations(s, &rtr, rtr.user_name, &d);
+    for (size_t i = 0; i < n_others; i++) {
+        end_registrations(s, &rtr, others->user_name[i], &d);
     }
-    s->counters.terminated += removed;
+    s->counters.terminated += d.bindings;
     journal_add(s->env, &(struct journal_note){.step = STEP_ENDED,
                                                .reason = REASON_TERMINATED_BY_HSS,
                                                .status = rtr.deregistration_reason.reason_code,
                                                .impi = rtr.user_name});
     LOG(&s->env->log, LOG_NOTICE, "registration terminated by the HSS",
-        LOG_SPAN("impi", rtr.user_name), LOG_U64("bindings", removed),
+        LOG_SPAN("impi", rtr.user_name), LOG_U64("bindings", d.bindings),
         LOG_U64("reason", rtr.deregistration_reason.reason_code));
-    diameter_answer_result(rq, DIAMETER_RESULT(DIAMETER_SUCCESS), SPAN_NONE);
+    struct cx_rta rta = {.result = DIAMETER_RESULT(DIAMETER_SUCCESS)};
+    const struct cx_associated_identities gone = {.user_name = d.impis, .n_user_name = d.n};
+    if (rtr.deregistration_reason.reason_code == CX_REASON_CODE_SERVER_CHANGE && d.n) {
+        rta.associated_identities = &gone; /* 6.1.3.1: whom this has de-registered */
+    }
+    cx_rta_encode(diameter_answer_begin(rq), &rta);
+    diameter_answer_send(rq);
 }
 
 /* Charging functions of every set that a private identity is bound to (TS 29.228 6.6.1). */
