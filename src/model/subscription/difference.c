@@ -163,13 +163,16 @@ static void compare_set(struct comparison *c, unsigned set) {
     }
 }
 
+static void add_user_data(struct comparison *c, unsigned set) {
+    struct rec_news_item_data *item = add(c, NEWS_USER_DATA, impis_of(&c->out->state, set));
+    if (item) {
+        item->set = (uint8_t)set;
+    }
+}
+
 static void compare_user_data(struct comparison *c, unsigned set) {
-    uint64_t impis = impis_of(&c->out->state, set);
     if (registration_of(&c->out->state, set) != NOT_REGISTERED && !same_user_data(c, set)) {
-        struct rec_news_item_data *item = add(c, NEWS_USER_DATA, impis);
-        if (item) {
-            item->set = (uint8_t)set;
-        }
+        add_user_data(c, set);
     }
 }
 
@@ -242,4 +245,33 @@ enum error subscription_differ(const struct subscription *before,
         out->state.scscf_name = out->state.scscf_host = SPAN_NONE;
     }
     return c.failed ? ERR_NO_MEMORY : OK;
+}
+
+static uint64_t sets_with(struct rec_subscription s, struct span profile) {
+    uint64_t sets = 0;
+    for (size_t i = 0, n = rec_subscription_n_impus(s); i < n; i++) {
+        struct rec_impu impu = rec_subscription_impus(s, i);
+        if (span_eq(rec_impu_profile(impu), profile)) {
+            sets |= UINT64_C(1) << rec_impu_set(impu);
+        }
+    }
+    return sets;
+}
+
+enum error subscription_differ_by_profile(const struct subscription *s, struct span profile,
+                                          struct arena *arena,
+                                          struct subscription_difference *out) {
+    struct comparison c = {.before = s, .arena = arena, .out = out};
+    *out = (struct subscription_difference){.state = s->state};
+    uint64_t sets = registration_is_any(&s->state) ? sets_with(s->data, profile) : 0;
+    if (!sets) {
+        return OK;
+    }
+    out->items = arena_alloc(arena, SUBSCRIPTION_SLOTS * sizeof *out->items);
+    for (unsigned set = 0; out->items && set < SUBSCRIPTION_SLOTS; set++) {
+        if (has(sets, set) && registration_of(&s->state, set) != NOT_REGISTERED) {
+            add_user_data(&c, set);
+        }
+    }
+    return !out->items || c.failed ? ERR_NO_MEMORY : OK;
 }

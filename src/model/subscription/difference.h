@@ -25,6 +25,7 @@ enum news_kind {
     NEWS_CHARGING,    /* PPRs with Charging-Information, until every set is reached */
     NEWS_CREDENTIALS, /* PPR with SIP-Auth-Data-Item of the first IMPI */
     NEWS_TERMINATION, /* RTR for all IMPIs and IMPUs of the item */
+    NEWS_PROFILE,     /* a service profile, whose name is in impus: everybody who has it is told */
     NEWS_KINDS
 };
 
@@ -41,5 +42,11 @@ struct subscription_difference {
 MUST_CHECK enum error subscription_differ(const struct subscription *before,
                                           const struct rec_subscription *now, struct arena *arena,
                                           struct subscription_difference *out);
+
+/** The same when the content of a service profile has changed: User-Data of each set of s that has
+ * it and is registered. ERR_NO_MEMORY. */
+MUST_CHECK enum error subscription_differ_by_profile(const struct subscription *s,
+                                                     struct span profile, struct arena *arena,
+                                                     struct subscription_difference *out);
 
 #endif

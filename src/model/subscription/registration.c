@@ -72,6 +72,17 @@ bool registration_is_any(const struct registration *r) {
     return any != 0;
 }
 
+bool registration_is_by(const struct registration *r, unsigned impi_slot) {
+    for (unsigned set = 0; set < SUBSCRIPTION_SLOTS; set++) {
+        bool unregistered = r->unregistered >> set & 1;
+        if (unregistered ? r->unregistered_by[set] == impi_slot
+                         : r->registered_by[set] >> impi_slot & 1) {
+            return true;
+        }
+    }
+    return false;
+}
+
 const char *registration_state_text(enum registration_state state) {
     static const char *const texts[] = {"not registered", "registered", "unregistered"};
 

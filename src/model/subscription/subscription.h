@@ -82,6 +82,9 @@ enum registration_state registration_of(const struct registration *r, unsigned s
 /** Is any set registered or unregistered at an S-CSCF? */
 bool registration_is_any(const struct registration *r);
 
+/** Is anything registered, or served unregistered, by this IMPI slot? */
+bool registration_is_by(const struct registration *r, unsigned impi_slot);
+
 /** "not registered", "registered", "unregistered". Never NULL. */
 const char *registration_state_text(enum registration_state state);
 

@@ -12,9 +12,8 @@
  * with an error in the log. 5001 (experimental): the S-CSCF does not know this private identity;
  * the next one of the item is tried. TOO_MUCH_DATA: its registrations end by SERVER_CHANGE. Other
  * refusals end the item. */
-#include "node/hss/internal.h"
-
 #include "model/subscription/difference.h"
+#include "node/hss/web.h"
 
 #include <openssl/crypto.h>
 #include <stdlib.h>
@@ -24,6 +23,7 @@ enum {
     AGAIN_MIN_S = 1,
     AGAIN_MAX_S = 60,
     GIVE_UP_S = 24 * 3600,
+    WALK_PART = 500, /* subscriptions that are looked at before others have their turn */
 };
 
 /* An entry of the outbox. */
@@ -41,6 +41,9 @@ struct news {
     uint32_t wait_s;
     uint64_t give_up_us;
     struct timer again;
+    uint64_t after; /* of a walk over all subscriptions: the last one that was looked at */
+    enum { WALK_ON, WALK_WAITS, WALK_OVER } step;
+    bool asking;     /* what comes now does so within the call */
     struct job *job; /* that looks at the subscription */
     struct diameter_pending *pending;
     struct store_op op;
@@ -350,6 +353,9 @@ static bool came_back(const struct news *n, const struct subscription *s) {
     if (!span_eq(s->state.scscf_host, n->host) || n->reason == CX_REASON_CODE_SERVER_CHANGE) {
         return false;
     }
+    if (n->reason == CX_REASON_CODE_NEW_SERVER_ASSIGNED) {
+        return true;
+    }
     for (size_t i = 0; i < rec_news_item_n_impus(item); i++) {
         bool there = subscription_impu(s->data, rec_news_item_impus(item, i), &impu);
         for (size_t k = 0; there && k < rec_news_item_n_impis(item); k++) {
@@ -401,7 +407,93 @@ static void look(struct job *job) {
     }
 }
 
+/* A service profile has changed: an entry for each subscription that is registered with it. */
+
+static void walk(struct news *n);
+
+static void on_pause(struct timer *t) {
+    walk(CONTAINER_OF(t, struct news, again));
+}
+
+static void on_entry_saved(struct store_op *op) {
+    struct news *n = CONTAINER_OF(op, struct news, op);
+
+    if (op->error) { /* the walk begins anew: who is told twice comes to no harm */
+        timer_init(&n->again, on_again);
+        later(n, error_text(op->error));
+        return;
+    }
+    n->step = WALK_ON;
+    walk(n);
+}
+
+/* True: an entry for this subscription is on its way into the outbox. */
+static bool save_entry(struct news *n, const struct store_subscription *read) {
+    struct rec_news_item item = item_of(n);
+    struct arena arena = arena_init(n->h->env->chunks);
+    struct subscription s = {.data = rec_subscription_of(read->data)};
+    struct subscription_difference d;
+    bool saving = false;
+
+    registration_read(rec_registration_of(read->state), &s.state);
+    enum error e = subscription_differ_by_profile(&s, rec_news_item_impus(item, 0), &arena, &d);
+    const struct rec_news_data news = {.subscription = read->id, .items = d.items, .n_items = d.n};
+    struct span record = !e && d.n ? web_record(&arena, &rec_news_type, &news) : SPAN_NONE;
+    if (record.n) {
+        n->op.done = on_entry_saved;
+        store_save_news(n->h->store, &n->op, 0, record);
+        saving = true;
+    }
+    arena_release(&arena);
+    return saving;
+}
+
+static void on_walked(struct store_op *op) {
+    struct news *n = CONTAINER_OF(op, struct news, op);
+
+    n->step = WALK_ON;
+    if (op->error == ERR_NOT_FOUND) {
+        n->step = WALK_OVER;
+    } else if (op->error) {
+        n->after++; /* this one cannot be read, and the log says so whenever it is wanted */
+    } else {
+        n->after = op->subscription.id;
+        n->step = save_entry(n, &op->subscription) ? WALK_WAITS : WALK_ON;
+    }
+    if (!n->asking) {
+        walk(n);
+    }
+}
+
+static void walk(struct news *n) {
+    for (unsigned i = 0; n->step == WALK_ON; i++) {
+        if (i == WALK_PART) { /* others have their turn */
+            timer_init(&n->again, on_pause);
+            timer_start(n->h->env, &n->again, MS_IN_US);
+            return;
+        }
+        n->step = WALK_WAITS;
+        n->asking = true;
+        n->op.done = on_walked;
+        store_next(n->h->store, &n->op, n->after);
+        n->asking = false;
+    }
+    if (n->step == WALK_OVER) {
+        next_item(n);
+    }
+}
+
+static void begin_walk(struct news *n) {
+    n->after = 0;
+    n->step = WALK_ON;
+    walk(n);
+}
+
 static void tell(struct news *n) {
+    if (n->kind == NEWS_PROFILE) {
+        begin_walk(n);
+        return;
+    }
     n->job = job_new(n->h, look);
     if (!n->job) {
         later(n, error_text(ERR_NO_MEMORY));

@@ -38,8 +38,7 @@ bool web_check(struct json_reader *r, const struct rec_subscription_data *s,
     return !r->failed;
 }
 
-/* A record grows until it fits; empty: it does not. */
-static struct span grow(struct arena *arena, const struct record_type *type, const void *data) {
+struct span web_record(struct arena *arena, const struct record_type *type, const void *data) {
     for (size_t size = 2048; size <= (size_t)SUBSCRIPTION_RECORD_MAX * 2; size *= 4) {
         char *p = arena_alloc(arena, size);
         struct buf out = buf_init(p, p ? size : 0);
@@ -55,7 +54,7 @@ static struct span grow(struct arena *arena, const struct record_type *type, con
 }
 
 static struct span encode(struct json_reader *r, const struct record_type *type, const void *data) {
-    struct span record = grow(r->arena, type, data);
+    struct span record = web_record(r->arena, type, data);
 
     if (record.n) {
         return record;
@@ -156,7 +155,7 @@ static enum error compare(struct web_job *w, const struct subscriber *s,
     const struct rec_news_data news = {.subscription = s->id, .items = d.items, .n_items = d.n};
 
     if (!e && d.n) {
-        change->news = grow(&w->arena, &rec_news_type, &news);
+        change->news = web_record(&w->arena, &rec_news_type, &news);
         e = change->news.n ? OK : ERR_NO_MEMORY;
     }
     if (!e && now && !registration_eq(&d.state, &s->s.state)) {

@@ -4,6 +4,7 @@
  * the decision is taken anew on what is there now. */
 #include "model/cx/server_assignment.h"
 
+#include "model/subscription/difference.h"
 #include "node/hss/internal.h"
 
 enum { MANY_IMPUS = 256 };
@@ -121,8 +122,12 @@ static void saved(struct store_op *op) {
     if (op->error == OK) {
         h->counters.saves++;
         job->subscriber->version = op->subscription.version;
+        bool news = op->news != 0;
         settle(job);
         answer(job);
+        if (news) {
+            courier_wake(h);
+        }
     } else if (op->error == ERR_CONFLICT && job->attempts + 1 < ATTEMPTS_MAX) {
         job_again(job);
     } else {
@@ -141,6 +146,37 @@ static bool fits(struct job *job) {
            profiles_user_data(job->hss, s, job->identity, job->sar.outcome.set).p;
 }
 
+/* The subscription moves to another S-CSCF: the old one, if it still lives, has to forget it
+ * (6.1.3, NEW_SERVER_ASSIGNED). Empty: there is none, or memory is out, and it keeps what nobody
+ * asks for. */
+static struct span news_for_old_server(struct job *job) {
+    enum { ROOM = 4096 + SUBSCRIPTION_SLOTS * 256 };
+    const struct subscriber *s = job->subscriber;
+    const struct registration *before = &s->s.state, *after = &job->sar.outcome.state;
+    struct arena *arena = diameter_request_arena(job->rq);
+    struct span impis[SUBSCRIPTION_SLOTS];
+    struct rec_news_item_data item = {.kind = NEWS_TERMINATION,
+                                      .reason = CX_REASON_CODE_NEW_SERVER_ASSIGNED,
+                                      .scscf_name = before->scscf_name,
+                                      .scscf_host = before->scscf_host,
+                                      .impis = impis};
+
+    if (!before->scscf_host.n || !after->scscf_host.n ||
+        span_eq(before->scscf_host, after->scscf_host)) {
+        return SPAN_NONE;
+    }
+    for (size_t i = 0, n = rec_subscription_n_impis(s->s.data); i < n; i++) {
+        struct rec_impi impi = rec_subscription_impis(s->s.data, i);
+        if (registration_is_by(before, rec_impi_slot(impi))) {
+            impis[item.n_impis++] = rec_impi_identity(impi);
+        }
+    }
+    const struct rec_news_data news = {.subscription = s->id, .items = &item, .n_items = 1};
+    char *room = item.n_impis ? arena_alloc(arena, ROOM) : NULL;
+    struct buf out = buf_init(room, room ? ROOM : 0);
+    return room && rec_news_encode(&news, &out) == OK ? buf_span(&out) : SPAN_NONE;
+}
+
 static void save(struct job *job) {
     char record[REGISTRATION_RECORD_MAX];
     struct buf out = buf_init(record, sizeof record);
@@ -153,7 +189,8 @@ static void save(struct job *job) {
     store_save(job->hss->store, &job->op,
                &(struct store_change){.id = job->subscriber->id,
                                       .version = job->subscriber->version,
-                                      .state = buf_span(&out)});
+                                      .state = buf_span(&out),
+                                      .news = news_for_old_server(job)});
 }
 
 /* 5009 shows the AVP that is one too many, 5005 what is missing. */

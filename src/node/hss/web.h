@@ -221,6 +221,9 @@ void bulk_sessions_free(struct hss *h);
 bool web_check(struct json_reader *r, const struct rec_subscription_data *s,
                const struct rec_profile_data *also, size_t n_also);
 
+/** Data as a record, in the arena; empty: it is too large, or memory is out. */
+struct span web_record(struct arena *arena, const struct record_type *type, const void *data);
+
 /** The record of a subscription, in the arena; a fault when it does not fit. Keys in the value are
  * wiped. */
 struct span web_subscription_record(struct json_reader *r, struct rec_subscription_data *s);

@@ -1,4 +1,5 @@
 /* Service profiles over the web interface. */
+#include "model/subscription/difference.h"
 #include "node/hss/web.h"
 
 enum { WALK_PART = 500 }; /* subscriptions that are looked at before others have their turn */
@@ -34,16 +35,48 @@ void web_profile_list(struct web_job *w) {
     web_end(w, 200, reply);
 }
 
+static void put_over(struct web_job *w) {
+    w->hss->counters.provisioned++;
+    web_end(w, w->creates ? 201 : 200, profile_to_json(rec_profile_of(w->record)));
+}
+
+static void told(struct store_op *op) {
+    struct web_job *w = CONTAINER_OF(op, struct web_job, op);
+
+    if (op->error) {
+        web_store_problem(w, op->error);
+        return;
+    }
+    courier_wake(w->hss);
+    put_over(w);
+}
+
+/* Who is registered with the profile has to hear of its new content. */
+static void tell(struct web_job *w) {
+    struct span name = web_name(w);
+    const struct rec_news_item_data item = {.kind = NEWS_PROFILE, .impus = &name, .n_impus = 1};
+    const struct rec_news_data news = {.items = &item, .n_items = 1};
+    struct span record = web_record(&w->arena, &rec_news_type, &news);
+
+    if (!record.n) {
+        web_store_problem(w, ERR_NO_MEMORY);
+        return;
+    }
+    w->op.done = told;
+    store_save_news(w->hss->store, &w->op, 0, record);
+}
+
 static void put_done(struct store_op *op) {
     struct web_job *w = CONTAINER_OF(op, struct web_job, op);
     enum error e = op->error ? op->error : profiles_put(w->hss, w->record);
 
     if (e) {
         web_store_problem(w, e);
-        return;
+    } else if (w->creates) { /* nobody can have it yet */
+        put_over(w);
+    } else {
+        tell(w);
     }
-    w->hss->counters.provisioned++;
-    web_end(w, w->creates ? 201 : 200, profile_to_json(rec_profile_of(w->record)));
 }
 
 void web_profile_put(struct web_job *w) {
