@@ -38,6 +38,7 @@ struct process {
     void (*ready)(void *ctx);
     void *ready_ctx;
     bool stopping, store_failed;
+    bool ended; /* nothing is left to do but to free */
     struct process_options options;
     /* Reloading: asked for by a signal or over the web, done between two runs of the loop. */
     bool reloading;
@@ -47,8 +48,13 @@ struct process {
     struct timer watchdog_timer;
 };
 
+static void end(struct process *p) {
+    p->ended = true;
+    loop_stop(p->loop);
+}
+
 static void stopped(void *ctx) {
-    loop_stop(((struct process *)ctx)->loop);
+    end(ctx);
 }
 
 void process_stop(struct process *p) {
@@ -65,7 +71,7 @@ void process_stop(struct process *p) {
 static void stop_fire(struct timer *t) {
     struct process *p = CONTAINER_OF(t, struct process, stop_timer);
     LOG(&p->env->log, LOG_WARNING, "graceful end took too long", LOG_U64("seconds", STOP_MAX_S));
-    loop_stop(p->loop);
+    end(p);
 }
 
 static void begin_reload(struct process *p);
@@ -77,7 +83,7 @@ static void on_signal(void *ctx, int signum) {
         return;
     }
     if (p->stopping) {
-        loop_stop(p->loop);
+        end(p);
         return;
     }
     LOG(&p->env->log, LOG_NOTICE, "stopping", LOG_U64("signal", signum));
@@ -89,7 +95,7 @@ static void on_store_failed(void *ctx, const char *what) {
     struct process *p = ctx;
     LOG(&p->env->log, LOG_ERROR, "the store failed, stopping at once", LOG_CSTR("why", what));
     p->store_failed = true;
-    loop_stop(p->loop);
+    end(p);
 }
 
 static void ready_fire(struct timer *t) {
@@ -330,12 +336,12 @@ bool process_run(struct process *p, void (*ready)(void *ctx), void *ctx) {
     p->ready_ctx = ctx;
     timer_start(p->env, &p->ready_timer, 0);
     feed_watchdog(&p->watchdog_timer);
-    do {
+    while (!p->ended) { /* a reload stops the loop for a moment, perhaps during a graceful end */
         if (p->reloading) {
             reload(p);
         }
         loop_run(p->loop);
-    } while (p->reloading && !p->stopping && !p->store_failed);
+    }
     return !p->store_failed;
 }
 

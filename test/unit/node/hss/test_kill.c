@@ -282,6 +282,12 @@ static bool all_up(void *ctx) {
     return w->clients[0].up && w->clients[1].up;
 }
 
+/* Else the next life would seem to have begun before it has. */
+static bool all_down(void *ctx) {
+    const struct world *w = ctx;
+    return !w->clients[0].up && !w->clients[1].up;
+}
+
 static bool enough(void *ctx) {
     const struct world *w = ctx;
     return w->answers >= w->wanted || (!w->taking && w->under_way == 0);
@@ -338,6 +344,7 @@ static void live_and_die(struct world *w, char *folder) {
     assert_true(loop_run_until(w->loop, enough, w, loop_now_us(w->loop) + patience_us));
     kill_hss(w);
     w->taking = false;
+    assert_true(loop_run_until(w->loop, all_down, w, loop_now_us(w->loop) + patience_us));
     assert_true(loop_run_until(w->loop, quiet, w, loop_now_us(w->loop) + patience_us));
 }
 
