@@ -85,6 +85,7 @@ static bool next_of_set(struct rec_subscription s, unsigned set, size_t *at, str
             return true;
         }
     }
+    *out = (struct rec_impu){0};
     return false;
 }
 
