@@ -157,6 +157,46 @@ static enum error find_core(struct network *n, const struct config_node *self,
     return OK;
 }
 
+static bool is_door(const struct config *config, uint16_t port) {
+    for (size_t i = 0; i < config->n_nodes; i++) {
+        const struct config_node *c = &config->nodes[i];
+        if (c->role == NAMING_ICSCF && (c->listen.port == port || c->tls_listen.port == port)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The wildcard stands for all hosts: it is left out where that would shut out home networks, behind
+ * ports that I-CSCFs or P-CSCFs have. */
+static void add_inner(const struct config *config, const struct addr *at, bool by_port,
+                      struct addr *inner, size_t *n) {
+    bool wild = addr_is_wildcard(at);
+    if (at->family && (!wild || (by_port && !is_door(config, at->port)))) {
+        inner[(*n)++] = *at;
+    }
+}
+
+/* Where nobody's REGISTER may go straight from here. */
+static enum error find_inner(struct network *n, struct pcscf_config *out) {
+    const struct config *config = n->config;
+    struct addr *inner = arena_alloc(&n->arena, (2 * config->n_nodes + 1) * sizeof *inner);
+    if (!inner) {
+        return ERR_NO_MEMORY;
+    }
+    out->inner = inner;
+    for (size_t i = 0; i < config->n_nodes; i++) {
+        const struct config_node *c = &config->nodes[i];
+        bool by_port = c->role != NAMING_PCSCF;
+        if (c->role != NAMING_ICSCF) {
+            add_inner(config, &c->listen, by_port, inner, &out->n_inner);
+            add_inner(config, &c->tls_listen, by_port, inner, &out->n_inner);
+        }
+    }
+    add_inner(config, &config->web.listen, true, inner, &out->n_inner);
+    return OK;
+}
+
 static enum error configure_pcscf(struct network *n, struct network_node *node) {
     const struct config_node *c = node->config;
     node->settings.pcscf = (struct pcscf_config){
@@ -174,7 +214,8 @@ static enum error configure_pcscf(struct network *n, struct network_node *node) 
         .keep_alive_s = c->keep_alive_s,
         .reg_await_auth_s = c->reg_await_auth_s,
     };
-    return find_core(n, c, &node->settings.pcscf);
+    enum error e = find_core(n, c, &node->settings.pcscf);
+    return e ? e : find_inner(n, &node->settings.pcscf);
 }
 
 static enum error start_pcscf(struct network_node *node) {

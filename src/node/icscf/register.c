@@ -369,7 +369,11 @@ static void on_no_uaa(void *ctx, enum error why) {
     struct operation *op = (struct operation *)ctx;
     op->i->counters.hss_failed++;
     op->detail = span_from_cstr(error_text(why));
-    refuse(op, 480, REASON_HSS_SILENT);
+    if (why == ERR_BUSY) { /* it is we who ask more than we may, or than the connection holds */
+        refuse(op, 503, REASON_OVERLOAD);
+    } else {
+        refuse(op, 480, REASON_HSS_SILENT);
+    }
 }
 
 static const struct diameter_answer_handler uaa_handler = {on_uaa, on_no_uaa};

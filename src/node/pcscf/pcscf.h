@@ -22,6 +22,11 @@ struct pcscf_config {
     /** Hosts from which requests are of the core and not of terminals (ports do not matter). */
     const struct addr *core;
     size_t n_core;
+    /** Where nodes of our own network listen that are no I-CSCF: S-CSCFs, HSSs, P-CSCFs, the web
+     * interface. A domain that leads there is no home network. The wildcard address stands for any
+     * host with that port. */
+    const struct addr *inner;
+    size_t n_inner;
     uint32_t message_max;       /* bytes of a request; larger ones get 513. 0: 8192 */
     uint32_t registrations_max; /* further ones get 503. 0: 2,000,000 */
     uint32_t registering_max; /* challenges whose keys are kept; the oldest goes first. 0: 65,536 */

@@ -2,7 +2,10 @@
  *
  *     terminal -> checks -> resolve the home network -> forward -> answers back, stored on the way
  *
- * Open choices: a home network that does not resolve or answer gives 504; its next address (RFC
+ * Open choices: the home network is found by the domain of the Request-URI alone: port, maddr and
+ * transport are the terminal's wish to reach a node of its choice, past the I-CSCF and what it
+ * checks, and are not followed; a domain that leads to a node of our own network that is no I-CSCF
+ * is no home network (403). One that does not resolve or answer gives 504; its next address (RFC
  * 3263 4.3) is tried when one cannot be reached, is silent for 16 s (an I-CSCF may need half of
  * that to find an S-CSCF that answers), or says that it is overloaded; a numeric Request-URI names
  * no home network and gives 403. */
@@ -318,7 +321,27 @@ static void forward(struct operation *op, const struct resolver_answer *targets)
     refuse(op, e == ERR_MALFORMED ? 400 : e == ERR_TOO_BIG ? 513 : e == ERR_BUSY ? 503 : 500, why);
 }
 
-/* The home network's door must not be our own. */
+/* An inner node that listens on all addresses of its machine is known by its port alone. */
+static bool is_inner(const struct pcscf *p, const struct addr *target) {
+    for (size_t i = 0; i < p->config.n_inner; i++) {
+        const struct addr *inner = &p->config.inner[i];
+        if (addr_is_wildcard(inner) ? inner->port == target->port : addr_eq(inner, target)) {
+            return true;
+        }
+    }
+    return addr_eq(target, sip_stack_local(p->stack, 0));
+}
+
+/* A home network's door is neither ourselves nor a node behind our own I-CSCF. */
+static bool is_home_network(const struct pcscf *p, const struct resolver_answer *answer) {
+    for (size_t i = 0; i < answer->n; i++) {
+        if (is_inner(p, &answer->targets[i].addr)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void resolved(struct operation *op, enum error e, const struct resolver_answer *answer) {
     struct pcscf *p = op->p;
     if (e != OK) {
@@ -326,7 +349,7 @@ static void resolved(struct operation *op, enum error e, const struct resolver_a
         refuse(op, 504, REASON_HOME_NETWORK_NOT_FOUND);
         return;
     }
-    if (addr_eq(&answer->targets[0].addr, sip_stack_local(p->stack, 0))) {
+    if (!is_home_network(p, answer)) {
         refuse(op, 403, REASON_NO_HOME_NETWORK);
         return;
     }
@@ -339,7 +362,7 @@ static void on_resolved(struct resolver_query *query, enum error e,
 }
 
 static void resolve(struct operation *op, const struct sip_msg *req) {
-    struct resolver_name name = resolver_name_of(&req->uri);
+    const struct resolver_name name = {.host = req->uri.host};
     struct resolver_answer answer;
     enum error e = resolver_cached(op->p->resolver, &name, &answer);
     if (e == ERR_INCOMPLETE) {

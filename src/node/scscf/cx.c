@@ -97,7 +97,11 @@ static void not_answered(void *ctx, enum error why) {
     struct operation *op = (struct operation *)ctx;
     op->s->counters.hss_failed++;
     op->detail = span_from_cstr(error_text(why));
-    scscf_operation_refuse(op, 500, REASON_HSS_SILENT);
+    if (why == ERR_BUSY) { /* it is we who ask more than we may, or than the connection holds */
+        scscf_operation_refuse(op, 503, REASON_OVERLOAD);
+    } else {
+        scscf_operation_refuse(op, 500, REASON_HSS_SILENT);
+    }
 }
 
 static struct diameter_builder *begin(struct scscf *s, uint32_t command, struct span hss) {

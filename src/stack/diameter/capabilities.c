@@ -197,7 +197,7 @@ static void received_cer(struct connection *c, const struct diameter_msg *msg,
         refuse(c, msg, DIAMETER_NO_COMMON_SECURITY, "no common security");
         return;
     }
-    timer_stop(&c->patience);
+    diameter_connection_known(c);
     c->cer_hop_by_hop = msg->hop_by_hop;
     c->cer_end_to_end = msg->end_to_end;
     p->offered_common = common;

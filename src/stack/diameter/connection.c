@@ -2,7 +2,9 @@
  *
  * RFC 6733 says little about streams that are no Diameter. Choice: a length that no message can
  * have, or a version that we do not know, ends the connection (the latter after a 5011), since the
- * next message cannot be found. Before the CER a message may have 64 KiB, after it a megabyte. */
+ * next message cannot be found. Before the CER a message may have 64 KiB, after it a megabyte. Who
+ * connects and says nothing costs something, too: of too many, the one that has had the longest
+ * time gives way, so that nobody is kept out. */
 #include "stack/diameter/internal.h"
 
 #include "obs/trace.h"
@@ -34,8 +36,21 @@ void diameter_connections_bury(struct diameter *d) {
     }
 }
 
-static void detach(struct connection *c) {
+static void leave_strangers(struct connection *c) {
+    if (!list_is_empty(&c->in_strangers)) {
+        list_remove(&c->in_strangers);
+        list_init(&c->in_strangers);
+        c->d->n_strangers--;
+    }
+}
+
+void diameter_connection_known(struct connection *c) {
     timer_stop(&c->patience);
+    leave_strangers(c);
+}
+
+static void detach(struct connection *c) {
+    diameter_connection_known(c);
     diameter_requests_orphan(c);
     list_remove(&c->in_node);
     list_insert(&c->d->gone, &c->in_node);
@@ -251,6 +266,7 @@ static struct connection *connection_new(struct diameter *d) {
     c->d = d;
     timer_init(&c->patience, out_of_patience);
     list_init(&c->in_node);
+    list_init(&c->in_strangers);
     list_init(&c->incoming);
     return c;
 }
@@ -258,6 +274,10 @@ static struct connection *connection_new(struct diameter *d) {
 void diameter_connection_accepted(void *ctx, struct listener *l, struct stream *s) {
     struct diameter *d = ctx;
     (void)l;
+    if (d->n_strangers >= STRANGERS_MAX) {
+        d->counters.crowded++;
+        diameter_connection_close(CONTAINER_OF(d->strangers.next, struct connection, in_strangers));
+    }
     struct connection *c = d->stopping ? NULL : connection_new(d);
     if (!c) {
         stream_close(s);
@@ -265,6 +285,8 @@ void diameter_connection_accepted(void *ctx, struct listener *l, struct stream *
     }
     c->stream = s;
     list_insert(&d->connections, &c->in_node);
+    list_insert(&d->strangers, &c->in_strangers);
+    d->n_strangers++;
     timer_start(d->env, &c->patience, d->config.capabilities_us);
     stream_attach(s, &handler, c);
 }

@@ -108,7 +108,8 @@ struct diameter_counters {
     uint64_t failovers;            /* times that a peer's pending requests were moved */
     uint64_t watchdog_losses;      /* connections given up because nothing came any more */
     uint64_t connects, connect_failures;
-    uint64_t busy; /* requests refused with 3004 */
+    uint64_t busy;    /* requests refused with 3004 */
+    uint64_t crowded; /* connections closed because too many had not said whose they are */
 };
 
 /** What a peer is doing, for status pages. */

@@ -12,12 +12,14 @@
 enum {
     RELAY_APPLICATION = 0xffffffff,
     FIRST_MESSAGE_MAX = 65536, /* of somebody who has not said who he is */
+    STRANGERS_MAX = 256,       /* of them at a time; the oldest gives way */
     APPLICATIONS_MAX = 32,
 };
 
 /* A transport connection. */
 struct connection {
     struct list in_node;
+    struct list in_strangers; /* until a CER has been believed */
     struct diameter *d;
     struct peer *peer;                       /* NULL until a CER has said whose it is */
     struct stream *stream;                   /* NULL once it is gone */
@@ -136,6 +138,8 @@ struct diameter {
     struct diameter_counters counters;
     struct listener *listener, *tls_listener;
     struct list peers, connections;
+    struct list strangers; /* connections that were made to us and are nobody's yet, oldest first */
+    size_t n_strangers;
     struct list gone; /* connections without a stream, until nobody can be at work on them */
     struct post bury;
     uint32_t next_hop_by_hop, next_end_to_end;
@@ -188,6 +192,9 @@ void diameter_connection_close(struct connection *c);
 /** Sends a whole message. A reader so slow that nothing more fits loses the connection, a little
  * later: no state changes within this call. */
 void diameter_connection_send(struct connection *c, struct span message);
+
+/** It is known now whose connection it is: its patience ends, and it does not give way any more. */
+void diameter_connection_known(struct connection *c);
 
 /** Frees the connections that are gone. */
 void diameter_connections_bury(struct diameter *d);

@@ -109,6 +109,7 @@ enum error diameter_new(struct env *env, const struct diameter_config *config,
     d->ctx = ctx;
     list_init(&d->peers);
     list_init(&d->connections);
+    list_init(&d->strangers);
     list_init(&d->gone);
     post_init(&d->bury, bury);
     list_init(&d->pending_idle);

@@ -23,6 +23,8 @@ struct world {
     bool stopped;
 };
 
+enum { UAR_MAX = 4 }; /* that may wait for the HSS */
+
 static struct world world;
 
 static int set_up(void **state) {
@@ -45,6 +47,7 @@ static int set_up(void **state) {
         .dns = {.source = &w->dns.source},
         .trusted = &pcscf_at,
         .n_trusted = 1};
+    config.diameter.pending_max = UAR_MAX;
     assert_int_equal(icscf_new(w->env, &config, &w->icscf), OK);
     peer_open(&w->pcscf, w->sim, "pcscf", pcscf_at);
     peer_open(&w->scscf[0], w->sim, "scscf", scscf_at[0]);
@@ -192,6 +195,26 @@ static void an_hss_that_is_not_there_gives_480_at_once(void **state) {
     assert_false(icscf_is_ready(w->icscf));
     say(w, (struct script_register){0});
     assert_int_equal(peer_last(&w->pcscf)->status, 480);
+}
+
+/* The limit of what may wait for the HSS is ours, not the HSS's silence. */
+static void more_than_may_be_asked_gives_503(void **state) {
+    struct world *w = (struct world *)*state;
+    w->hss.silent = true;
+    for (unsigned i = 0; i < UAR_MAX; i++) {
+        char call_id[8];
+        struct buf b = buf_init(call_id, sizeof call_id - 1);
+        buf_u64(&b, i);
+        call_id[b.n] = '\0';
+        say(w, (struct script_register){.call_id = call_id});
+    }
+    assert_int_equal(w->pcscf.n, 0);
+    say(w, (struct script_register){.call_id = "more"});
+    const struct sip_msg *m = peer_last(&w->pcscf);
+    assert_int_equal(m->status, 503);
+    assert_true(sip_has(m, SIP_H_RETRY_AFTER));
+    assert_true(span_find(sip_value(m, SIP_H_WARNING), SPAN("overload")) <
+                sip_value(m, SIP_H_WARNING).n);
 }
 
 static void deregistration_is_said_to_the_hss(void **state) {
@@ -363,6 +386,7 @@ int main(void) {
         TEST(refusals_of_the_hss),
         TEST(a_silent_hss_gives_480),
         TEST(an_hss_that_is_not_there_gives_480_at_once),
+        TEST(more_than_may_be_asked_gives_503),
         TEST(deregistration_is_said_to_the_hss),
         TEST(identities_are_derived_and_made_canonical),
         TEST(a_silent_scscf_is_replaced),

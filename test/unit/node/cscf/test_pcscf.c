@@ -7,6 +7,10 @@
 static const struct addr pcscf_at = {4, 5060, {127, 0, 0, 1}};
 static const struct addr icscf_at = {4, 4060, {127, 0, 0, 2}};
 static const struct addr second_at = {4, 4060, {127, 0, 0, 3}};
+static const struct addr scscf_at = {4, 6060, {127, 0, 0, 2}};
+static const struct addr inner[] = {
+    {4, 6060, {127, 0, 0, 2}}, {4, 3868, {0}} /* on all addresses of its machine */
+};
 static const struct addr ue_at = {4, 5070, {127, 0, 0, 9}};
 
 struct world {
@@ -35,12 +39,26 @@ static int set_up(void **state) {
     assert_int_equal(dns_zone_add_sip(&w->zone, SPAN(HOME), SPAN("icscf-2." HOME),
                                       &(struct sip_hop){second_at, SIP_UDP}, 20, 1),
                      OK);
+    /* Names of our own nodes, and of somebody who means to reach them by his own domain. */
+    const struct sip_hop scscf = {scscf_at, SIP_UDP}, hss = {{4, 3868, {127, 0, 0, 77}}, SIP_UDP};
+    assert_int_equal(
+        dns_zone_add_sip(&w->zone, SPAN("scscf." HOME), SPAN("scscf." HOME), &scscf, 10, 1), OK);
+    assert_int_equal(
+        dns_zone_add_sip(&w->zone, SPAN("evil.example"), SPAN("a.evil.example"), &hss, 10, 1), OK);
+    assert_int_equal(dns_zone_add_sip(&w->zone, SPAN("mixed.example"), SPAN("a.mixed.example"),
+                                      &(struct sip_hop){second_at, SIP_UDP}, 10, 1),
+                     OK);
+    assert_int_equal(
+        dns_zone_add_sip(&w->zone, SPAN("mixed.example"), SPAN("b.mixed.example"), &scscf, 20, 1),
+        OK);
     assert_int_equal(dns_zone_add_host(&w->zone, SPAN("pcscf." HOME), &pcscf_at), OK);
     struct pcscf_config config = {.host = SPAN("pcscf." HOME),
                                   .sip = {.addr = pcscf_at},
                                   .visited_network = SPAN(HOME),
                                   .ioi = SPAN("visited"),
                                   .dns = {.source = &w->dns.source},
+                                  .inner = inner,
+                                  .n_inner = COUNT_OF(inner),
                                   .core = &icscf_at,
                                   .n_core = 1};
     assert_int_equal(pcscf_new(w->env, &config, &w->pcscf), OK);
@@ -532,6 +550,11 @@ static void requests_that_are_wrong_are_refused(void **state) {
         {"REGISTER sip:" HOME, "REGISTER sip:127.0.0.2", 403},
         {"REGISTER sip:" HOME, "REGISTER sip:[::1]", 403},
         {"REGISTER sip:" HOME, "REGISTER sip:pcscf." HOME ":5060", 403},
+        {"REGISTER sip:" HOME, "REGISTER sip:scscf." HOME, 403},
+        {"REGISTER sip:" HOME, "REGISTER sip:scscf." HOME ":6060", 403},
+        {"REGISTER sip:" HOME, "REGISTER sip:scscf." HOME ";transport=tcp", 403},
+        {"REGISTER sip:" HOME, "REGISTER sip:evil.example", 403},
+        {"REGISTER sip:" HOME, "REGISTER sip:mixed.example", 403},
         {"REGISTER sip:" HOME, "REGISTER sip:nowhere.example", 504},
         {"Max-Forwards: 70", "Max-Forwards: 0", 483},
         {"To: <" IMPU ">", "To: <mailto:a@b>", 400},
@@ -557,6 +580,34 @@ static void requests_that_are_wrong_are_refused(void **state) {
         }
     }
     assert_int_equal(w->icscf.n, 0);
+}
+
+/* What a terminal adds to the domain does not lead past the I-CSCF. */
+static void the_domain_alone_finds_the_home_network(void **state) {
+    static const char *const added[] = {":5060",
+                                        ":6060",
+                                        ";maddr=127.0.0.2",
+                                        ":6060;maddr=scscf." HOME,
+                                        ":3868;maddr=127.0.0.2",
+                                        ";transport=tcp"};
+    struct world *w = (struct world *)*state;
+    struct peer scscf;
+    peer_open(&scscf, w->sim, "scscf", scscf_at);
+    for (size_t i = 0; i < COUNT_OF(added); i++) {
+        char text[SCRIPT_TEXT_MAX], changed[SCRIPT_TEXT_MAX], line[200], call_id[8];
+        struct buf b = buf_init(text, sizeof text), c = buf_init(changed, sizeof changed);
+        snprintf(call_id, sizeof call_id, "d%zu", i);
+        snprintf(line, sizeof line, "REGISTER sip:" HOME "%s", added[i]);
+        struct span good = script_register_text(&b, &(struct script_register){.call_id = call_id});
+        replace(&c, good, "REGISTER sip:" HOME, line);
+        peer_send(&w->ue, pcscf_at, buf_span(&c));
+        script_run(w->sim, 100 * MS_IN_US);
+        assert_int_equal(w->icscf.n, i + 1);
+        assert_int_equal(w->ue.n, i);
+        answer(w, 403, "");
+    }
+    assert_int_equal(scscf.n, 0);
+    peer_close(&scscf);
 }
 
 static void too_large_is_refused(void **state) {
@@ -744,6 +795,7 @@ int main(void) {
         TEST(a_503_without_a_time_becomes_500_with_one),
         TEST(the_next_door_is_tried_and_then_504),
         TEST(requests_that_are_wrong_are_refused),
+        TEST(the_domain_alone_finds_the_home_network),
         TEST(too_large_is_refused),
         TEST(repetitions_are_relayed_once),
         TEST(other_requests_get_a_clean_answer),

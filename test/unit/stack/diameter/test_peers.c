@@ -422,6 +422,41 @@ static void a_burst_does_not_cost_the_connection(void **state) {
     assert_int_equal(f->icscf.n_answers, sent + 1);
 }
 
+static const struct stream_handler nobody = {rogue_connected, rogue_received, rogue_closed};
+
+/* Who connects and says nothing gives way, the oldest first, and keeps nobody out; who has said who
+ * he is stays. */
+static void a_crowd_that_says_nothing_gives_way(void **state) {
+    enum { CROWD = 300, HELD = 256 };
+    struct fixture *f = *state;
+    struct rogue *crowd = calloc(CROWD, sizeof *crowd);
+    struct env *env;
+    assert_non_null(crowd);
+    start_pair(f);
+    assert_int_equal(sim_env_new(f->sim, "rogue", &env), OK);
+    for (int i = 0; i < CROWD; i++) {
+        assert_int_equal(
+            env_stream_connect(env, &f->hss.listen, &nobody, &crowd[i], &crowd[i].stream), OK);
+        run_ms(f->sim, 1);
+    }
+    run_ms(f->sim, 50);
+    for (int i = 0; i < CROWD; i++) {
+        assert_int_equal(crowd[i].closed, i < CROWD - HELD);
+    }
+    assert_int_equal(diameter_counters(f->hss.d)->crowded, CROWD - HELD);
+    assert_int_equal(node_ask(&f->icscf, "alice"), OK);
+    run_ms(f->sim, 50);
+    assert_int_equal(f->icscf.n_answers, 1);
+    node_crash(&f->icscf, SIM_PROCESS_DIES);
+    node_start(&f->icscf);
+    run_ms(f->sim, 100);
+    assert_int_equal(node_ask(&f->icscf, "alice"), OK);
+    run_ms(f->sim, 50);
+    assert_int_equal(f->icscf.n_answers, 2);
+    env_close(env);
+    free(crowd);
+}
+
 static void configurations_are_checked(void **state) {
     struct fixture *f = *state;
     struct diameter *d = NULL;
@@ -495,6 +530,7 @@ int main(void) {
         TEST(equal_peers_take_turns),
         TEST(too_much_is_refused_on_both_sides),
         TEST(a_burst_does_not_cost_the_connection),
+        TEST(a_crowd_that_says_nothing_gives_way),
         TEST(configurations_are_checked),
         TEST(nothing_is_forgotten_on_a_bad_network),
     };
