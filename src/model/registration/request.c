@@ -36,6 +36,15 @@ enum error registration_request_read(const struct sip_msg *req, struct registrat
     return read_contacts(req, out);
 }
 
+bool registration_first_hop(const struct sip_msg *req, struct sip_address *out) {
+    struct sip_list list = sip_list_of(req, SIP_H_PATH);
+    struct span value, last = SPAN_NONE;
+    while (sip_list_next(&list, &value)) {
+        last = value;
+    }
+    return !list.malformed && last.n && sip_address_parse(last, out) == OK;
+}
+
 bool registration_request_is_removal(const struct registration_request *r) {
     if (r->star) {
         return true;

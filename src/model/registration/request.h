@@ -17,6 +17,10 @@ struct registration_reading {
 MUST_CHECK enum error registration_request_read(const struct sip_msg *req,
                                                 struct registration_reading *out);
 
+/** The edge of the network that a request came in by: the last Path value, which was written first
+ * (RFC 3327 4). False: there is none, or it cannot be read. */
+MUST_CHECK bool registration_first_hop(const struct sip_msg *req, struct sip_address *out);
+
 /** Does it only take contacts away: "*", or every contact with an expiry of zero? */
 bool registration_request_is_removal(const struct registration_request *request);
 

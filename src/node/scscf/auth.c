@@ -2,9 +2,11 @@
  * RFC 4169; SIP Digest is digest.c's.
  *
  * One answer per challenge: whatever comes for an outstanding nonce uses it up, all algorithms of
- * it. A nonce of SIP Digest that a right response came for is known good from then on; wrong ones
- * do not spoil it. Failures are counted along a chain of challenges, so that nobody can spoil
- * another's registration by answering wrongly in his name. Secrets are cleared when they go. */
+ * it. How many stand is bounded for each source, so that who says somebody else's name takes away
+ * challenges of his own (share.h). A nonce of SIP Digest that a right response came for is known
+ * good from then on; wrong ones do not spoil it. Failures are counted along a chain of challenges,
+ * so that nobody can spoil another's registration by answering wrongly in his name. Secrets are
+ * cleared when they go. */
 #include "model/aka/nonce.h"
 #include "node/scscf/internal.h"
 
@@ -86,31 +88,41 @@ static void time_is_over(struct timer *t) {
     scscf_authentication_settle(a);
 }
 
-/* Makes room: the oldest challenge goes, those that wait for an answer before known good nonces;
- * never `spare`. */
-static bool drop_one(struct authentication *a, const struct challenge *spare) {
-    struct challenge *oldest = NULL;
-    LIST_EACH(&a->challenges, c, struct challenge, of_impi) {
-        if (c != spare && (!oldest || (is_known_good(oldest) && !is_known_good(c)))) {
-            oldest = c;
+/* Makes room for one more of a source: among those that have to give way (share.h), challenges that
+ * wait for an answer go before known good nonces, old ones before new ones; never `spare`. */
+static void make_room(struct authentication *a, const struct addr *source,
+                      const struct challenge *spare) {
+    if (a->n_challenges < a->s->shares.of_source) {
+        return;
+    }
+    struct challenge *at[SCSCF_SHARES_MAX];
+    struct addr sources[SCSCF_SHARES_MAX + 1];
+    size_t n = 0;
+    for (int known_good = 0; known_good < 2; known_good++) {
+        LIST_EACH(&a->challenges, c, struct challenge, of_impi) {
+            if (c != spare && is_known_good(c) == known_good && n < SCSCF_SHARES_MAX) {
+                at[n] = c;
+                sources[n++] = c->source;
+            }
         }
     }
-    if (oldest) {
-        drop_challenge(oldest);
+    sources[n] = *source;
+    size_t i = share_yields(&a->s->shares, sources, n + 1, n);
+    if (i < n) {
+        drop_challenge(at[i]);
     }
-    return oldest != NULL;
 }
 
-/* An empty challenge in its lists, in the place of others but `spare`; no timer runs. NULL: no
- * memory, or no room. */
-static struct challenge *new_challenge(struct authentication *a, struct span impu,
+/* An empty challenge for the source of op, in its lists, in the place of others but `spare`; no
+ * timer runs. NULL: no memory. */
+static struct challenge *new_challenge(struct authentication *a, const struct operation *op,
                                        const struct challenge *spare) {
-    if (a->n_challenges >= a->s->config.challenges_max && !drop_one(a, spare)) {
-        return NULL;
-    }
+    struct span impu = op->impu;
+    make_room(a, &op->source, spare);
     struct challenge *c = (struct challenge *)calloc(1, sizeof *c + impu.n);
     if (c) {
         c->authentication = a;
+        c->source = op->source;
         c->impu_n = (uint16_t)impu.n;
         memcpy(c->impu, impu.p, impu.n);
         list_insert(&a->challenges, &c->of_impi);
@@ -164,7 +176,7 @@ static enum error fill(struct scscf *s, struct challenge *c, const struct creden
 
 enum error scscf_challenge_add(struct authentication *a, const struct operation *op,
                                const struct credentials *credentials, struct challenge **out) {
-    struct challenge *c = new_challenge(a, op->impu, NULL);
+    struct challenge *c = new_challenge(a, op, NULL);
     if (!c) {
         return ERR_NO_MEMORY;
     }
@@ -250,7 +262,7 @@ static enum challenge_credentials judge_aka(struct operation *op, const struct c
 
 /* Half of the nonce's life has passed: the 200 brings the next one. */
 static void renew(struct operation *op, const struct challenge *c) {
-    struct challenge *next = new_challenge(c->authentication, op->impu, c);
+    struct challenge *next = new_challenge(c->authentication, op, c);
     struct digest_offer *d = next ? digest_offer_next(op->s, c->digest) : NULL;
     if (!d) {
         if (next) {
@@ -296,10 +308,10 @@ static enum challenge_credentials judge_digest(struct operation *op, struct chal
     return result;
 }
 
-/* Is a challenge outstanding that a card may refuse? */
-static bool waits_for_card(const struct authentication *a) {
+/* Is a challenge outstanding at this source that a card may refuse? */
+static bool waits_for_card(const struct authentication *a, const struct addr *source) {
     LIST_EACH(&a->challenges, c, struct challenge, of_impi) {
-        if (c->aka.xres_n) {
+        if (c->aka.xres_n && addr_eq(&c->source, source)) {
             return true;
         }
     }
@@ -319,7 +331,7 @@ static enum challenge_credentials judge_unknown(struct operation *op,
         return CREDENTIALS_AGED;
     }
     bool token = auth->response.n || auth->auts.n;
-    return !token && a && waits_for_card(a) ? CREDENTIALS_FORGED : CREDENTIALS_STALE;
+    return !token && a && waits_for_card(a, &op->source) ? CREDENTIALS_FORGED : CREDENTIALS_STALE;
 }
 
 enum challenge_credentials scscf_credentials(struct operation *op) {
@@ -348,11 +360,11 @@ enum challenge_credentials scscf_credentials(struct operation *op) {
     return result;
 }
 
-bool scscf_stale_told(const struct scscf *s, struct span impi) {
-    struct authentication *a = scscf_authentication(s, impi);
+bool scscf_stale_told(const struct operation *op) {
+    struct authentication *a = scscf_authentication(op->s, op->impi);
     if (a) {
         LIST_EACH(&a->challenges, c, struct challenge, of_impi) {
-            if (c->stale) {
+            if (c->stale && addr_eq(&c->source, &op->source)) {
                 return true;
             }
         }

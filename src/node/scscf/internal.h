@@ -15,6 +15,7 @@
 #include "crypto/akav2.h"
 #include "model/registration/challenge.h"
 #include "model/registration/request.h"
+#include "model/registration/share.h"
 #include "node/scscf/scscf.h"
 #include "obs/journal.h"
 #include "spec/cx.h"
@@ -29,6 +30,7 @@ enum {
     SCSCF_NONCE_SIZE = 32, /* of SIP Digest: base64 of 24 random bytes, so never one of AKA */
     SCSCF_OPAQUE_SIZE = 16,
     SCSCF_HSS_NAMES_MAX = 16,
+    SCSCF_SHARES_MAX = 64, /* challenges of one private identity; and operations that wait */
 };
 
 struct scscf {
@@ -36,6 +38,7 @@ struct scscf {
     struct scscf_config config;
     struct registration_policy bindings_policy;
     struct challenge_policy challenge_policy;
+    struct share_bounds shares; /* of the challenges of one private identity; of its queue, too */
     struct sip_stack *stack;
     struct diameter *diameter;
     struct digest digest;
@@ -173,6 +176,7 @@ struct challenge {
     struct list of_impi;
     struct timer timer; /* reg-await-auth, or the end of the nonce's life */
     struct authentication *authentication;
+    struct addr source; /* whom it was sent to */
     struct aka_offer aka;
     struct digest_offer *digest; /* NULL: no password */
     unsigned offered;            /* AUTH_BITs */
@@ -211,9 +215,10 @@ struct credentials {
     const struct cx_sip_digest_authenticate *digest; /* NULL: none */
 };
 
-/** Makes a challenge of credentials and keeps it as outstanding; an old one goes when there are too
- * many. ERR_NO_MEMORY; ERR_INVALID: the credentials are not usable; ERR_UNSUPPORTED: no algorithm
- * that is configured fits them. */
+/** Makes a challenge of credentials and keeps it as outstanding; when there are too many, an old
+ * one of the same source goes, or of the source that has the most (share.h). ERR_NO_MEMORY;
+ * ERR_INVALID: the credentials are not usable; ERR_UNSUPPORTED: no algorithm that is configured
+ * fits them. */
 MUST_CHECK enum error scscf_challenge_add(struct authentication *a, const struct operation *op,
                                           const struct credentials *credentials,
                                           struct challenge **out);
@@ -223,8 +228,8 @@ MUST_CHECK enum error scscf_challenge_add(struct authentication *a, const struct
  * are left in op. */
 enum challenge_credentials scscf_credentials(struct operation *op);
 
-/** Is a challenge that says "stale" outstanding? */
-bool scscf_stale_told(const struct scscf *s, struct span impi);
+/** Is a challenge that says "stale" outstanding at the source of op? */
+bool scscf_stale_told(const struct operation *op);
 
 /** Forgets the known good nonces of a private identity, with its HA1s. */
 void scscf_forget_nonces(struct scscf *s, struct span impi);
@@ -299,6 +304,7 @@ struct operation {
     struct sip_server *up;
     enum operation_state state;
     struct span impi, impu; /* impu canonical */
+    struct addr source;     /* share.h */
     struct sip_auth auth;   /* zero without the header */
     enum challenge_protection protection;
     uint32_t failures, resyncs; /* in a row */

@@ -1,11 +1,11 @@
 /* A REGISTER from its arrival to its answer: TS 24.229 5.4.1.2 and 5.4.1.4, as a state machine.
  *
  * Choices that the clauses leave open: one MAR per private identity is under way at a time, others
- * wait for their turn, and a flood gets 503; what the bindings become is decided when the HSS has
- * answered, on what stands then; a SAR is sent when the pair of private and public identity becomes
- * registered or de-registered, and after each challenge, since the HSS waits for it (TS 29.228
- * 6.3); a de-registration that the HSS refuses is carried out here all the same, one that it does
- * not answer is not. */
+ * wait for their turn, and who floods gets 503, not who stands beside him (share.h); what the
+ * bindings become is decided when the HSS has answered, on what stands then; a SAR is sent when the
+ * pair of private and public identity becomes registered or de-registered, and after each
+ * challenge, since the HSS waits for it (TS 29.228 6.3); a de-registration that the HSS refuses is
+ * carried out here all the same, one that it does not answer is not. */
 #include "node/scscf/internal.h"
 
 typedef void action_fn(struct operation *op);
@@ -132,14 +132,31 @@ static void ask_vector(struct operation *op) {
     scscf_ask_vector(op);
 }
 
+/* Who of those that wait has to give way for the newest of them; NULL: there is room. Of several
+ * that are alike the newest goes. */
+static struct operation *one_too_many(struct authentication *a, struct operation *newest) {
+    struct operation *at[SCSCF_SHARES_MAX + 1] = {newest};
+    struct addr sources[SCSCF_SHARES_MAX + 1] = {newest->source};
+    size_t n = 1;
+    for (struct list *l = newest->waiting.prev; l != &a->waiting && n < COUNT_OF(at); l = l->prev) {
+        at[n] = CONTAINER_OF(l, struct operation, waiting);
+        sources[n] = at[n]->source;
+        n++;
+    }
+    size_t i = share_yields(&a->s->shares, sources, n, 0);
+    return i < n ? at[i] : NULL;
+}
+
 static void wait_turn(struct operation *op) {
     struct authentication *a = scscf_authentication(op->s, op->impi);
-    if (a->n_waiting >= op->s->config.challenges_max) {
-        scscf_operation_refuse(op, 503, REASON_IDENTITY_BUSY);
-        return;
-    }
     list_insert(&a->waiting, &op->waiting);
     a->n_waiting++;
+    struct operation *other = one_too_many(a, op);
+    if (other) {
+        list_remove(&other->waiting);
+        a->n_waiting--;
+        scscf_operation_refuse(other, 503, REASON_IDENTITY_BUSY);
+    }
 }
 
 static void send_challenge(struct operation *op) {
@@ -423,7 +440,7 @@ static void authenticate(struct operation *op) {
     state.method = op->method;
     state.stale_told =
         (state.credentials == CREDENTIALS_AGED || state.credentials == CREDENTIALS_REPLAYED) &&
-        scscf_stale_told(s, op->impi);
+        scscf_stale_told(op);
     state.registered = op->protection == PROTECTION_YES && is_registered(op);
     s->counters.wrong_responses += state.credentials == CREDENTIALS_WRONG;
     s->counters.stale_nonces +=
@@ -457,6 +474,7 @@ static enum reason read_request(struct operation *op, const struct sip_msg *req)
         registration_put_derived_impi(&b, &to.uri);
     }
     op->impi = kept_text(op, &b, &failed);
+    op->source = share_source_of(req);
     op->protection = challenge_protection_of(op->auth.integrity_protected);
     op->scheme = challenge_scheme(h != NULL, op->auth.algorithm, op->protection);
     if (failed || !op->impi.n) {

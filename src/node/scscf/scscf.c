@@ -17,6 +17,7 @@ enum {
     CONTACTS_MAX = 4,
     ATTEMPTS_MAX = 3,
     CHALLENGES_MAX = 4,
+    HOST_SHARES_MAX = 16,
     REG_AWAIT_AUTH_S = 240,
     DIGEST_NONCE_S = 3600,
     STOP_US = 2000000
@@ -120,6 +121,11 @@ static void set_policies(struct scscf *s) {
     }
     s->bindings_policy = (struct registration_policy){c->expires_min_s, c->expires_max_s,
                                                       c->expires_default_s, c->contacts_max};
+    s->shares = (struct share_bounds){
+        .of_source = c->challenges_max, .of_host = HOST_SHARES_MAX, .of_all = SCSCF_SHARES_MAX};
+    if (s->shares.of_host < s->shares.of_source) {
+        s->shares.of_host = s->shares.of_source;
+    }
     s->challenge_policy =
         (struct challenge_policy){.accept_without_integrity = !c->refuse_without_integrity,
                                   .reauthenticate = !c->keep_authenticated,

@@ -32,7 +32,7 @@ struct scscf_config {
     uint32_t reg_await_auth_s;  /* TS 24.229 7.8: 0: 240 */
     uint32_t message_max;       /* bytes of a request; 0: 8192 */
     uint32_t pending_max;       /* requests under way; further ones get 503. 0: 65,536 */
-    uint32_t challenges_max;    /* outstanding challenges per private identity; 0: 4 */
+    uint32_t challenges_max;    /* per private identity and source, at most 64; 0: 4 (README.md) */
     uint32_t digest_nonce_s;    /* life of a nonce of SIP Digest that is known good; 0: 3600 */
     /** Offered in challenges, in the order of preference; 0 of them: AKAv1-MD5, SHA-256, MD5. */
     const enum auth_algorithm *algorithms;

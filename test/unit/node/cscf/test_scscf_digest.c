@@ -295,6 +295,30 @@ static void a_stranger_spoils_no_known_good_nonce(void **state) {
     assert_int_equal(reply_to(w, &k, &(struct answer){.nc = 2}), 200);
 }
 
+static void a_strangers_challenges_spoil_nothing(void **state) {
+    static const char stranger[] = "Via: SIP/2.0/UDP pcscf." HOME ":5060;branch=z9hG4bKp\r\n"
+                                   "Via: SIP/2.0/UDP 198.51.100.7;branch=z9hG4bKt\r\n";
+    static const char stale[] =
+        "Digest username=\"" USER "\", realm=\"" HOME "\", nonce=\"made up\", uri=\"sip:" HOME
+        "\", response=\"0123456789abcdef0123456789abcdef\", algorithm=MD5";
+    struct world *w = (struct world *)*state;
+    struct kept k, known;
+    assert_int_equal(enrol_digest(w, &known, "MD5"), 200);
+    assert_int_equal(challenge(w, (struct script_register){0}), 401);
+    keep(w, "MD5", &k);
+    for (unsigned i = 0; i < 20; i++) {
+        assert_int_equal(say(w, (struct script_register){.authorization = stale,
+                                                         .lines = stranger,
+                                                         .call_id = "stranger"}),
+                         401);
+    }
+    assert_int_equal(reply_to(w, &k, &(struct answer){.algorithm = "MD5"}), 200);
+    assert_int_equal(reply_to(w, &known, &(struct answer){.algorithm = "MD5", .nc = 2}), 200);
+    /* nor does the owner of an aged nonce lose the word that it is only that */
+    assert_int_equal(say(w, (struct script_register){.authorization = stale}), 401);
+    assert_true(says_stale(w));
+}
+
 static void deregistration_forgets_the_nonce(void **state) {
     struct world *w = (struct world *)*state;
     struct kept k;
@@ -425,6 +449,7 @@ int main(void) {
         DIGEST_TEST(wrong_responses_are_wrong),
         DIGEST_TEST(wrong_passwords_end_in_403),
         DIGEST_TEST(a_stranger_spoils_no_known_good_nonce),
+        DIGEST_TEST(a_strangers_challenges_spoil_nothing),
         DIGEST_TEST(deregistration_forgets_the_nonce),
         DIGEST_TEST(a_user_with_key_and_password_is_offered_both),
         DIGEST_TEST(akav2_takes_its_own_password),
