@@ -1,5 +1,5 @@
-"""A flood of REGISTERs from invented sources, at ten times what the core can serve: nobody is sent more than he asked with, and
-who is registered hardly feels it. $MUSTER is the program.
+"""A flood of REGISTERs from invented sources, at ten times what the core can serve: nobody is sent much more than was sent in his
+name, and who is registered hardly feels it. $MUSTER is the program.
 
 covers: HA5"""
 
@@ -46,6 +46,19 @@ def register(number, source, serial):
             f"Max-Forwards: 70\r\nFrom: <sip:{user}>;tag={serial:x}\r\nTo: <sip:{user}>\r\nCall-ID: {serial:x}\r\n"
             f"CSeq: 1 REGISTER\r\nContact: <sip:{source}>\r\n"
             f"{credentials}Content-Length: 0\r\n\r\n").encode()
+
+
+def short_requests(source, serial):
+    """What gets the largest answers for its size, of a user with a password: three requests that only one invents."""
+    user = f"peter@{DOMAIN}"
+    common = f"sip:{DOMAIN}", f"SIP/2.0/UDP {source};branch=z9hG4bK{serial:x}", f"<sip:{user}>", f"{serial:x}"
+    plain = ("REGISTER {0} SIP/2.0\r\nVia: {1}\r\nMax-Forwards: 70\r\nFrom: {2};tag=1\r\nTo: {2}\r\nCall-ID: {3}\r\n"
+             "CSeq: 1 REGISTER\r\nContact: <sip:h>\r\nContent-Length: 0\r\n\r\n")
+    compact = ("REGISTER {0} SIP/2.0\r\nv:{1}\r\nMax-Forwards:9\r\nf:{2};tag=1\r\nt:{2}\r\ni:{3}\r\nCSeq:1 REGISTER\r\n\r\n")
+    options = ("OPTIONS sip:pcscf.{0} SIP/2.0\r\nv:{1}\r\nMax-Forwards:9\r\nf:<sip:a>;tag=1\r\nt:<sip:a>\r\ni:{3}\r\n"
+               "CSeq:1 OPTIONS\r\n\r\n")
+    return [plain.format(*common).encode(), compact.format(*common[:1], common[1] + "c", *common[2:]).encode(),
+            options.format(DOMAIN, common[1] + "o", *common[2:]).encode()]
 
 
 class Flood(threading.Thread):
@@ -142,6 +155,41 @@ class FloodFromInventedSources(unittest.TestCase):
     def metric(self, name):
         with urllib.request.urlopen(f"http://{HOST}:8080/metrics", timeout=20) as answer:
             return sum(int(n) for n in re.findall(rf"^{name}(?:{{.*}})? (\d+)$", answer.read().decode(), re.MULTILINE))
+
+    def play(self, source, seconds, apart):
+        """Sends the short requests in turn; the bytes that went out, and those that came back, by their messages."""
+        sent, received, begin, serial = 0, [], time.monotonic(), 0
+        host, port = source.getsockname()
+        while time.monotonic() < begin + seconds:
+            serial += 1
+            for message in short_requests(f"{host}:{port}", serial):
+                sent += source.send(message)
+            deadline = time.monotonic() + apart
+            while select.select([source], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                received.append(len(source.recv(8192)))
+        while select.select([source], [], [], 0.5)[0]:
+            received.append(len(source.recv(8192)))
+        return sent, received, time.monotonic() - begin
+
+    def test_an_invented_source_is_sent_little_more_than_was_sent_in_its_name(self):
+        add = subprocess.run([MUSTER, "sub", "add", "--web", f"{HOST}:8080", "--user", "peter", "--password-stdin"],
+                             input="secret\n", capture_output=True, text=True, check=False, timeout=60)
+        self.assertEqual(0, add.returncode, add.stdout + add.stderr)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as source, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            source.bind((f"127.6.1.{os.getpid() % 250 + 1}", 0))
+            other.bind((f"127.6.2.{os.getpid() % 250 + 1}", 0))
+            for s in source, other:
+                s.connect((HOST, 5060))
+            sent, received, seconds = self.play(source, 1.0, 0.005)
+            budget = (20 + 5 * seconds) * max(received)
+            dropped = self.metric("muster_sip_amplifying_dropped_total")
+            print(f"# {sent} bytes in the name of an address, {sum(received)} to it: {sum(received) / sent:.2f}; "
+                  f"the largest {max(received)}; {dropped} answers not sent")
+            self.assertLessEqual(sum(received), 1.5 * sent + budget)
+            self.assertGreater(dropped, 0)
+            sent, received, _ = self.play(other, 0.0001, 0.2)  # one of each: who asks as people do is answered
+            self.assertEqual(3, len(received))
+            print(f"# each alone: {sum(received) / sent:.2f}")
 
     def test_registered_users_hardly_feel_it(self):
         rate = int(self.numbers(self.bench("registration", "--users", str(REGISTERED + OTHERS), "--seconds", "1",

@@ -41,7 +41,7 @@ class Client:
         request = (
             f"REGISTER sip:{DOMAIN} SIP/2.0\r\nVia: SIP/2.0/UDP {HOST}:{self.port};branch=z9hG4bK{self.count};rport\r\n"
             f"From: <sip:{user}@{DOMAIN}>;tag={self.count}\r\nTo: <sip:{user}@{DOMAIN}>\r\nMax-Forwards: 70\r\n"
-            f"Call-ID: call-{self.count}\r\nCSeq: 1 REGISTER\r\nContact: <sip:{user}@{HOST}:{self.port}>\r\n"
+            f"User-Agent: {'long enough for any answer, ' * 20}\r\nCall-ID: call-{self.count}\r\nCSeq: 1 REGISTER\r\nContact: <sip:{user}@{HOST}:{self.port}>\r\n"
             f"{authorization}Content-Length: 0\r\n\r\n")
         self.socket.send(request.encode())
         answer = ""

@@ -93,7 +93,12 @@ static enum sip_class classify(void *ctx, const struct sip_hop *from, enum sip_c
     return class == SIP_CLASS_INITIAL ? SIP_CLASS_CONTINUES : SIP_CLASS_KNOWN;
 }
 
-static const struct sip_stack_handler stack_handler = {.request = on_request, .classify = classify};
+static bool hears(void *ctx, const struct addr *at) {
+    return pcscf_knows_terminal((struct pcscf *)ctx, at);
+}
+
+static const struct sip_stack_handler stack_handler = {
+    .request = on_request, .classify = classify, .hears = hears};
 
 /* Option tags of Proxy-Require: sec-agree is taken away on the way (ipsec: off). */
 static const char *const proxy_supported[] = {"sec-agree", "path", "outbound", ""};
@@ -111,6 +116,7 @@ static enum error open_links(struct pcscf *p) {
     struct sip_stack_config sip = {.sent_by = span_from_cstr(p->sent_by),
                                    .limits = sip_limits_default(),
                                    .keep_s = p->config.keep_alive_s,
+                                   .faces_terminals = true,
                                    .proxy_supported = proxy_supported};
     sip_stack_listen_on(&sip, &p->config.sip);
     sip.limits.message_max = p->config.message_max;

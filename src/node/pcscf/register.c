@@ -206,6 +206,7 @@ static enum error registered(struct operation *op, const struct sip_msg *answer)
         return e;
     }
     p->counters.registered++;
+    sip_stack_heard_by(p->stack, &news.terminal);
     p->counters.replaced += pcscf_drop_replaced(p, &news);
     return OK;
 }

@@ -105,7 +105,7 @@ void answers_add(struct sip_stack *stack, const struct sip_server *tx, struct sp
 }
 
 bool answers_repeat(struct sip_stack *stack, const struct server_key *key,
-                    const struct sip_msg *req) {
+                    const struct sip_msg *req, size_t credit) {
     struct htab_node *node = htab_first(&stack->answers.index, key->hash);
     for (; node; node = htab_next(node)) {
         const struct answer *entry = CONTAINER_OF(node, struct answer, node);
@@ -114,7 +114,8 @@ bool answers_repeat(struct sip_stack *stack, const struct server_key *key,
             entry->expires_us > env_now_us(stack->env)) {
             struct sip_path path = {.to = {entry->to, SIP_UDP}, .endpoint = entry->endpoint};
             stack->counters.sent_again++;
-            (void)sip_stack_send(stack, &path, (struct span){entry->data + entry->key_n, entry->n});
+            (void)sip_stack_send_answer(
+                stack, &path, (struct span){entry->data + entry->key_n, entry->n}, &credit);
             return true;
         }
     }

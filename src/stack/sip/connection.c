@@ -148,7 +148,7 @@ static void record(struct connection *c, struct span bytes) {
 
 /* Nobody can tell where the next message begins: the last answer, and the end. */
 static void give_up(struct connection *c, char *bytes, size_t n, enum error why) {
-    const struct sip_origin origin = {c->at, c->remote, c};
+    const struct sip_origin origin = {c->at, c->remote, c, n};
     record(c, (struct span){bytes, n});
     c->stack->counters.unframed++;
     sip_stack_refuse_unframed(&origin, bytes, n, why);
@@ -204,7 +204,7 @@ static bool take_message(struct connection *c, char *bytes, size_t n, size_t *ta
     prove(c);
     record(c, (struct span){bytes, length});
     *taken += length;
-    const struct sip_origin origin = {c->at, c->remote, c};
+    const struct sip_origin origin = {c->at, c->remote, c, length};
     sip_stack_receive(&origin, bytes, length);
     return !c->gone;
 }

@@ -3,6 +3,7 @@
 #define MUSTER_STACK_SIP_INTERNAL_H
 
 #include "base/htab.h"
+#include "stack/sip/amplification.h"
 #include "stack/sip/keep_alive.h"
 #include "stack/sip/sip_stack.h"
 
@@ -49,6 +50,7 @@ struct sip_origin {
     struct endpoint *at;
     struct sip_hop from;
     struct connection *connection; /* NULL: a datagram */
+    size_t n;                      /* bytes of the message */
 };
 
 struct sip_stack {
@@ -67,6 +69,7 @@ struct sip_stack {
     struct list unproven;      /* accepted ones that have not sent a whole message, likewise */
     struct sip_stack_counters counters;
     struct sip_admission admission;
+    struct amplification amplification;
     struct buf out;  /* the message that is being built */
     char *out_bytes; /* DATAGRAM_MAX of them */
     size_t via_at;   /* where the transport stands in the Via of the request that is being built */
@@ -94,6 +97,7 @@ struct sip_server {
     struct sip_path reply;
     uint8_t state;
     bool is_invite, is_reliable;
+    size_t credit; /* bytes that answers may have free of charge (amplification.h) */
     bool cancelled;
     bool owned;            /* by the node: unanswered */
     uint16_t reply_status; /* of the answer that is being built */
@@ -139,6 +143,11 @@ void sip_stack_random(struct sip_stack *stack, void *out, size_t n);
 /** Sends on a path, counts failures, and records what leaves the process. Without a connection that
  * it needs, the path gets one. */
 enum error sip_stack_send(struct sip_stack *stack, struct sip_path *path, struct span bytes);
+
+/** Sends an answer. What is larger than the credit, which it takes from, may not be sent over UDP,
+ * without an error: amplification.h. */
+enum error sip_stack_send_answer(struct sip_stack *stack, struct sip_path *path, struct span bytes,
+                                 size_t *credit);
 
 /** The same for one message, whose sender does not wait for anything. */
 enum error sip_stack_send_once(struct sip_stack *stack, const struct sip_origin *by,
@@ -239,7 +248,7 @@ void answers_add(struct sip_stack *stack, const struct sip_server *tx, struct sp
 
 /** Sends the kept answer again, if there is one for this request. */
 bool answers_repeat(struct sip_stack *stack, const struct server_key *key,
-                    const struct sip_msg *req);
+                    const struct sip_msg *req, size_t credit);
 
 /** Forgets answers that are past their time. */
 void answers_expire(struct sip_stack *stack);

@@ -114,7 +114,7 @@ void sip_server_release(struct sip_server *tx) {
 static void resend(struct sip_server *tx) {
     if (tx->last.n) {
         tx->stack->counters.sent_again++;
-        (void)sip_stack_send(tx->stack, &tx->reply, tx->last);
+        (void)sip_stack_send_answer(tx->stack, &tx->reply, tx->last, &tx->credit);
     }
 }
 
@@ -134,7 +134,7 @@ static enum error step(struct sip_server *tx, enum event event, struct span answ
     tx->state = s->next;
     if (actions & DO_SEND) {
         timer_stop(&tx->repeat);
-        e = sip_stack_send(stack, &tx->reply, answer);
+        e = sip_stack_send_answer(stack, &tx->reply, answer, &tx->credit);
     }
     if ((actions & DO_KEEP) && !tx->is_reliable) {
         bool failed = false;
@@ -366,6 +366,7 @@ static void begin(const struct sip_origin *origin, struct arena *arena,
     if (origin->connection) {
         sip_path_join(&tx->reply, origin->connection);
     }
+    tx->credit = amplification_credit(origin->n);
     tx->owned = true;
     tx->state = tx->is_invite ? PROCEEDING : TRYING;
     timer_init(&tx->repeat, on_repeat);
@@ -393,8 +394,9 @@ void sip_server_receive(const struct sip_origin *origin, struct arena *arena, st
         receive_cancel(origin, &key, req);
     } else if ((tx = find(stack, &key, req->method)) != NULL) {
         stack->counters.received_again++;
+        tx->credit += amplification_credit(origin->n);
         (void)step(tx, REPEATED, SPAN_NONE, NULL, NULL);
-    } else if (answers_repeat(stack, &key, req)) {
+    } else if (answers_repeat(stack, &key, req, amplification_credit(origin->n))) {
         stack->counters.received_again++;
     } else if (!is_shed(origin, req)) {
         begin(origin, arena, &key, req);

@@ -60,6 +60,7 @@ struct sip_stack_config {
                              * gives way, or the new one is closed; 0: 65,536 */
     uint32_t idle_s;        /* silent connections are closed after so long; 0: 900 */
     struct sip_admission_policy admission; /* of requests under overload; zeroed: all */
+    bool faces_terminals;                  /* answers over UDP amplify nothing (amplification.h) */
     uint32_t partial_s; /* patience with a message that is not complete, with a new connection that
                          * says nothing, and with a reader that takes nothing; 0: 20 */
 };
@@ -95,6 +96,9 @@ struct sip_stack_handler {
     /** How much a new request matters, asked under overload only, before anything is kept of it;
      * class is what it says of itself. NULL: that counts. */
     enum sip_class (*classify)(void *ctx, const struct sip_hop *from, enum sip_class class);
+    /** Is it certain that who is at this address hears what is sent there? Asked by stacks that
+     * face terminals, of answers larger than their credit (amplification.h). NULL: of nobody. */
+    bool (*hears)(void *ctx, const struct addr *at);
 };
 
 /** What happened, for metrics. */
@@ -113,6 +117,7 @@ struct sip_stack_counters {
     uint64_t shed[SIP_CLASSES];               /* refused for overload (admission.h), by class */
     uint64_t dropped;                         /* of them, without an answer */
     uint64_t overloads;                       /* times that overload began */
+    uint64_t amplifying_dropped;              /* answers not sent (amplification.h) */
     uint64_t unanswered;                      /* freed by the node without an answer: 500 */
     uint64_t answers_dropped;                 /* pushed out of the cache before their time */
     uint64_t send_failures;
@@ -158,6 +163,10 @@ struct env *sip_stack_env(const struct sip_stack *stack);
 
 /** Appends 16 random hexadecimal digits: tags, Call-IDs, instance numbers. */
 void sip_stack_put_token(struct sip_stack *stack, struct buf *b);
+
+/** Somebody at this address has shown that he hears what is sent there: by the answer to a
+ * challenge. For stacks that face terminals (amplification.h). */
+void sip_stack_heard_by(struct sip_stack *stack, const struct addr *at);
 
 /* Server side */
 

@@ -71,13 +71,44 @@ enum error sip_stack_send(struct sip_stack *stack, struct sip_path *path, struct
     return e;
 }
 
+/* One that is not sent is lost, as any datagram may be. */
+static bool may_answer(struct sip_stack *stack, const struct sip_path *path, size_t n,
+                       size_t *credit) {
+    const struct addr *to = &path->to.addr;
+    if (path->to.transport != SIP_UDP) {
+        return true;
+    }
+    if (n <= *credit) {
+        *credit -= n;
+        return true;
+    }
+    return !stack->config.faces_terminals ||
+           dgram_is_reliable(stack->endpoints[path->endpoint].dgram, to) ||
+           (stack->handler->hears && stack->handler->hears(stack->ctx, to)) ||
+           amplification_pay(&stack->amplification, env_now_us(stack->env), to);
+}
+
+enum error sip_stack_send_answer(struct sip_stack *stack, struct sip_path *path, struct span bytes,
+                                 size_t *credit) {
+    if (!may_answer(stack, path, bytes.n, credit)) {
+        stack->counters.amplifying_dropped++;
+        return OK;
+    }
+    return sip_stack_send(stack, path, bytes);
+}
+
+void sip_stack_heard_by(struct sip_stack *stack, const struct addr *at) {
+    amplification_forgive(&stack->amplification, at);
+}
+
 enum error sip_stack_send_once(struct sip_stack *stack, const struct sip_origin *by,
                                const struct sip_hop *to, struct span bytes) {
     struct sip_path path = {.to = *to, .endpoint = (uint8_t)by->at->number};
     if (by->connection) {
         sip_path_join(&path, by->connection);
     }
-    enum error e = sip_stack_send(stack, &path, bytes);
+    size_t credit = amplification_credit(by->n);
+    enum error e = sip_stack_send_answer(stack, &path, bytes, &credit);
     sip_path_leave(&path);
     return e;
 }
@@ -267,8 +298,14 @@ static bool took_stun(struct endpoint *at, const struct addr *from, const char *
         return true;
     }
     if (stun_answer(span_of(bytes, n), from, &b) == OK) {
+        struct sip_path path = {.to = {*from, SIP_UDP}, .endpoint = (uint8_t)at->number};
+        size_t credit = amplification_credit(n);
         at->stack->counters.keep_alives++;
-        (void)dgram_send(at->dgram, from, buf_span(&b));
+        if (may_answer(at->stack, &path, b.n, &credit)) {
+            (void)dgram_send(at->dgram, from, buf_span(&b));
+        } else {
+            at->stack->counters.amplifying_dropped++;
+        }
     } else {
         at->stack->counters.malformed++;
     }
@@ -294,7 +331,7 @@ static bool drops_unread(const struct sip_origin *origin, struct span bytes) {
 
 static void on_datagram(void *ctx, struct dgram *d, const struct addr *from, char *bytes,
                         size_t n) {
-    const struct sip_origin origin = {.at = ctx, .from = {*from, SIP_UDP}};
+    const struct sip_origin origin = {.at = ctx, .from = {*from, SIP_UDP}, .n = n};
     struct sip_stack *stack = origin.at->stack;
     uint64_t waited_us;
     if (took_stun(ctx, from, bytes, n)) {
@@ -441,7 +478,8 @@ enum error sip_stack_new(struct env *env, const struct sip_stack_config *config,
     list_init(&stack->keep_alives);
     stack->out_bytes = malloc(DATAGRAM_MAX);
     if (stack->out_bytes) {
-        e = open_endpoints(stack);
+        e = config->faces_terminals ? amplification_init(&stack->amplification) : OK;
+        e = e ? e : open_endpoints(stack);
     }
     if (e != OK) {
         sip_stack_free(stack);
@@ -466,6 +504,7 @@ void sip_stack_free(struct sip_stack *stack) {
     answers_free(&stack->answers);
     htab_free(&stack->servers);
     htab_free(&stack->clients);
+    amplification_free(&stack->amplification);
     free(stack->out_bytes);
     free(stack);
 }

@@ -1,4 +1,4 @@
-/* covers: A4 A5 A8 A10 A11 HA2 HA6 HA11 HA13 */
+/* covers: A4 A5 A8 A10 A11 HA2 HA5 HA6 HA11 HA13 */
 #include "node/pcscf/pcscf.h"
 #include "script.h"
 
@@ -381,6 +381,30 @@ static void a_challenge_that_cannot_be_read_is_not_relayed(void **state) {
     answer(w, 401, "WWW-Authenticate: Digest ck=\"c0c1, ik=\"1011\" realm\r\n");
     assert_int_equal(peer_last(&w->ue)->status, 502);
     assert_null(strstr(peer_last_text(&w->ue), "c0c1"));
+}
+
+/* Who has a registration hears what he is sent; of others nobody knows. */
+static void strangers_get_few_answers_that_amplify(void **state) {
+    enum { ASKED = 60, BUDGET = 20 };
+    struct world *w = (struct world *)*state;
+    for (unsigned round = 0; round < 2; round++) {
+        w->ue.n = 0;
+        for (unsigned i = 0; i < ASKED; i++) {
+            char text[400];
+            snprintf(text, sizeof text,
+                     "OPTIONS sip:127.0.0.1 SIP/2.0\r\nv: SIP/2.0/UDP "
+                     "127.0.0.9:5070;branch=z9hG4bK%u-%u\r\nf:<sip:a>"
+                     "\r\nt:<sip:a>\r\ni:%u\r\nCSeq:1 OPTIONS\r\n\r\n",
+                     round, i, i);
+            peer_send(&w->ue, pcscf_at, span_from_cstr(text));
+            script_run(w->sim, 100);
+        }
+        script_run(w->sim, 5 * MS_IN_US);
+        assert_int_equal(w->ue.n, round ? ASKED : BUDGET);
+        assert_int_equal(pcscf_sip_counters(w->pcscf)->amplifying_dropped, ASKED - BUDGET);
+        say(w, &(struct script_register){.call_id = round ? "two" : "one"});
+        answer(w, 200, GRANT);
+    }
 }
 
 struct seen {
@@ -795,6 +819,7 @@ int main(void) {
         TEST(a_503_without_a_time_becomes_500_with_one),
         TEST(the_next_door_is_tried_and_then_504),
         TEST(requests_that_are_wrong_are_refused),
+        TEST(strangers_get_few_answers_that_amplify),
         TEST(the_domain_alone_finds_the_home_network),
         TEST(too_large_is_refused),
         TEST(repetitions_are_relayed_once),

@@ -1,4 +1,4 @@
-/* Server transactions and what the stack answers by itself. covers: A4 */
+/* Server transactions and what the stack answers by itself. covers: A4 HA5 */
 #include "obs/trace.h"
 #include "wire.h"
 
@@ -428,6 +428,79 @@ static void each_message_is_recorded_once(void **state) {
     close_node(n);
 }
 
+static bool never_mind;
+
+static bool hears(void *ctx, const struct addr *at) {
+    (void)ctx;
+    (void)at;
+    return never_mind;
+}
+
+/* As many OPTIONS, each answered with a header line of `extra` bytes. */
+static size_t answered_to(struct node *n, struct peer *p, unsigned count, size_t extra) {
+    static unsigned serial;
+    char filler[700] = {0};
+    memset(filler, 'x', extra);
+    p->n_heard = 0;
+    for (unsigned i = 0; i < count; i++) {
+        char text[TEXT_MAX];
+        snprintf(text, sizeof text,
+                 "OPTIONS sip:b@h SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.%u;branch=z9hG4bKa%u\r\n%s",
+                 p->addr.ip[3], ++serial, REST("1 OPTIONS"));
+        say(&n->w, p, text);
+        sip_put(sip_reply_begin(n->tx, 200, SPAN_NONE), SIP_H_SUBJECT, span_from_cstr(filler));
+        assert_int_equal(sip_reply_send(n->tx, SPAN_NONE), OK);
+        wait_ms(&n->w, 1);
+    }
+    return p->n_heard;
+}
+
+/* A source that may be invented gets 20 large answers at once and 5 a second. */
+static void answers_that_amplify_have_a_budget(void **state) {
+    (void)state;
+    static const struct sip_stack_handler terminals = {
+        .request = on_request, .cancelled = on_cancelled, .hears = hears};
+    struct node *n = calloc(1, sizeof *n);
+    assert_non_null(n);
+    wire_open(&n->w, &(struct sip_stack_config){.n_local = 1, .faces_terminals = true}, &terminals,
+              n);
+    struct peer *c = &n->w.client, *other = &n->w.server;
+    assert_int_equal(answered_to(n, c, 30, 500), 20);
+    assert_int_equal(counters(n)->amplifying_dropped, 10);
+    assert_int_equal(answered_to(n, c, 30, 10), 30); /* small ones cost nothing */
+    assert_int_equal(answered_to(n, other, 20, 500), 20);
+    wait_ms(&n->w, 1000);
+    assert_in_range(answered_to(n, c, 20, 500), 5, 6);
+    sip_stack_heard_by(n->w.stack, &c->addr);
+    assert_int_equal(answered_to(n, c, 30, 500), 20);
+    never_mind = true;
+    assert_int_equal(answered_to(n, c, 30, 500), 30);
+    never_mind = false;
+    close_node(n);
+}
+
+/* A repetition is answered as it was asked: with what its own size pays, or from the budget. */
+static void repeated_answers_count(void **state) {
+    (void)state;
+    struct node *n =
+        open_node(&(struct sip_stack_config){.n_local = 1, .faces_terminals = true}, NULL);
+    struct peer *c = &n->w.client;
+    assert_int_equal(answered_to(n, c, 20, 500), 20); /* the budget is gone */
+    c->n_heard = 0;
+    say(&n->w, c, OPTIONS);
+    char filler[501] = {0};
+    memset(filler, 'x', 500);
+    sip_put(sip_reply_begin(n->tx, 200, SPAN_NONE), SIP_H_SUBJECT, span_from_cstr(filler));
+    assert_int_equal(sip_reply_send(n->tx, SPAN_NONE), OK);
+    say(&n->w, c, OPTIONS);
+    say(&n->w, c, OPTIONS);
+    assert_int_equal(c->n_heard, 0);
+    wait_ms(&n->w, 1000);
+    say(&n->w, c, OPTIONS); /* it was kept */
+    assert_int_equal(c->n_heard, 1);
+    close_node(n);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_repeated_request_is_shown_once_and_answered_again),
@@ -449,6 +522,8 @@ int main(void) {
         cmocka_unit_test(an_answer_that_outgrows_the_limit_becomes_500),
         cmocka_unit_test(each_message_is_recorded_once),
         cmocka_unit_test(the_answers_of_the_past_take_bounded_memory),
+        cmocka_unit_test(answers_that_amplify_have_a_budget),
+        cmocka_unit_test(repeated_answers_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
