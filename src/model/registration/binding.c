@@ -2,7 +2,8 @@
  *
  * Open choices: an interval that is too brief anywhere in the request refuses the whole request; a
  * contact that stands twice in a request counts once; the limit counts what would stand
- * afterwards, so that a terminal at its limit can still replace what it has. */
+ * afterwards, so that a terminal at its limit can still replace what it has; several flows may end
+ * by one request, but only one may begin or stay. */
 #include "model/registration/binding.h"
 
 #include "base/attribute.h"
@@ -125,6 +126,29 @@ static bool decide_contact(const struct registration_policy *policy,
     return true;
 }
 
+/* RFC 5626 6: can the flows that the request is about be served? */
+static bool decide_flows(const struct registration_policy *policy,
+                         const struct registration_request *request,
+                         struct registration_outcome *out) {
+    size_t flows = 0, stay = 0;
+    for (size_t i = 0; i < request->n_contacts; i++) {
+        const struct registration_contact *c = &request->contacts[i];
+        uint32_t expires_s = 0;
+        if (is_flow(c->instance, c->reg_id)) {
+            flows++;
+            stay += !registration_expires(policy, request, c, &expires_s) || expires_s > 0;
+        }
+    }
+    if (stay > 1) {
+        out->verdict = REGISTRATION_SEVERAL_FLOWS;
+    } else if (flows && !request->first_hop_outbound) {
+        out->verdict = REGISTRATION_LACKS_OUTBOUND;
+    } else {
+        return true;
+    }
+    return false;
+}
+
 void registration_decide(const struct registration_policy *policy,
                          const struct registration_request *request,
                          const struct registration_binding *bindings, size_t n,
@@ -140,6 +164,9 @@ void registration_decide(const struct registration_policy *policy,
     }
     if (request->n_contacts > REGISTRATION_CONTACTS_MAX || n > REGISTRATION_CONTACTS_MAX) {
         out->verdict = REGISTRATION_TOO_MANY;
+        return;
+    }
+    if (!decide_flows(policy, request, out)) {
         return;
     }
     uint32_t named = 0;

@@ -24,7 +24,7 @@ struct registration_contact {
     struct span params;   /* all parameters behind the URI */
     bool expires_given;   /* it has a parameter expires of its own */
     uint32_t expires_s;   /* that parameter's value; too large values are clipped to 2^32-1 */
-    uint32_t reg_id;      /* 0: none */
+    uint32_t reg_id;      /* 0: none, or the request does not say that it supports outbound */
 };
 
 /** What a REGISTER asks for. */
@@ -33,7 +33,8 @@ struct registration_request {
     uint32_t cseq;
     bool expires_given; /* header Expires */
     uint32_t expires_s;
-    bool star; /* Contact: * */
+    bool star;               /* Contact: * */
+    bool first_hop_outbound; /* the edge of the network keeps flows: `ob` in its Path URI */
     const struct registration_contact *contacts;
     size_t n_contacts;
 };
@@ -46,12 +47,14 @@ struct registration_binding {
 };
 
 enum registration_verdict {
-    REGISTRATION_UPDATE,      /* the bindings change as the steps say; n_left 0: de-registration */
-    REGISTRATION_FETCH,       /* no contact: only tell what stands */
-    REGISTRATION_BAD_STAR,    /* 400: "*" beside another contact, or without Expires 0 */
-    REGISTRATION_TOO_BRIEF,   /* 423 with Min-Expires */
-    REGISTRATION_TOO_MANY,    /* 403: the limit of contacts is reached */
-    REGISTRATION_OUT_OF_ORDER /* 500: same Call-ID, CSeq not higher (RFC 3261 10.3 step 7) */
+    REGISTRATION_UPDATE,    /* the bindings change as the steps say; n_left 0: de-registration */
+    REGISTRATION_FETCH,     /* no contact: only tell what stands */
+    REGISTRATION_BAD_STAR,  /* 400: "*" beside another contact, or without Expires 0 */
+    REGISTRATION_TOO_BRIEF, /* 423 with Min-Expires */
+    REGISTRATION_TOO_MANY,  /* 403: the limit of contacts is reached */
+    REGISTRATION_SEVERAL_FLOWS,  /* 400: a REGISTER is about one flow (RFC 5626 6) */
+    REGISTRATION_LACKS_OUTBOUND, /* 439: a flow through an edge that does not keep it */
+    REGISTRATION_OUT_OF_ORDER    /* 500: same Call-ID, CSeq not higher (RFC 3261 10.3 step 7) */
 };
 
 enum registration_step_kind { REGISTRATION_ADD, REGISTRATION_REFRESH, REGISTRATION_REMOVE };

@@ -4,7 +4,9 @@ enum { MALFORMED_EXPIRES_S = 3600 };
 
 static enum error read_contacts(const struct sip_msg *req, struct registration_reading *out) {
     struct sip_list list = sip_list_of(req, SIP_H_CONTACT);
-    size_t n = 0;
+    bool outbound = sip_has_token(req, SIP_H_SUPPORTED, SPAN("outbound"));
+    struct sip_address first_hop;
+    size_t n = 0, flows = 0;
     for (struct sip_contact c; sip_contact_next(&list, &c);) {
         if (c.address.star) {
             out->request.star = true;
@@ -13,13 +15,16 @@ static enum error read_contacts(const struct sip_msg *req, struct registration_r
         if (n == REGISTRATION_CONTACTS_MAX) {
             return ERR_TOO_BIG;
         }
+        flows += outbound && c.reg_id;
         out->contacts[n++] = (struct registration_contact){.uri = c.address.uri_text,
                                                            .instance = c.instance,
                                                            .params = c.address.params,
                                                            .expires_given = c.has_expires,
                                                            .expires_s = c.expires_s,
-                                                           .reg_id = c.reg_id};
+                                                           .reg_id = outbound ? c.reg_id : 0};
     }
+    out->request.first_hop_outbound = flows && registration_first_hop(req, &first_hop) &&
+                                      sip_uri_param(&first_hop.uri, SPAN("ob"), NULL);
     out->request.contacts = out->contacts;
     out->request.n_contacts = n;
     return list.malformed ? ERR_MALFORMED : OK;

@@ -11,9 +11,10 @@ struct registration_reading {
     struct registration_contact contacts[REGISTRATION_CONTACTS_MAX];
 };
 
-/** Reads Contact, Expires, Call-ID and CSeq of a REGISTER; views of the message. An Expires that is
- * no number counts as 3600 (RFC 3261 20.19). ERR_MALFORMED: a Contact cannot be read; ERR_TOO_BIG:
- * more contacts than REGISTRATION_CONTACTS_MAX. */
+/** Reads Contact, Expires, Call-ID and CSeq of a REGISTER; views of the message. reg-id counts only
+ * beside `Supported: outbound`, and first_hop_outbound is told only then (RFC 5626 6). An Expires
+ * that is no number counts as 3600 (RFC 3261 20.19). ERR_MALFORMED: a Contact cannot be read;
+ * ERR_TOO_BIG: more contacts than REGISTRATION_CONTACTS_MAX. */
 MUST_CHECK enum error registration_request_read(const struct sip_msg *req,
                                                 struct registration_reading *out);
 

@@ -186,9 +186,11 @@ static enum error edit_access(const struct sip_msg *req, struct register_values 
     return list.malformed || !forged ? OK : finish(&b);
 }
 
-/* RFC 5626 5.1: we can bring requests back over the flow that this REGISTER came by. */
+/* RFC 5626 5.1: we can bring requests back over the flow that this REGISTER came by. Not through a
+ * proxy before us: then the flow is not the terminal's. */
 static bool wants_outbound(const struct sip_msg *req) {
-    if (!sip_has_token(req, SIP_H_SUPPORTED, SPAN("outbound"))) {
+    if (!sip_has_token(req, SIP_H_SUPPORTED, SPAN("outbound")) ||
+        sip_list_count(req, SIP_H_VIA) != 1) {
         return false;
     }
     struct sip_list list = sip_list_of(req, SIP_H_CONTACT);

@@ -207,6 +207,8 @@ static bool verdict_allows(struct operation *op, const struct registration_outco
         [REGISTRATION_BAD_STAR] = {400, REASON_BAD_STAR},
         [REGISTRATION_TOO_BRIEF] = {423, REASON_INTERVAL_TOO_BRIEF},
         [REGISTRATION_TOO_MANY] = {403, REASON_TOO_MANY_CONTACTS},
+        [REGISTRATION_SEVERAL_FLOWS] = {400, REASON_SEVERAL_FLOWS},
+        [REGISTRATION_LACKS_OUTBOUND] = {439, REASON_LACKS_OUTBOUND},
         [REGISTRATION_OUT_OF_ORDER] = {500, REASON_OUT_OF_ORDER},
     };
     if (outcome->verdict == REGISTRATION_UPDATE || outcome->verdict == REGISTRATION_FETCH) {

@@ -118,6 +118,22 @@ static const struct row rows[] = {
      REGISTRATION_UPDATE,
      "+0:3600 -0",
      1},
+    {"several flows at once",
+     {{A, "phone", 1, "call", 1}},
+     {{A, "phone", 1, -1}, {B, "phone", 2, -1}},
+     false,
+     -1,
+     REGISTRATION_SEVERAL_FLOWS,
+     "",
+     0},
+    {"one flow moves, one ends",
+     {{A, "phone", 1, "call", 1}},
+     {{A, "phone", 1, 0}, {B, "phone", 2, -1}},
+     false,
+     -1,
+     REGISTRATION_UPDATE,
+     "-0 +1:3600",
+     1},
     {"one of two goes",
      {{A, "phone", 1, "call", 1}, {B, "tablet", 1, "call", 1}},
      {{A, "phone", 1, 0}},
@@ -234,6 +250,7 @@ static void run(const struct row *row, struct registration_outcome *out) {
     struct registration_request request = {.call_id = SPAN("now"),
                                            .cseq = 7,
                                            .star = row->star,
+                                           .first_hop_outbound = true,
                                            .contacts = contacts,
                                            .expires_given = row->expires >= 0,
                                            .expires_s = (uint32_t)row->expires};
@@ -272,6 +289,22 @@ static void each_row_of_the_table_holds(void **state) {
     }
 }
 
+static void a_flow_needs_an_edge_that_keeps_it(void **state) {
+    (void)state;
+    struct registration_contact c = {.uri = SPAN(A), .instance = SPAN("phone"), .reg_id = 1};
+    struct registration_request r = {.contacts = &c, .n_contacts = 1};
+    struct registration_outcome o;
+    registration_decide(&policy, &r, NULL, 0, &o);
+    assert_int_equal(o.verdict, REGISTRATION_LACKS_OUTBOUND);
+    r.first_hop_outbound = true;
+    registration_decide(&policy, &r, NULL, 0, &o);
+    assert_int_equal(o.verdict, REGISTRATION_UPDATE);
+    r.first_hop_outbound = false;
+    c.instance = SPAN_NONE; /* no flow */
+    registration_decide(&policy, &r, NULL, 0, &o);
+    assert_int_equal(o.verdict, REGISTRATION_UPDATE);
+}
+
 static void a_long_minimum_does_not_refuse_an_hour(void **state) {
     (void)state;
     struct registration_policy strict = {7200, 600000, 600000, 4};
@@ -296,6 +329,7 @@ static void more_contacts_than_can_be_counted_are_too_many(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_row_of_the_table_holds),
+        cmocka_unit_test(a_flow_needs_an_edge_that_keeps_it),
         cmocka_unit_test(a_long_minimum_does_not_refuse_an_hour),
         cmocka_unit_test(more_contacts_than_can_be_counted_are_too_many),
     };

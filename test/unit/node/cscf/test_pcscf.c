@@ -148,6 +148,13 @@ static void outbound_is_said_when_the_terminal_asks(void **state) {
     struct sip_address path;
     assert_int_equal(sip_address_of(peer_last(&w->icscf), SIP_H_PATH, &path), OK);
     assert_true(sip_uri_param(&path.uri, SPAN("ob"), NULL));
+    /* behind another proxy the flow is not the terminal's (RFC 5626 5.1) */
+    say(w, &(struct script_register){.contact = "<sip:a@127.0.0.9>;reg-id=1;+sip.instance=\"<x>\"",
+                                     .lines = "Supported: outbound\r\n"
+                                              "Via: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bKb\r\n",
+                                     .call_id = "behind"});
+    assert_int_equal(sip_address_of(peer_last(&w->icscf), SIP_H_PATH, &path), OK);
+    assert_false(sip_uri_param(&path.uri, SPAN("ob"), NULL));
 }
 
 static void icids_are_never_the_same(void **state) {

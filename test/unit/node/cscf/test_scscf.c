@@ -279,6 +279,9 @@ static void a_binding_that_runs_out_is_told_to_the_hss(void **state) {
     assert_int_equal(scscf_counters(w->scscf)->expired, 1);
 }
 
+#define EDGE     "Path: <sip:flow@edge." HOME ";lr;ob>\r\n"
+#define OUTBOUND "Supported: outbound\r\n"
+
 static void flows_are_kept_apart_up_to_the_limit(void **state) {
     struct world *w = (struct world *)*state;
     struct seen s = {0};
@@ -289,7 +292,9 @@ static void flows_are_kept_apart_up_to_the_limit(void **state) {
         buf_char(&b, 0);
         buf_printf(&c, "f%d", i);
         buf_char(&c, 0);
-        assert_int_equal(enrol(w, (struct script_register){.contact = contact, .call_id = call_id}),
+        assert_int_equal(enrol(w, (struct script_register){.contact = contact,
+                                                           .call_id = call_id,
+                                                           .lines = EDGE OUTBOUND}),
                          200);
     }
     scscf_each_binding(w->scscf, see, &s);
@@ -298,10 +303,39 @@ static void flows_are_kept_apart_up_to_the_limit(void **state) {
     assert_int_equal(enrol(w,
                            (struct script_register){
                                .contact = "<sip:alice@127.0.0.99>;reg-id=1;+sip.instance=\"<new>\"",
-                               .call_id = "new"}),
+                               .call_id = "new",
+                               .lines = EDGE OUTBOUND}),
                      403);
     assert_int_equal(enrol(w, (struct script_register){.call_id = "plain"}), 200);
     assert_int_equal(scscf_counts(w->scscf).bindings, 1); /* without reg-id: replaces all */
+}
+
+#define FLOW(id) "<sip:alice@127.0.0.9:507" #id ">;expires=600;reg-id=" #id ";+sip.instance=\"<i>\""
+
+static void a_flow_needs_the_word_of_both_ends(void **state) {
+    struct world *w = (struct world *)*state;
+    /* the option tag is missing: contacts like others, of which the later replaces the former */
+    assert_int_equal(enrol(w, (struct script_register){.contact = FLOW(1), .lines = EDGE}), 200);
+    assert_int_equal(enrol(w, (struct script_register){.contact = FLOW(2), .lines = EDGE}), 200);
+    assert_false(sip_has(peer_last(&w->icscf), SIP_H_REQUIRE));
+    assert_int_equal(scscf_counts(w->scscf).bindings, 1);
+    /* the edge does not keep flows: it is the last Path value that tells, and nobody else's */
+    unsigned mar = w->hss.mar;
+    assert_int_equal(say(w, (struct script_register){.contact = FLOW(1), .lines = OUTBOUND}), 439);
+    assert_int_equal(
+        say(w, (struct script_register){.contact = FLOW(1),
+                                        .lines = EDGE "Path: <sip:edge2;lr>\r\n" OUTBOUND}),
+        439);
+    assert_int_equal(w->hss.mar, mar);
+    assert_int_equal(enrol(w, (struct script_register){.contact = FLOW(1), .lines = EDGE OUTBOUND}),
+                     200);
+    assert_int_equal(enrol(w, (struct script_register){.contact = FLOW(2), .lines = EDGE OUTBOUND}),
+                     200);
+    assert_true(has_line(peer_last(&w->icscf), SIP_H_REQUIRE, "outbound"));
+    assert_int_equal(scscf_counts(w->scscf).bindings, 3); /* with the one that is no flow */
+    assert_int_equal(
+        say(w, (struct script_register){.contact = FLOW(3) ", " FLOW(4), .lines = EDGE OUTBOUND}),
+        400);
 }
 
 static void a_shared_identity_is_served_for_each_private_one(void **state) {
@@ -414,6 +448,7 @@ int main(void) {
         TEST(star_deregisters_all),
         TEST(a_binding_that_runs_out_is_told_to_the_hss),
         TEST(flows_are_kept_apart_up_to_the_limit),
+        TEST(a_flow_needs_the_word_of_both_ends),
         TEST(a_shared_identity_is_served_for_each_private_one),
         TEST(any_identity_of_the_set_finds_it),
         TEST(bindings_can_be_fetched),
