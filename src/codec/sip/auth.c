@@ -95,6 +95,17 @@ enum error sip_auth_parse(struct span text, struct sip_auth *out) {
     return take_params(s, out);
 }
 
+enum error sip_digest_of(const struct sip_msg *msg, enum sip_header_id id, struct sip_auth *out) {
+    for (const struct sip_header *h = sip_header(msg, id); h; h = sip_header_next(msg, h)) {
+        enum error e = sip_auth_parse(h->value, out);
+        if (e != OK || span_eq_nocase(out->scheme, SPAN("Digest"))) {
+            return e;
+        }
+    }
+    *out = (struct sip_auth){0};
+    return ERR_NOT_FOUND;
+}
+
 enum error sip_auth_info_parse(struct span text, struct sip_auth *out) {
     *out = (struct sip_auth){.text = text};
     struct span s = text;

@@ -146,7 +146,13 @@ struct sip_auth {
  * Digest leaves all but scheme and text empty. */
 MUST_CHECK enum error sip_auth_parse(struct span text, struct sip_auth *out);
 
-/** The same without a scheme before it: Authentication-Info. */
+/** Reads the first value of a header whose scheme is Digest, wherever it stands among the lines
+ * (each line is one value, RFC 3261 20.7). ERR_NOT_FOUND: none is, and *out is empty;
+ * ERR_MALFORMED: it, or one before it, cannot be read. */
+MUST_CHECK enum error sip_digest_of(const struct sip_msg *msg, enum sip_header_id id,
+                                    struct sip_auth *out);
+
+/** The same as sip_auth_parse without a scheme before it: Authentication-Info. */
 MUST_CHECK enum error sip_auth_info_parse(struct span text, struct sip_auth *out);
 
 /* Security-Client, Security-Server, Security-Verify (RFC 3329, TS 33.203 annex H) */

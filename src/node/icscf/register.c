@@ -89,8 +89,8 @@ static enum reason read_identities(struct operation *op, const struct sip_msg *r
     }
     op->impu = kept_text(op, &b, &failed);
     struct sip_auth auth = {0};
-    const struct sip_header *h = sip_header(req, SIP_H_AUTHORIZATION);
-    if (h && sip_auth_parse(h->value, &auth) != OK) {
+    enum error e = sip_digest_of(req, SIP_H_AUTHORIZATION, &auth);
+    if (e != OK && e != ERR_NOT_FOUND) {
         return REASON_MALFORMED_AUTHORIZATION;
     }
     op->protected = span_eq_nocase(auth.integrity_protected, SPAN("yes"));

@@ -3,7 +3,8 @@
  *
  * Open choices: header fields that only the network may write are taken away rather than refused,
  * so that a terminal that repeats what it once saw is served; P-Access-Network-Info stays but for
- * values that claim to be network-provided; only the first Digest Authorization goes on. */
+ * values that claim to be network-provided; of Authorization only
+ * the first value of Digest goes on, wherever it stands. */
 #include "node/pcscf/internal.h"
 
 #include "codec/sip/headers.h"
@@ -125,21 +126,20 @@ static const char *integrity_of(struct pcscf *p, const struct sip_msg *req,
     return known ? "ip-assoc-yes" : "ip-assoc-pending";
 }
 
-/* One Authorization line, with integrity-protected of our own. */
+/* One Authorization line, the first of Digest, with integrity-protected of our own. */
 static enum error edit_authorization(struct pcscf *p, const struct sip_msg *req,
                                      const struct sip_hop *source, struct register_values *values,
                                      struct sip_edits *edits) {
-    const struct sip_header *h = sip_header(req, SIP_H_AUTHORIZATION);
-    if (!h) {
-        return OK;
-    }
     struct sip_auth a;
-    if (sip_auth_parse(h->value, &a) != OK) {
-        return ERR_MALFORMED;
-    }
-    if (!span_eq_nocase(a.scheme, SPAN("Digest"))) {
-        sip_edit_remove(edits, SIP_H_AUTHORIZATION);
+    enum error e = sip_digest_of(req, SIP_H_AUTHORIZATION, &a);
+    if (e == ERR_NOT_FOUND) {
+        if (sip_has(req, SIP_H_AUTHORIZATION)) { /* of schemes that the home network has not */
+            sip_edit_remove(edits, SIP_H_AUTHORIZATION);
+        }
         return OK;
+    }
+    if (e != OK) {
+        return e;
     }
     struct buf b = buf_init(values->authorization, sizeof values->authorization);
     if (a.integrity_protected.p || a.ck.p || a.ik.p) {

@@ -138,8 +138,7 @@ static enum reason read_identities(struct operation *op, const struct sip_msg *r
         return REASON_IDENTITY_TOO_LONG;
     }
     struct sip_auth auth;
-    const struct sip_header *h = sip_header(req, SIP_H_AUTHORIZATION);
-    if (h && sip_auth_parse(h->value, &auth) == OK) {
+    if (sip_digest_of(req, SIP_H_AUTHORIZATION, &auth) == OK) {
         /* As the home network reads it: one identity, however it is written. */
         b = buf_init(text, sizeof text);
         if (auth.username.n) {

@@ -465,8 +465,8 @@ static enum reason read_request(struct operation *op, const struct sip_msg *req)
         return REASON_MALFORMED_TO;
     }
     op->impu = kept_text(op, &b, &failed);
-    const struct sip_header *h = sip_header(req, SIP_H_AUTHORIZATION);
-    if (h && sip_auth_parse(h->value, &op->auth) != OK) {
+    enum error e = sip_digest_of(req, SIP_H_AUTHORIZATION, &op->auth);
+    if (e != OK && e != ERR_NOT_FOUND) {
         return REASON_MALFORMED_AUTHORIZATION;
     }
     b = buf_init(text, sizeof text);
@@ -478,7 +478,7 @@ static enum reason read_request(struct operation *op, const struct sip_msg *req)
     op->impi = kept_text(op, &b, &failed);
     op->source = share_source_of(req);
     op->protection = challenge_protection_of(op->auth.integrity_protected);
-    op->scheme = challenge_scheme(h != NULL, op->auth.algorithm, op->protection);
+    op->scheme = challenge_scheme(e == OK, op->auth.algorithm, op->protection);
     if (failed || !op->impi.n) {
         return REASON_IDENTITY_TOO_LONG;
     }

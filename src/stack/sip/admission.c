@@ -153,9 +153,9 @@ enum sip_class sip_class_of(const struct sip_msg *req) {
     if (req->to_tag.n) {
         return SIP_CLASS_KNOWN;
     }
-    const struct sip_header *h = sip_header(req, SIP_H_AUTHORIZATION);
-    return h && sip_auth_parse(h->value, &auth) == OK && auth.nonce.n ? SIP_CLASS_CONTINUES
-                                                                      : SIP_CLASS_INITIAL;
+    return sip_digest_of(req, SIP_H_AUTHORIZATION, &auth) == OK && auth.nonce.n
+               ? SIP_CLASS_CONTINUES
+               : SIP_CLASS_INITIAL;
 }
 
 uint32_t sip_retry_after(const struct sip_admission_policy *policy, uint64_t lot) {

@@ -289,6 +289,28 @@ static void try_password(struct world *w, unsigned status, const char *lines) {
     answer(w, status, lines);
 }
 
+#define BASIC "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
+
+static void the_first_digest_goes_on_wherever_it_stands(void **state) {
+    struct world *w = (struct world *)*state;
+    static const char *const lines[] = {
+        BASIC "\r\nAuthorization: Digest username=\"first\", nonce=\"\"\r\n"
+              "Authorization: Digest username=\"second\", nonce=\"\"",
+        "Digest username=\"first\", nonce=\"\"\r\nAuthorization: " BASIC};
+    for (size_t i = 0; i < COUNT_OF(lines); i++) {
+        say(w, &(struct script_register){.authorization = lines[i], .cseq = 1 + (unsigned)i});
+        const struct sip_msg *m = peer_last(&w->icscf);
+        const struct sip_header *h = sip_header(m, SIP_H_AUTHORIZATION);
+        struct sip_auth auth;
+        assert_non_null(h);
+        assert_null(sip_header_next(m, h));
+        assert_int_equal(sip_auth_parse(h->value, &auth), OK);
+        assert_true(span_eq(auth.username, SPAN("first")));
+    }
+    say(w, &(struct script_register){.authorization = BASIC, .cseq = 3});
+    assert_false(sip_has(peer_last(&w->icscf), SIP_H_AUTHORIZATION));
+}
+
 static void guessers_are_locked_out(void **state) {
     struct world *w = (struct world *)*state;
     const char *stale = "WWW-Authenticate: Digest realm=\"x\", nonce=\"n\", stale=TRUE\r\n";
@@ -315,6 +337,10 @@ static void guessers_are_locked_out(void **state) {
     assert_true(has_line(peer_last(&w->ue), SIP_H_RETRY_AFTER, "30"));
     /* The same identity, written in another way, is no other identity. */
     say(w, &(struct script_register){.authorization = ESCAPED_TRY});
+    assert_int_equal(w->icscf.n, reached);
+    assert_int_equal(peer_last(&w->ue)->status, 480);
+    /* Nor does another scheme before it hide it. */
+    say(w, &(struct script_register){.authorization = BASIC "\r\nAuthorization: " PASSWORD_TRY});
     assert_int_equal(w->icscf.n, reached);
     assert_int_equal(peer_last(&w->ue)->status, 480);
     /* Another port is no other source. */
@@ -814,6 +840,7 @@ int main(void) {
         TEST(forged_header_fields_do_not_pass),
         TEST(integrity_protected_is_ours_to_say),
         TEST(integrity_tells_the_mechanisms_apart),
+        TEST(the_first_digest_goes_on_wherever_it_stands),
         TEST(guessers_are_locked_out),
         TEST(keys_of_a_challenge_stay_here),
         TEST(a_challenge_that_cannot_be_read_is_not_relayed),
