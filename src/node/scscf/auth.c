@@ -52,6 +52,14 @@ void scscf_authentication_settle(struct authentication *a) {
     }
 }
 
+const struct addr *scscf_source_of(struct operation *op) {
+    if (!op->has_source) {
+        op->source = share_source_of(sip_server_request(op->up));
+        op->has_source = true;
+    }
+    return &op->source;
+}
+
 /* Is it a nonce that a right response came for? */
 static bool is_known_good(const struct challenge *c) {
     return c->digest && c->digest->known_good;
@@ -115,14 +123,15 @@ static void make_room(struct authentication *a, const struct addr *source,
 
 /* An empty challenge for the source of op, in its lists, in the place of others but `spare`; no
  * timer runs. NULL: no memory. */
-static struct challenge *new_challenge(struct authentication *a, const struct operation *op,
+static struct challenge *new_challenge(struct authentication *a, struct operation *op,
                                        const struct challenge *spare) {
     struct span impu = op->impu;
-    make_room(a, &op->source, spare);
+    const struct addr *source = scscf_source_of(op);
+    make_room(a, source, spare);
     struct challenge *c = (struct challenge *)calloc(1, sizeof *c + impu.n);
     if (c) {
         c->authentication = a;
-        c->source = op->source;
+        c->source = *source;
         c->impu_n = (uint16_t)impu.n;
         memcpy(c->impu, impu.p, impu.n);
         list_insert(&a->challenges, &c->of_impi);
@@ -174,7 +183,7 @@ static enum error fill(struct scscf *s, struct challenge *c, const struct creden
     return e == OK && c->offered == 0 ? ERR_UNSUPPORTED : e;
 }
 
-enum error scscf_challenge_add(struct authentication *a, const struct operation *op,
+enum error scscf_challenge_add(struct authentication *a, struct operation *op,
                                const struct credentials *credentials, struct challenge **out) {
     struct challenge *c = new_challenge(a, op, NULL);
     if (!c) {
@@ -331,7 +340,8 @@ static enum challenge_credentials judge_unknown(struct operation *op,
         return CREDENTIALS_AGED;
     }
     bool token = auth->response.n || auth->auts.n;
-    return !token && a && waits_for_card(a, &op->source) ? CREDENTIALS_FORGED : CREDENTIALS_STALE;
+    return !token && a && waits_for_card(a, scscf_source_of(op)) ? CREDENTIALS_FORGED
+                                                                 : CREDENTIALS_STALE;
 }
 
 enum challenge_credentials scscf_credentials(struct operation *op) {
@@ -360,11 +370,11 @@ enum challenge_credentials scscf_credentials(struct operation *op) {
     return result;
 }
 
-bool scscf_stale_told(const struct operation *op) {
+bool scscf_stale_told(struct operation *op) {
     struct authentication *a = scscf_authentication(op->s, op->impi);
     if (a) {
         LIST_EACH(&a->challenges, c, struct challenge, of_impi) {
-            if (c->stale && addr_eq(&c->source, &op->source)) {
+            if (c->stale && addr_eq(&c->source, scscf_source_of(op))) {
                 return true;
             }
         }

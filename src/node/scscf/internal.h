@@ -219,7 +219,7 @@ struct credentials {
  * one of the same source goes, or of the source that has the most (share.h). ERR_NO_MEMORY;
  * ERR_INVALID: the credentials are not usable; ERR_UNSUPPORTED: no algorithm that is configured
  * fits them. */
-MUST_CHECK enum error scscf_challenge_add(struct authentication *a, const struct operation *op,
+MUST_CHECK enum error scscf_challenge_add(struct authentication *a, struct operation *op,
                                           const struct credentials *credentials,
                                           struct challenge **out);
 
@@ -228,8 +228,11 @@ MUST_CHECK enum error scscf_challenge_add(struct authentication *a, const struct
  * are left in op. */
 enum challenge_credentials scscf_credentials(struct operation *op);
 
+/** Where op comes from (share.h); read when it is first asked for. */
+const struct addr *scscf_source_of(struct operation *op);
+
 /** Is a challenge that says "stale" outstanding at the source of op? */
-bool scscf_stale_told(const struct operation *op);
+bool scscf_stale_told(struct operation *op);
 
 /** Forgets the known good nonces of a private identity, with its HA1s. */
 void scscf_forget_nonces(struct scscf *s, struct span impi);
@@ -304,8 +307,9 @@ struct operation {
     struct sip_server *up;
     enum operation_state state;
     struct span impi, impu; /* impu canonical */
-    struct addr source;     /* share.h */
-    struct sip_auth auth;   /* zero without the header */
+    struct addr source;     /* scscf_source_of */
+    bool has_source;
+    struct sip_auth auth; /* zero without the header */
     enum challenge_protection protection;
     uint32_t failures, resyncs; /* in a row */
     enum challenge_method method;

@@ -136,7 +136,7 @@ static void ask_vector(struct operation *op) {
  * that are alike the newest goes. */
 static struct operation *one_too_many(struct authentication *a, struct operation *newest) {
     struct operation *at[SCSCF_SHARES_MAX + 1] = {newest};
-    struct addr sources[SCSCF_SHARES_MAX + 1] = {newest->source};
+    struct addr sources[SCSCF_SHARES_MAX + 1] = {*scscf_source_of(newest)};
     size_t n = 1;
     for (struct list *l = newest->waiting.prev; l != &a->waiting && n < COUNT_OF(at); l = l->prev) {
         at[n] = CONTAINER_OF(l, struct operation, waiting);
@@ -476,7 +476,6 @@ static enum reason read_request(struct operation *op, const struct sip_msg *req)
         registration_put_derived_impi(&b, &to.uri);
     }
     op->impi = kept_text(op, &b, &failed);
-    op->source = share_source_of(req);
     op->protection = challenge_protection_of(op->auth.integrity_protected);
     op->scheme = challenge_scheme(e == OK, op->auth.algorithm, op->protection);
     if (failed || !op->impi.n) {
