@@ -392,7 +392,7 @@ static enum error next_line(struct bulk_source *s, struct bulk_item *out) {
                      BULK_SOURCE_LINE_MAX >> 20);
             out->text = SPAN_NONE;
             s->at.items++;
-            bool ended = record.p[record.n - 1] == '\n';
+            bool ended = record.n && record.p && record.p[record.n - 1] == '\n';
             return ended ? OK : pass_over(s);
         }
         struct span text = span_trim(record);

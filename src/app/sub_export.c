@@ -159,12 +159,12 @@ static int put_profiles(const struct remote *r, const struct export *x) {
     int code = sub_call(r, "GET", "/profiles", NULL, &answer);
     const json_t *profiles = json_object_get(answer, "profiles");
     size_t n = json_array_size(profiles);
-    json_t **sorted = calloc(n + 1, sizeof *sorted);
+    json_t **sorted = calloc(n + 1, sizeof(json_t *));
     json_array_foreach(sorted ? profiles : NULL, i, profile) {
         sorted[i] = profile;
     }
     if (sorted) {
-        qsort(sorted, n, sizeof *sorted, by_name);
+        qsort(sorted, n, sizeof(json_t *), by_name);
     } else {
         code = command_fail(EXIT_CODE_SYSTEM, "out of memory");
     }

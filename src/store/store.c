@@ -151,7 +151,7 @@ void store_complete(struct store *s, struct store_write *w) {
 static struct span copy(char **at, struct span s) {
     struct span copied = {*at, s.n};
 
-    if (s.n) {
+    if (s.p && s.n) {
         memcpy(*at, s.p, s.n);
     }
     *at += s.n;

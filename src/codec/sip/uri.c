@@ -12,8 +12,12 @@ static bool is_visual(char c) {
 }
 
 static bool tel_number_is_valid(struct span number) {
-    bool global = number.n && number.p[0] == '+';
+    bool global = span_starts_with(number, SPAN("+"));
     size_t digits = 0;
+
+    if (!number.p) {
+        return false;
+    }
     for (size_t i = global; i < number.n; i++) {
         char c = number.p[i];
         if (lex_is(c, LEX_DIGIT) || (!global && (lex_is(c, LEX_HEX) || c == '*' || c == '#'))) {
