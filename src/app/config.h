@@ -79,7 +79,7 @@ struct config_node {
     /* P-CSCF */
     const char *visited_network, *ioi;
     uint32_t registrations_max, registering_max;
-    uint32_t guesses_max, guess_lock_s;
+    uint32_t guesses_max, guess_lock_s, connection_pending_max;
     uint32_t keep_alive_s; /* 30 unless given; 0: none are wanted */
     int ipsec;             /* index into its choices */
     int digest;            /* the same: accept, refuse */

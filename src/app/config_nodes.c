@@ -260,6 +260,7 @@ static const struct setting pcscf_settings[] = {
     NUMBER("registrations-max", registrations_max, 1, CONFIG_NUMBER_MAX),
     NUMBER("registering-max", registering_max, 1, CONFIG_NUMBER_MAX),
     CHOICE("digest", digest, integrities),
+    NUMBER("connection-pending-max", connection_pending_max, 1, CONFIG_NUMBER_MAX),
     NUMBER("guesses-max", guesses_max, 1, CONFIG_NUMBER_MAX),
     NUMBER("guess-lock-s", guess_lock_s, 1, 3600),
     NUMBER("keep-alive-s", keep_alive_s, 0, 3600),

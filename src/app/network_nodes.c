@@ -209,6 +209,7 @@ static enum error configure_pcscf(struct network *n, struct network_node *node) 
         .registrations_max = c->registrations_max,
         .registering_max = c->registering_max,
         .refuse_digest = c->digest == REFUSE,
+        .connection_pending_max = c->connection_pending_max,
         .guesses_max = c->guesses_max,
         .guess_lock_s = c->guess_lock_s,
         .keep_alive_s = c->keep_alive_s,

@@ -137,6 +137,12 @@ size_t stream_backlog(const struct stream *s) {
     return s->ops->backlog(s);
 }
 
+void stream_hold(struct stream *s, bool held) {
+    if (s->ops->hold) {
+        s->ops->hold(s, held);
+    }
+}
+
 void stream_close(struct stream *s) {
     if (s) {
         s->ops->close(s);

@@ -204,6 +204,12 @@ enum { STREAM_BACKLOG_MAX = 1 << 20, STREAM_RECEIVE_MAX = 1 << 20 };
 /** Bytes that were sent here and not yet taken by the other side. */
 size_t stream_backlog(const struct stream *s);
 
+/** Stops reading from a connection, or goes on: what its other end sends meanwhile stays in the
+ * kernels, and then with him. What has been read already is still presented, so is that the
+ * connection has broken, once reading goes on. A hint: a stream that comes from no socket takes no
+ * notice. */
+void stream_hold(struct stream *s, bool held);
+
 /** Closes after what was sent has gone out (waiting for a slow reader up to five seconds, in the
  * background); no callback comes any more. One that does not stand yet gives up. NULL is allowed.
  */

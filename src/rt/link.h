@@ -38,6 +38,7 @@ struct listener {
 struct stream_ops {
     enum error (*send)(struct stream *s, struct span bytes);
     size_t (*backlog)(const struct stream *s);
+    void (*hold)(struct stream *s, bool held); /* NULL: it cannot be */
     void (*close)(struct stream *s);
 };
 

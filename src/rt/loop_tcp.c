@@ -29,6 +29,7 @@ struct tcp {
     uv_poll_t poll;
     int events;         /* that are polled for */
     enum error broken;  /* to be told in the next turn */
+    bool held;          /* nothing is to be read now */
     bool deaf;          /* nothing can be sent any more */
     bool fin_sent;      /* lingering, all has gone out */
     size_t drained;     /* lingering, bytes that nobody wants any more */
@@ -54,10 +55,10 @@ static void on_tcp(uv_poll_t *h, int status, int events);
 static void poll_for(struct tcp *t) {
     int events = t->s.stage == STREAM_CONNECTING
                      ? UV_WRITABLE
-                     : UV_READABLE | (t->s.out.n > 0 && !t->deaf ? UV_WRITABLE : 0);
+                     : (t->held ? 0 : UV_READABLE) | (t->s.out.n > 0 && !t->deaf ? UV_WRITABLE : 0);
     if (events != t->events) {
         t->events = events;
-        uv_poll_start(&t->poll, events, on_tcp);
+        uv_poll_start(&t->poll, events, on_tcp); /* for nothing: it stops */
     }
 }
 
@@ -187,7 +188,7 @@ static void read_in(struct tcp *t) {
                 return;
             }
         }
-        if (n < READ_SIZE || t->fd < 0) {
+        if (n < READ_SIZE || t->fd < 0 || t->held) {
             return;
         }
     }
@@ -234,6 +235,14 @@ static size_t op_backlog(const struct stream *base) {
     return ((const struct loop_stream *)(const void *)base)->out.n;
 }
 
+static void op_hold(struct stream *base, bool held) {
+    struct tcp *t = CONTAINER_OF(base, struct tcp, s.base);
+    t->held = held;
+    if (t->s.stage == STREAM_OPEN) {
+        poll_for(t);
+    }
+}
+
 static void linger_over(struct timer *timer) {
     destroy(CONTAINER_OF(timer, struct tcp, linger));
 }
@@ -250,13 +259,14 @@ static void op_close(struct stream *base) {
         return;
     }
     struct loop *l = t->s.loop;
+    t->held = false;
     list_insert(&l->tcp_lingering, &t->lingering);
     timers_start(&l->timers, &t->linger, loop_now_us(l) + LINGER_US);
     activate(t);
 }
 
 static const struct stream_ops tcp_ops = {
-    .send = op_send, .backlog = op_backlog, .close = op_close};
+    .send = op_send, .backlog = op_backlog, .hold = op_hold, .close = op_close};
 
 static struct tcp *tcp_new(struct env *env, int fd, const struct addr *remote) {
     struct loop *l = loop_env_of(env)->loop;

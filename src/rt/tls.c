@@ -253,8 +253,15 @@ static void op_close(struct stream *base) {
     release(t);
 }
 
+static void op_hold(struct stream *base, bool held) {
+    struct tls_stream *t = tls_of(base);
+    if (t->below) {
+        stream_hold(t->below, held);
+    }
+}
+
 static const struct stream_ops tls_ops = {
-    .send = op_send, .backlog = op_backlog, .close = op_close};
+    .send = op_send, .backlog = op_backlog, .hold = op_hold, .close = op_close};
 
 static const struct tls_stream *tls_of_const(const struct stream *s) {
     return (const struct tls_stream *)(const void *)s;

@@ -1,10 +1,12 @@
-"""Diameter and SIP peers that do not read: each holds a bounded buffer, is dropped in time, and others do not feel it.
+"""Diameter and SIP peers that do not read, or ask without end: each holds a bounded buffer, is dropped in time, and others do
+not feel it.
 $MUSTER is the program.
 
 covers: HF14"""
 
 import os
 import pathlib
+import re
 import select
 import socket
 import struct
@@ -12,6 +14,7 @@ import subprocess
 import tempfile
 import time
 import unittest
+import urllib.request
 
 import tap
 
@@ -95,11 +98,11 @@ class Peer:
 class Terminal:
     """A SIP client over TCP that reads when it is told to."""
 
-    def __init__(self, name):
+    def __init__(self, name, window=4096):
         self.name = name
         self.number = 0
         self.socket = socket.socket()
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
         self.socket.connect((HOST, 5060))
 
     def request(self):
@@ -109,6 +112,30 @@ class Terminal:
                 f"Via: SIP/2.0/TCP {HOST}:5999;branch=z9hG4bK{self.name}{self.number}\r\n"
                 f"From: <sip:{self.name}@{DOMAIN}>;tag=1\r\nTo: <sip:{DOMAIN}>\r\nMax-Forwards: 70\r\n"
                 f"Call-ID: {self.name}{self.number}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n").encode()
+
+    def register(self):
+        """A request that the core has to work on."""
+        self.number += 1
+        user = f"{self.name}{self.number}@{DOMAIN}"
+        return (f"REGISTER sip:{DOMAIN} SIP/2.0\r\n"
+                f"Via: SIP/2.0/TCP {HOST}:5999;branch=z9hG4bK{self.name}{self.number}\r\n"
+                f"From: <sip:{user}>;tag=1\r\nTo: <sip:{user}>\r\nMax-Forwards: 70\r\nContact: <sip:{user}>\r\n"
+                f"Call-ID: {self.name}{self.number}\r\nCSeq: 1 REGISTER\r\nContent-Length: 0\r\n\r\n").encode()
+
+    def pipeline(self, count, now_and_then):
+        """Sends so many REGISTERs as fast as they are taken, and reads what comes."""
+        rest = memoryview(b"".join(self.register() for _ in range(count)))
+        self.socket.setblocking(False)
+        deadline, due = time.monotonic() + 20, time.monotonic()
+        while rest and time.monotonic() < deadline:
+            readable, writable, _ = select.select([self.socket], [self.socket], [], 0.05)
+            if readable:
+                self.socket.recv(1 << 20)
+            if writable:
+                rest = rest[self.socket.send(rest[:1 << 16]):]
+            if time.monotonic() >= due:
+                now_and_then()
+                due = time.monotonic() + 0.05
 
     def ask(self):
         """How long an answer takes."""
@@ -199,6 +226,19 @@ class SlowReaders(unittest.TestCase):
         self.assertLess(resident(self.process) - memory, 32 * MEGABYTE)
         during = sorted(good.ask() for _ in range(200))
         self.assertLess(during[198], max(1.2 * before[198], 0.005))
+
+
+    def test_who_asks_without_end_is_not_read_further(self):
+        good, greedy = Terminal("good"), Terminal("greedy", MEGABYTE)
+        waits = []
+        greedy.pipeline(17000, lambda: waits.append(good.ask()))
+        with urllib.request.urlopen(f"http://{HOST}:8080/metrics", timeout=20) as answer:
+            text = answer.read().decode()
+        refused = int(re.search(r'^muster_sip_connection_busy_total{node="pcscf"} (\d+)', text, re.MULTILINE)[1])
+        peak = re.search(r"VmHWM:\s+(\d+)", pathlib.Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii"))[1]
+        print(f"# {refused} refused, {int(peak) // 1024} MB at most, others waited at most {max(waits) * 1000:.0f} ms")
+        self.assertGreater(refused, 0)
+        self.assertLess(max(waits), 3)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ enum {
     REGISTRATIONS_MAX = 2000000,
     REGISTERING_MAX = 65536,
     REG_AWAIT_AUTH_S = 240,
+    CONNECTION_PENDING_MAX = 256,
     GUESSES_MAX = 5,
     GUESS_LOCK_S = 30,
     STOP_US = 2000000
@@ -117,6 +118,7 @@ static enum error open_links(struct pcscf *p) {
                                    .limits = sip_limits_default(),
                                    .keep_s = p->config.keep_alive_s,
                                    .faces_terminals = true,
+                                   .connection_pending_max = p->config.connection_pending_max,
                                    .proxy_supported = proxy_supported};
     sip_stack_listen_on(&sip, &p->config.sip);
     sip.limits.message_max = p->config.message_max;
@@ -148,6 +150,7 @@ enum error pcscf_new(struct env *env, const struct pcscf_config *config, struct 
     set_default(&p->config.registrations_max, REGISTRATIONS_MAX);
     set_default(&p->config.registering_max, REGISTERING_MAX);
     set_default(&p->config.reg_await_auth_s, REG_AWAIT_AUTH_S);
+    set_default(&p->config.connection_pending_max, CONNECTION_PENDING_MAX);
     set_default(&p->config.guesses_max, GUESSES_MAX);
     set_default(&p->config.guess_lock_s, GUESS_LOCK_S);
     p->guess_policy =

@@ -32,8 +32,9 @@ struct pcscf_config {
     uint32_t registering_max; /* challenges whose keys are kept; the oldest goes first. 0: 65,536 */
     bool refuse_digest;       /* every REGISTER is one of IMS AKA, as in access networks of 3GPP
                                * (TS 33.203       N.1): integrity-protected is never more than "no" */
-    uint32_t guesses_max;  /* wrong passwords for an identity from an address before both together
-                            * are  locked out; 0: 5 */
+    uint32_t guesses_max; /* wrong passwords for an identity from an address before both together
+                           * are  locked out; 0: 5 */
+    uint32_t connection_pending_max; /* requests under way of one connection; 0: 256 */
     uint32_t keep_alive_s; /* wanted between keep-alives of terminals that offer them (RFC 6223);
                             * 0: none are */
     uint32_t guess_lock_s; /* for how long; each further lock is twice as long. 0: 30 */

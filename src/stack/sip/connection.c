@@ -6,8 +6,9 @@
  *
  * A peer may not hold us up: a connection is closed when a message does not become complete, when
  * it was accepted and says nothing, when it takes nothing of what waits for it, and when it has
- * been silent for long. When there are too many, the oldest that never sent a whole message gives
- * way. */
+ * been silent for long. Nor may it have us work for it alone: with as many of its requests under
+ * way as it may have, it is not read from until half of them are done. When there are too many, the
+ * oldest that never sent a whole message gives way. */
 #include "codec/sip/frame.h"
 #include "obs/trace.h"
 #include "rt/tls.h"
@@ -28,10 +29,12 @@ struct connection {
     struct sip_framing framing;
     bool stands;
     bool accepted;
-    bool reading; /* messages of it are being handed on */
-    bool ended;   /* nobody finds it any more */
-    bool gone;    /* closed meanwhile */
-    bool named;   /* the trace knows whose `local` is */
+    bool reading;   /* messages of it are being handed on */
+    bool ended;     /* nobody finds it any more */
+    bool gone;      /* closed meanwhile */
+    bool held;      /* not read from */
+    size_t pending; /* requests that came by it and are under way */
+    bool named;     /* the trace knows whose `local` is */
     struct addr local;
     char *host;       /* that the certificate of the other end must name, if we connected by TLS */
     uint8_t newlines; /* in a row, between messages */
@@ -47,10 +50,43 @@ static uint64_t hop_hash(const struct sip_hop *hop) {
     return hash_mix(addr_hash(&hop->addr), hop->transport);
 }
 
+/* One that we made has no bound. */
+static size_t pending_max(const struct connection *c) {
+    return c->accepted ? c->stack->config.connection_pending_max : 0;
+}
+
+static void hold(struct connection *c, bool held) {
+    if (c->held != held && !c->ended) {
+        c->held = held;
+        c->partial_us = c->partial_us ? env_now_us(c->stack->env) : 0;
+        stream_hold(c->stream, held);
+    }
+}
+
 void sip_path_leave(struct sip_path *path) {
-    if (path->connection) {
-        path->connection = NULL;
-        list_remove(&path->in_connection);
+    struct connection *c = path->connection;
+    if (!c) {
+        return;
+    }
+    path->connection = NULL;
+    list_remove(&path->in_connection);
+    if (path->counted) {
+        path->counted = false;
+        c->pending--;
+        hold(c, c->held && c->pending > pending_max(c) / 2);
+    }
+}
+
+bool connection_is_full(const struct connection *c) {
+    return pending_max(c) && c->pending >= pending_max(c);
+}
+
+void connection_count(struct connection *c, struct sip_path *path) {
+    sip_path_join(path, c);
+    path->counted = true;
+    c->pending++;
+    if (connection_is_full(c)) {
+        hold(c, true);
     }
 }
 
@@ -128,7 +164,7 @@ static void on_watch(struct timer *t) {
         close_it(c, ERR_TIMEOUT);
         return;
     }
-    bool unfinished = c->partial_us && since(c, c->partial_us) >= patience_us;
+    bool unfinished = !c->held && c->partial_us && since(c, c->partial_us) >= patience_us;
     bool mute = !list_is_empty(&c->in_unproven) && since(c, c->active_us) >= patience_us;
     if (unfinished || mute || since(c, c->active_us) >= idle_us) {
         c->stack->counters.connections_idle++;

@@ -174,6 +174,12 @@ void sip_path_join(struct sip_path *path, struct connection *c);
 /** keep_alive.c: a datagram of STUN came from there. False: it answers nothing that was asked. */
 bool sip_keep_alive_answered(struct sip_stack *stack, const struct addr *from, struct span answer);
 
+/** Does a connection have as many requests under way as it may? */
+bool connection_is_full(const struct connection *c);
+
+/** Joins the path of a request that came by this connection, which counts until it leaves. */
+void connection_count(struct connection *c, struct sip_path *path);
+
 /** Joins the connection that stands to the path's hop. False: there is none. */
 bool connection_join(struct sip_stack *stack, struct sip_path *path);
 

@@ -16,6 +16,7 @@ struct sip_path {
     uint8_t endpoint;
     struct connection *connection; /* that they go over; NULL: none yet, or it has gone */
     struct list in_connection;
+    bool counted; /* among the requests that are under way on it */
     /** The connection broke; with the path without one. NULL: nobody needs to know. */
     void (*broken)(struct sip_path *path, enum error why);
 };

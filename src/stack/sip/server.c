@@ -344,10 +344,11 @@ static bool is_shed(const struct sip_origin *origin, const struct sip_msg *req) 
 static void begin(const struct sip_origin *origin, struct arena *arena,
                   const struct server_key *key, struct sip_msg *req) {
     struct sip_stack *stack = origin->at->stack;
-    struct sip_server *tx = ARENA_NEW(arena, struct sip_server);
+    bool full = origin->connection && connection_is_full(origin->connection);
+    struct sip_server *tx = full ? NULL : ARENA_NEW(arena, struct sip_server);
     if (!tx || stack->counters.transactions >= stack->config.transactions_max ||
         htab_insert(&stack->servers, &tx->node, key->hash) != OK) {
-        stack->counters.busy++;
+        *(full ? &stack->counters.connection_busy : &stack->counters.busy) += 1;
         sip_stack_shed(origin, req);
         arena_release(arena);
         return;
@@ -364,7 +365,7 @@ static void begin(const struct sip_origin *origin, struct arena *arena,
     tx->is_reliable =
         origin->connection || dgram_is_reliable(origin->at->dgram, &tx->reply.to.addr);
     if (origin->connection) {
-        sip_path_join(&tx->reply, origin->connection);
+        connection_count(origin->connection, &tx->reply);
     }
     tx->credit = amplification_credit(origin->n);
     tx->owned = true;

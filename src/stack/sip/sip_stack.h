@@ -58,7 +58,11 @@ struct sip_stack_config {
                           * peer takes the connection (18.1.1); 0: 1,300; SIZE_MAX: never */
     size_t connections_max; /* both directions; above, the oldest that has not sent a whole message
                              * gives way, or the new one is closed; 0: 65,536 */
-    uint32_t idle_s;        /* silent connections are closed after so long; 0: 900 */
+    size_t connection_pending_max; /* requests under way that came by one connection that was made
+                                    * to us: it is not read from then, and what was read already
+                                    * gets 503; 0: any number (other nodes' connections carry
+                                    * everybody's) */
+    uint32_t idle_s;               /* silent connections are closed after so long; 0: 900 */
     struct sip_admission_policy admission; /* of requests under overload; zeroed: all */
     bool faces_terminals;                  /* answers over UDP amplify nothing (amplification.h) */
     uint32_t partial_s; /* patience with a message that is not complete, with a new connection that
@@ -116,6 +120,7 @@ struct sip_stack_counters {
     uint64_t busy;                            /* refused for transactions_max */
     uint64_t shed[SIP_CLASSES];               /* refused for overload (admission.h), by class */
     uint64_t dropped;                         /* of them, without an answer */
+    uint64_t connection_busy;                 /* for connection_pending_max */
     uint64_t overloads;                       /* times that overload began */
     uint64_t amplifying_dropped;              /* answers not sent (amplification.h) */
     uint64_t unanswered;                      /* freed by the node without an answer: 500 */

@@ -381,6 +381,35 @@ static void a_slow_reader_is_alone_in_his_misery(void **state) {
     close(eager);
 }
 
+/* What is sent to a stream that is held stays with its sender, until reading goes on. */
+static void a_stream_that_is_held_is_not_read(void **state) {
+    static char bytes[16 * 1024];
+    struct fixture *f = *state;
+    struct guest g = {.f = f};
+    struct listener *l;
+    assert_int_equal(env_listen(f->env, &any_port, guest_accept, &g, &l), OK);
+    int fd = connect_to(l);
+    assert_true(run(f));
+    stream_hold(g.s, true);
+    size_t sent = 0;
+    for (ssize_t n = 0; n >= 0; sent += (size_t)(n > 0 ? n : 0)) {
+        n = send(fd, bytes, sizeof bytes, MSG_DONTWAIT);
+        (void)loop_run_until(f->loop, NULL, NULL, loop_now_us(f->loop) + MS_IN_US);
+    }
+    assert_int_equal(g.n, 0);
+    assert_int_equal(stream_send(g.s, SPAN("hello")), OK); /* the other direction is free */
+    (void)loop_run_until(f->loop, NULL, NULL, loop_now_us(f->loop) + 5 * MS_IN_US);
+    assert_int_equal(recv(fd, bytes, sizeof bytes, MSG_DONTWAIT), 5);
+    assert_int_equal(g.n, 0);
+    stream_hold(g.s, false);
+    close(fd);
+    f->wanted = 2;
+    assert_true(run(f));
+    assert_int_equal(g.n, sent);
+    assert_true(g.closed);
+    listener_close(l);
+}
+
 /* Without descriptors the listener rests and tries again, and the loop does not spin. */
 static void a_listener_survives_the_want_of_descriptors(void **state) {
     struct fixture *f = *state;
@@ -442,6 +471,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_reset_connection_is_closed, open_loop, close_loop),
         cmocka_unit_test_setup_teardown(a_slow_reader_is_alone_in_his_misery, open_loop,
                                         close_loop),
+        cmocka_unit_test_setup_teardown(a_stream_that_is_held_is_not_read, open_loop, close_loop),
         cmocka_unit_test_setup_teardown(a_listener_survives_the_want_of_descriptors, open_loop,
                                         close_loop),
         cmocka_unit_test_setup_teardown(version_six_works_too, open_loop, close_loop),

@@ -458,6 +458,44 @@ static void who_reads_nothing_is_dropped(void **state) {
     wire_close(&x.w);
 }
 
+/* More than a connection may have under way is refused without a transaction; what ends makes room.
+ */
+static void a_connection_has_a_bound_of_requests_under_way(void **state) {
+    struct world x;
+    struct raw r, other;
+    (void)state;
+    world_open(&x, (struct sip_stack_config){.connection_pending_max = 3});
+    connect(&x, &r);
+    x.hold = true;
+    send_text(&x, &r, OPTIONS("1") OPTIONS("2") OPTIONS("3") OPTIONS("4") OPTIONS("5"));
+    assert_int_equal(x.requests, 3);
+    assert_int_equal(count(r.text, "SIP/2.0 503 "), 2);
+    assert_int_equal(count(r.text, "\r\nRetry-After: "), 2);
+    assert_int_equal(count(r.text, "overload"), 2);
+    assert_int_equal(sip_stack_counters(x.w.stack)->connection_busy, 2);
+    assert_int_equal(sip_stack_counters(x.w.stack)->transactions, 3);
+    connect(&x, &other);
+    send_text(&x, &other, OPTIONS("6"));
+    assert_int_equal(x.requests, 4);
+    stream_close(other.stream);
+    run_ms(&x, 10);
+    send_text(&x, &r, OPTIONS("7"));
+    assert_int_equal(x.requests, 4);
+    wire_close(&x.w);
+
+    world_open(&x, (struct sip_stack_config){.connection_pending_max = 3});
+    connect(&x, &r);
+    x.hold = true;
+    send_text(&x, &r, OPTIONS("1") OPTIONS("2") OPTIONS("3"));
+    assert_int_equal(sip_reply(x.held, 200, SPAN_NONE), OK);
+    send_text(&x, &r, OPTIONS("4") OPTIONS("5"));
+    assert_int_equal(x.requests, 4);
+    assert_int_equal(count(r.text, "SIP/2.0 503 "), 1);
+    stream_close(r.stream); /* with four under way */
+    run_ms(&x, 10);
+    wire_close(&x.w);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(messages_are_found_wherever_they_are_split),
@@ -475,6 +513,7 @@ int main(void) {
         cmocka_unit_test(who_says_nothing_or_half_a_message_is_dropped),
         cmocka_unit_test(when_there_are_too_many_the_oldest_that_is_unproven_goes),
         cmocka_unit_test(who_reads_nothing_is_dropped),
+        cmocka_unit_test(a_connection_has_a_bound_of_requests_under_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
