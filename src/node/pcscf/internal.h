@@ -160,10 +160,11 @@ MUST_CHECK enum error pcscf_store(struct pcscf *p, const struct registration_new
 /** Ends a registration. */
 void pcscf_drop(struct pcscf *p, struct registration *r);
 
-/** Ends the registrations of news' pair of identities whose contacts the home network does not list
- * any more: its answer has all that are bound, and a terminal that has moved leaves its old contact
+/** Ends the registrations of a pair of identities whose contacts a 200 of the home network does not
+ * list any more: it has all that are bound, and a terminal that has moved leaves its old contact
  * behind. Returns their number. */
-size_t pcscf_drop_replaced(struct pcscf *p, const struct registration_news *news);
+size_t pcscf_drop_replaced(struct pcscf *p, struct span impu, struct span impi,
+                           const struct sip_msg *answer);
 
 /** Ends all registrations of an identity that come from one terminal (Contact: *). Returns their
  * number. */

@@ -194,6 +194,7 @@ static enum error registered(struct operation *op, const struct sip_msg *answer)
             p->counters.deregistered++;
             pcscf_drop(p, r);
         }
+        p->counters.replaced += pcscf_drop_replaced(p, op->impu, op->impi, answer);
         return OK;
     }
     const struct registration_news news = {
@@ -206,7 +207,7 @@ static enum error registered(struct operation *op, const struct sip_msg *answer)
     }
     p->counters.registered++;
     sip_stack_heard_by(p->stack, &news.terminal);
-    p->counters.replaced += pcscf_drop_replaced(p, &news);
+    p->counters.replaced += pcscf_drop_replaced(p, op->impu, op->impi, answer);
     return OK;
 }
 

@@ -233,15 +233,14 @@ static bool is_listed(const struct sip_msg *answer, struct span contact) {
     return list.malformed; /* rather too many than too few */
 }
 
-size_t pcscf_drop_replaced(struct pcscf *p, const struct registration_news *news) {
+size_t pcscf_drop_replaced(struct pcscf *p, struct span impu, struct span impi,
+                           const struct sip_msg *answer) {
     size_t dropped = 0;
-    struct span impu = news->key->impu;
-    struct htab_node *next, *n = htab_first(&p->by_pair, pair_hash(impu, news->impi));
+    struct htab_node *next, *n = htab_first(&p->by_pair, pair_hash(impu, impi));
     for (; n; n = next) {
         struct registration *r = CONTAINER_OF(n, struct registration, by_pair);
         next = htab_next(n);
-        if (span_eq(r->impu, impu) && span_eq(r->impi, news->impi) &&
-            !is_listed(news->answer, r->contact)) {
+        if (span_eq(r->impu, impu) && span_eq(r->impi, impi) && !is_listed(answer, r->contact)) {
             pcscf_drop(p, r);
             dropped++;
         }
