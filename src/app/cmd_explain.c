@@ -453,7 +453,7 @@ int cmd_explain(const struct command *self, int argc, char **argv) {
         .examples =
             "  muster explain alice.smith\n"
             "  muster explain tel:+447700900101 --last 10\n"
-            "  muster explain alice.smith --web 10.0.0.4:8080 --also 10.0.0.1:8080,10.0.0.2:8080\n"
+            "  muster explain alice.smith --also 127.0.0.1:8081,127.0.0.1:8082\n"
             "  muster explain --reasons",
         .max_args = 1,
     };

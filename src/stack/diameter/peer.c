@@ -120,8 +120,20 @@ static void cleanup(struct peer *p, struct connection *c) {
     start_reconnect(p);
 }
 
+/* The second failure in a row: at a start all come up side by side, and the first means nothing. */
+static void complain(const struct peer *p) {
+    char text[80];
+    struct buf at = buf_init(text, sizeof text);
+    addr_put(&at, &p->config.address);
+    LOG(&p->d->env->log, LOG_WARNING, "diameter peer cannot be reached",
+        LOG_SPAN("peer", p->config.host), LOG_SPAN("at", buf_span(&at)));
+}
+
 static void failed_to_connect(struct peer *p, struct connection *c) {
     p->d->counters.connect_failures++;
+    if (p->failures == 1) {
+        complain(p);
+    }
     cleanup(p, c);
 }
 
