@@ -1,5 +1,6 @@
 #include "app/card.h"
 
+#include "app/who.h"
 #include "model/naming/naming.h"
 
 #include <openssl/crypto.h>
@@ -8,20 +9,6 @@
 static struct span text_of(const json_t *object, const char *name) {
     const json_t *value = json_object_get(object, name);
     return span_of(json_string_value(value), json_string_length(value));
-}
-
-static struct span user_part(struct span identity) {
-    struct span rest = span_slice(identity, 0, span_find_char(identity, '@'));
-    return span_starts_with(rest, SPAN("sip:")) || span_starts_with(rest, SPAN("tel:"))
-               ? span_after(rest, 4)
-               : rest;
-}
-
-/* "alice" means alice.smith@..., "alice.smith" too. */
-static bool means(struct span name, struct span identity) {
-    struct span user = user_part(identity);
-    return span_eq_nocase(name, identity) || span_eq_nocase(name, user) ||
-           span_eq_nocase(name, span_slice(user, 0, span_find_char(user, '.')));
 }
 
 /* Keys. */
@@ -116,15 +103,21 @@ enum error card_from_sim(struct span imsi, struct span msisdn, struct span k, st
 struct search {
     struct span name;
     const json_t *subscription, *impi;
+    enum who_fit fit; /* of those that were found */
     size_t found;
 };
 
-static void look_at_impi(struct search *s, const json_t *subscription, const json_t *impi) {
-    if (s->impi != impi) {
-        s->subscription = subscription;
-        s->impi = impi;
-        s->found++;
+/* Those that fit best count. */
+static void look_at_impi(struct search *s, const json_t *subscription, const json_t *impi,
+                         struct span identity) {
+    enum who_fit fit = who_fits(s->name, identity);
+    if (fit == WHO_NOT || fit < s->fit || (fit == s->fit && s->impi == impi)) {
+        return;
     }
+    s->found = fit > s->fit ? 1 : s->found + 1;
+    s->fit = fit;
+    s->subscription = subscription;
+    s->impi = impi;
 }
 
 static const json_t *impi_named(const json_t *subscription, struct span identity) {
@@ -143,9 +136,7 @@ static void search_impis(struct search *s, const json_t *document) {
     const json_t *subscription, *impi;
     json_array_foreach(json_object_get(document, "subscriptions"), i, subscription) {
         json_array_foreach(json_object_get(subscription, "impis"), k, impi) {
-            if (means(s->name, text_of(impi, "identity"))) {
-                look_at_impi(s, subscription, impi);
-            }
+            look_at_impi(s, subscription, impi, text_of(impi, "identity"));
         }
     }
 }
@@ -156,8 +147,8 @@ static void search_impus(struct search *s, const json_t *document) {
     json_array_foreach(json_object_get(document, "subscriptions"), i, subscription) {
         json_array_foreach(json_object_get(subscription, "impus"), k, impu) {
             const json_t *impi = impi_named(subscription, text_of(impu, "impi"));
-            if (impi && means(s->name, text_of(impu, "identity"))) {
-                look_at_impi(s, subscription, impi);
+            if (impi) {
+                look_at_impi(s, subscription, impi, text_of(impu, "identity"));
             }
         }
     }
@@ -225,7 +216,7 @@ static enum error find_sim(const json_t *document, struct span name, const char 
     const json_t *sim;
     json_array_foreach(json_object_get(document, "sims"), i, sim) {
         struct span imsi = text_of(sim, "imsi"), msisdn = text_of(sim, "msisdn");
-        if (span_eq(user_part(name), imsi) || span_eq(user_part(name), msisdn)) {
+        if (span_eq(who_user_part(name), imsi) || span_eq(who_user_part(name), msisdn)) {
             return card_from_sim(imsi, msisdn, text_of(sim, "k"), text_of(sim, "op"),
                                  text_of(sim, "opc"), domain, out);
         }
@@ -246,6 +237,22 @@ enum error card_find(const json_t *document, struct span name, const char *domai
     }
     return s.found ? card_from_json(s.subscription, s.impi, domain, out)
                    : find_sim(document, name, domain, out);
+}
+
+void card_guess(const json_t *document, struct who_guess *guess) {
+    static const char *const lists[] = {"impis", "impus"};
+    size_t i, k;
+    const json_t *subscription, *item;
+    json_array_foreach(json_object_get(document, "subscriptions"), i, subscription) {
+        for (size_t l = 0; l < COUNT_OF(lists); l++) {
+            json_array_foreach(json_object_get(subscription, lists[l]), k, item) {
+                who_guess_add(guess, text_of(item, "identity"));
+            }
+        }
+    }
+    json_array_foreach(json_object_get(document, "sims"), i, item) {
+        who_guess_add(guess, text_of(item, "imsi"));
+    }
 }
 
 enum error card_set_impu(struct card *card, struct span impu) {

@@ -2,6 +2,7 @@
 #ifndef MUSTER_APP_CARD_H
 #define MUSTER_APP_CARD_H
 
+#include "app/who.h"
 #include "node/ue/ue.h"
 
 #include <jansson.h>
@@ -18,12 +19,14 @@ struct card {
 };
 
 /** Finds the private identity that `name` means in a file of subscribers (as subscribers_json gives
- * it): an IMPI, its user part, the beginning of that up to a dot ("alice" for alice.smith@...), or
- * one of the public identities. The IMPUs are those that belong to it, its own before those that it
+ * it), as who.h says, by IMPI or else by public identity; what fits best counts. The IMPUs are those that belong to it, its own before those that it
  * shares, barred ones last. ERR_NOT_FOUND; ERR_EXISTS: several fit; ERR_INVALID: it has neither
  * a key nor a password, or a broken key; ERR_NO_MEMORY. */
 MUST_CHECK enum error card_find(const json_t *document, struct span name, const char *domain,
                                 struct card *out);
+
+/** Looks at all identities of a file for what a name was meant to be. */
+void card_guess(const json_t *document, struct who_guess *guess);
 
 /** Makes the card of one private identity (an item of the subscription's impis) as card_find does.
  * ERR_INVALID: it has neither a key nor a password, or a broken key; ERR_NO_MEMORY. */

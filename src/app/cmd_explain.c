@@ -3,6 +3,7 @@
 #include "app/remote.h"
 #include "app/sub.h"
 #include "app/terminal.h"
+#include "app/who.h"
 #include "obs/reason.h"
 #include "stack/http/web.h"
 
@@ -15,7 +16,9 @@ enum {
     ATTEMPTS_MAX = 64,
     GAP_US = 40000000, /* steps of one request that are further apart are of different attempts */
     COLUMNS = 90,
-    NEAR_MAX = 4000, /* identities among which a mistyped one is looked for */
+    NAMES_MAX = 400,
+    ALSO_MAX = 16, /* further processes */
+    JOURNAL_TIMEOUT_S = 30,
 };
 
 struct options {
@@ -31,8 +34,12 @@ struct attempt {
     size_t first, n; /* steps; n counts those up to the last one that is of it */
     int64_t last_us; /* at_us of the last one: the wall clock may jump */
     bool over;
-    enum reason why; /* the first refusal, which is the innermost */
-    const char *end; /* in words */
+    enum reason why;   /* the first refusal, which is the innermost */
+    enum reason doubt; /* why the terminal was challenged once more */
+    unsigned relayed;  /* status of the home network's last answer, as a P-CSCF saw it; 0: none */
+    bool home;         /* there are steps of nodes behind the P-CSCF */
+    const char *impi, *impu; /* who tried; empty: not known */
+    const char *end;         /* in words */
 };
 
 struct story {
@@ -78,17 +85,32 @@ static struct attempt *new_attempt(struct story *story, const json_t *step, size
         story->n--;
     }
     struct attempt *a = &story->attempts[story->n++];
-    *a = (struct attempt){.call_id = word(step, "call_id"), .first = at};
+    *a = (struct attempt){.call_id = word(step, "call_id"), .first = at, .impi = "", .impu = ""};
     return a;
+}
+
+/* An answer goes to the terminal. It says how the attempt ended if no other node does. */
+static void take_answer(struct attempt *a, unsigned status) {
+    bool open = !a->end || strcmp(a->end, "challenged") == 0;
+    a->relayed = status;
+    if (open && !a->why) {
+        a->end = status == 401 ? "challenged" : status < 300 ? "accepted" : "refused";
+    }
 }
 
 /* What a step means for its attempt. */
 static void take(struct attempt *a, const json_t *step) {
     int64_t status = number(step, "status");
     a->last_us = number(step, "at_us");
+    a->home |= is_step(step, STEP_HSS_ASKED) || is_step(step, STEP_CHALLENGED) ||
+               is_step(step, STEP_REGISTERED) || is_step(step, STEP_DEREGISTERED);
+    a->impi = *word(step, "impi") ? word(step, "impi") : a->impi;
+    a->impu = *word(step, "impu") ? word(step, "impu") : a->impu;
     if (is_step(step, STEP_REFUSED)) {
         a->why = a->why ? a->why : reason_in(step);
         a->end = "refused";
+    } else if (is_step(step, STEP_AUTHENTICATED)) {
+        a->doubt = reason_in(step) == REASON_WRONG_RESPONSE ? REASON_WRONG_RESPONSE : REASON_NONE;
     } else if (is_step(step, STEP_REGISTERED) || is_step(step, STEP_REREGISTERED) ||
                is_step(step, STEP_DEREGISTERED)) {
         a->end = word(step, "step");
@@ -96,21 +118,33 @@ static void take(struct attempt *a, const json_t *step) {
     } else if (is_step(step, STEP_CHALLENGED)) {
         a->end = "challenged";
     }
-    a->over = is_step(step, STEP_ANSWERED) && status != 401;
-    if (a->over && status >= 300 && !a->end) {
-        a->end = "refused";
+    if (is_step(step, STEP_ANSWERED)) {
+        take_answer(a, (unsigned)status);
     }
+    a->over = is_step(step, STEP_ANSWERED) && status != 401;
+}
+
+/* The time for an answer to its challenge is over. */
+static bool ends_waiting(const struct attempt *a, const json_t *step) {
+    return a && reason_in(step) == REASON_CHALLENGE_UNANSWERED && a->end &&
+           strcmp(a->end, "challenged") == 0 && strcmp(a->impi, word(step, "impi")) == 0;
 }
 
 static void take_step(struct story *story, const json_t *step, size_t at) {
     struct attempt *a = attempt_of(story, step);
     bool alone = is_step(step, STEP_ENDED);
-    if (alone) { /* what happens later, without a request */
+    if (alone && ends_waiting(a, step)) {
+        a->over = true;
+        a->last_us = number(step, "at_us");
+    } else if (alone) { /* what happens later, without a request */
         a = new_attempt(story, step, at);
         a->over = true;
         a->why = reason_in(step);
         a->end = "ended";
         a->last_us = number(step, "at_us");
+        a->impi = word(step, "impi");
+        a->impu = word(step, "impu");
+        a->home = true;
     } else {
         a = a ? a : new_attempt(story, step, at);
         take(a, step);
@@ -173,11 +207,42 @@ static void print_step(const json_t *step, int64_t from_us) {
     putchar('\n');
 }
 
-static const char *verdict(const struct attempt *a) {
+/* Why it failed, as far as a reason is known. A challenge that nobody answered has the reason for
+ * which it was sent again. */
+static enum reason cause(const struct attempt *a) {
     if (a->end && strcmp(a->end, "challenged") == 0) {
-        return reason_text(REASON_CHALLENGE_UNANSWERED);
+        return a->doubt ? a->doubt : REASON_CHALLENGE_UNANSWERED;
     }
-    return a->why ? reason_text(a->why) : a->end ? a->end : "under way, or no answer was seen";
+    return a->why;
+}
+
+/* By an answer of which no more is known here than its status. */
+static bool ended_elsewhere(const struct attempt *a) {
+    return a->end && !a->why && !a->home && a->relayed && strcmp(a->end, "challenged") != 0;
+}
+
+static bool has_failed(const struct attempt *a) {
+    return cause(a) || (a->end && strcmp(a->end, "refused") == 0);
+}
+
+static void print_verdict(const struct attempt *a) {
+    enum reason why = cause(a);
+    fputs(why ? reason_text(why) : a->end ? a->end : "under way, or no answer was seen", stdout);
+    if (ended_elsewhere(a)) {
+        printf(" with %u by the home network", a->relayed);
+    }
+    putchar('\n');
+}
+
+/* "alice.smith@home as sip:alice@home" */
+static void print_who(const struct attempt *a) {
+    if (*a->impi || *a->impu) {
+        fputs("  ", stdout);
+        terminal_print(span_from_cstr(a->impi));
+        fputs(!*a->impu ? "" : *a->impi ? " as " : "as ", stdout);
+        terminal_print(span_from_cstr(a->impu));
+        putchar('\n');
+    }
 }
 
 static void print_attempt(const struct story *story, const struct attempt *a) {
@@ -185,7 +250,9 @@ static void print_attempt(const struct story *story, const struct attempt *a) {
     int64_t from_us = number(first, "at_us");
     putchar('\n');
     print_time(number(first, "wall_us"));
-    printf("  %s\n", verdict(a));
+    fputs("  ", stdout);
+    print_verdict(a);
+    print_who(a);
     for (size_t i = a->first; i < a->first + a->n; i++) {
         const json_t *step = json_array_get(story->steps, i);
         if (belongs(a, step)) {
@@ -217,16 +284,11 @@ static void print_mend(enum reason why, bool *said) {
 
 static void print_what_to_mend(const struct story *story, const struct attempt *a) {
     bool said[REASONS] = {false};
-    if (a->end && strcmp(a->end, "challenged") == 0) {
-        puts("\nWhat to mend");
-        print_mend(REASON_CHALLENGE_UNANSWERED, said);
-        return;
-    }
-    if (!a->why) {
+    if (!cause(a)) {
         return;
     }
     puts("\nWhat to mend");
-    print_mend(a->why, said);
+    print_mend(cause(a), said);
     for (size_t i = a->first; i < a->first + a->n; i++) {
         const json_t *step = json_array_get(story->steps, i);
         if (belongs(a, step) && is_trouble(step)) {
@@ -238,11 +300,10 @@ static void print_what_to_mend(const struct story *story, const struct attempt *
 /* Who is it? */
 
 struct near {
-    struct span wanted; /* an identity or, as the journal takes it, the user part of one */
+    struct span wanted;
     bool is_known;
-    const char *names[NEAR_MAX];
-    json_t *kept[NEAR_MAX];
-    size_t n;
+    char names[NAMES_MAX]; /* the identities that it fits */
+    struct who_guess guess;
 };
 
 static void add_near(void *ctx, json_t *subscription) {
@@ -252,16 +313,14 @@ static void add_near(void *ctx, json_t *subscription) {
         size_t i;
         json_t *item;
         json_array_foreach(json_object_get(subscription, lists[l]), i, item) {
-            const json_t *name = json_object_get(item, "identity");
-            struct journal_entry about = {0};
-            struct span text = span_from_cstr(json_string_value(name));
-            near->is_known |= span_to_cstr(text, about.impu, sizeof about.impu) &&
-                              journal_is_about(&about, near->wanted);
-            if (near->n < NEAR_MAX && json_is_string(name)) {
-                near->kept[near->n] = json_copy((json_t *)(uintptr_t)name);
-                near->names[near->n] = json_string_value(near->kept[near->n]);
-                near->n++;
+            struct span name = sub_text(item, "identity");
+            size_t at = strlen(near->names);
+            if (who_fits(near->wanted, name)) {
+                near->is_known = true;
+                snprintf(near->names + at, sizeof near->names - at, "%s%.*s", at ? ", " : "",
+                         SPAN_ARG(name));
             }
+            who_guess_add(&near->guess, name);
         }
     }
 }
@@ -284,24 +343,21 @@ static int say_who(const struct remote *r, const char *identity) {
         printf("%s: the HSS knows it.\n", identity);
         return EXIT_CODE_OK;
     }
-    struct near *near = calloc(1, sizeof *near);
-    if (!near) {
-        return command_fail(EXIT_CODE_SYSTEM, "out of memory");
+    if (status != 404) {
+        printf("%s: this process has no HSS; that of the process that has one knows who it is.\n",
+               identity);
+        return EXIT_CODE_OK;
     }
-    near->wanted = span_from_cstr(identity);
-    code = sub_each(r, false, add_near, near);
-    if (near->is_known) {
-        printf("%s: the HSS knows it.\n", identity);
-    } else {
-        const char *meant = code ? NULL : command_suggest(identity, near->names, near->n);
-        printf("%s: the HSS does not know it%s%s%s.\n", identity, meant ? "; did you mean " : "",
-               meant ? meant : "", meant ? "?" : "");
+    struct near near = {.wanted = span_from_cstr(identity), .guess.wanted = identity};
+    code = sub_each(r, NULL, add_near, &near);
+    if (near.is_known) {
+        printf("%s: the HSS knows it: %s.\n", identity, near.names);
+    } else if (!code) {
+        const char *meant = who_guess_best(&near.guess);
+        printf("%s: the HSS does not know it%s%s%s\n", identity, meant ? "; did you mean " : "",
+               meant ? meant : "", meant ? "?" : ".");
     }
-    for (size_t i = 0; i < near->n; i++) {
-        json_decref(near->kept[i]);
-    }
-    free(near);
-    return EXIT_CODE_OK;
+    return code;
 }
 
 /* The command. */
@@ -330,27 +386,40 @@ static int tell(const struct options *o, const char *identity, const json_t *ste
         code = code ? code : EXIT_CODE_FAILED;
     } else {
         const struct attempt *last = &story->attempts[story->n - 1];
-        printf("%s: %s\n", identity, verdict(last));
+        printf("%s: ", identity);
+        print_verdict(last);
         size_t shown = o->last < story->n ? (size_t)o->last : story->n;
         for (size_t i = story->n - shown; i < story->n; i++) {
             print_attempt(story, &story->attempts[i]);
         }
         print_what_to_mend(story, last);
-        bool fine = !last->why && !(last->end && strcmp(last->end, "challenged") == 0);
-        code = fine ? EXIT_CODE_OK : EXIT_CODE_FAILED;
+        if (ended_elsewhere(last) || (!last->home && last->end && !o->also && !last->why)) {
+            puts("\nThe nodes of the home network run in other processes: --also ADDRESS,... tells "
+                 "their part.");
+        }
+        code = has_failed(last) ? EXIT_CODE_FAILED : EXIT_CODE_OK;
     }
     free(story);
     return code;
 }
 
-/* The journal of one process, in *steps. */
-static int read_journal(const struct remote *r, const char *path, json_t **steps) {
-    int code = sub_call(r, "GET", path, NULL, steps);
+/* The journal of one process, in *steps. A process that does not answer is in *silent, and not a
+ * word of it is said; else an exit code. */
+static int read_journal(const struct remote *r, const char *path, json_t **steps,
+                        enum error *silent) {
+    struct web_reply reply;
+    *silent = remote_try(r, "GET", path, SPAN_NONE, JOURNAL_TIMEOUT_S, &reply);
+    if (*silent) {
+        return EXIT_CODE_OK;
+    }
+    int code = reply.status >= 300 ? remote_refused(&reply) : EXIT_CODE_OK;
+    *steps = code ? NULL : json_loadb(reply.body, reply.body_n, JSON_REJECT_DUPLICATES, NULL);
     if (!code && !json_is_array(*steps)) {
         json_decref(*steps);
         *steps = NULL;
         code = command_fail(EXIT_CODE_FAILED, "%s is no journal of Muster", r->base);
     }
+    web_reply_free(&reply);
     return code;
 }
 
@@ -384,22 +453,44 @@ static int in_order(json_t **steps) {
     return good ? EXIT_CODE_OK : command_fail(EXIT_CODE_SYSTEM, "out of memory");
 }
 
+/* Those that do not answer. */
+struct silent {
+    struct remote remotes[ALSO_MAX];
+    enum error why[ALSO_MAX];
+    size_t n;
+};
+
+static int say_silent(const struct silent *s) {
+    int code = EXIT_CODE_OK;
+    for (size_t i = 0; i < s->n; i++) {
+        int one = remote_failed(&s->remotes[i], s->why[i]);
+        code = code ? code : one;
+    }
+    return code;
+}
+
 /* Adds the journals of the other processes. */
-static int add_journals(const char *addresses, const char *path, json_t **steps) {
+static int add_journals(const char *addresses, const char *path, json_t **steps,
+                        struct silent *silent) {
     struct span rest = span_from_cstr(addresses);
     int code = EXIT_CODE_OK;
-    while (!code && rest.n) {
+    for (size_t n = 0; !code && rest.n; n++) {
         char address[96];
         struct remote r = {.web = address};
         struct span one = span_trim(span_slice(rest, 0, span_find_char(rest, ',')));
         rest = span_after(rest, span_find_char(rest, ',') + 1);
         json_t *more = NULL;
-        if (!span_to_cstr(one, address, sizeof address)) {
-            return command_fail(EXIT_CODE_USAGE, "--also: an address is too long");
+        enum error e = OK;
+        if (n == ALSO_MAX || !span_to_cstr(one, address, sizeof address)) {
+            return command_fail(EXIT_CODE_USAGE, n == ALSO_MAX ? "--also: too many addresses"
+                                                               : "--also: an address is too long");
         }
         code = remote_open(&r);
-        code = code ? code : read_journal(&r, path, &more);
-        if (!code && json_array_extend(*steps, more) != 0) {
+        code = code ? code : read_journal(&r, path, &more, &e);
+        if (!code && e) {
+            silent->why[silent->n] = e;
+            silent->remotes[silent->n++] = r;
+        } else if (!code && json_array_extend(*steps, more) != 0) {
             code = command_fail(EXIT_CODE_SYSTEM, "out of memory");
         }
         json_decref(more);
@@ -409,17 +500,20 @@ static int add_journals(const char *addresses, const char *path, json_t **steps)
 
 static int explain(const struct options *o, const char *identity) {
     char path[512];
-    struct buf b = buf_init(path, sizeof path - 1);
+    struct buf b = buf_init(path, sizeof path);
+    struct silent silent = {.n = 0};
     buf_cstr(&b, "/journal?identity=");
     web_encode(&b, span_from_cstr(identity));
+    buf_char(&b, '\0');
     if (b.overflow) {
         return command_fail(EXIT_CODE_USAGE, "the identity is too long");
     }
-    path[b.n] = '\0';
     json_t *steps = NULL;
-    int code = read_journal(&o->remote, path, &steps);
+    enum error e = OK;
+    int code = read_journal(&o->remote, path, &steps, &e);
+    code = e ? remote_failed(&o->remote, e) : code;
     if (!code && o->also) {
-        code = add_journals(o->also, path, &steps);
+        code = add_journals(o->also, path, &steps, &silent);
     }
     if (!code && o->json) {
         sub_print_json(steps);
@@ -427,7 +521,8 @@ static int explain(const struct options *o, const char *identity) {
         code = tell(o, identity, steps);
     }
     json_decref(steps);
-    return code;
+    int unheard = say_silent(&silent); /* what is known was told before */
+    return unheard ? unheard : code;
 }
 
 int cmd_explain(const struct command *self, int argc, char **argv) {
@@ -447,11 +542,12 @@ int cmd_explain(const struct command *self, int argc, char **argv) {
     const struct usage usage = {
         .arguments = "IDENTITY | --reasons",
         .text = "Tells what became of a subscriber's last attempts, step by step: which node went\n"
-                "how far, why it refused, and what to mend. IDENTITY is an IMPI, an IMPU, or the\n"
-                "user part of one. Exit code 1 if the last attempt failed.",
+                "how far, why it refused, and what to mend. IDENTITY is an IMPI, an IMPU, the\n"
+                "user part of one, or its beginning up to a dot. Exit code 1 if the last attempt\n"
+                "failed, 4 if a process does not answer.",
         .options = options,
         .examples =
-            "  muster explain alice.smith\n"
+            "  muster explain alice\n"
             "  muster explain tel:+447700900101 --last 10\n"
             "  muster explain alice.smith --also 127.0.0.1:8081,127.0.0.1:8082\n"
             "  muster explain --reasons",

@@ -212,7 +212,7 @@ static int sub_add(const struct command *self, int argc, char **argv) {
 
 static int remove_one(const struct remote *r, const char *id) {
     json_t *s = NULL, *answer = NULL;
-    int code = sub_fetch(r, id, &s);
+    int code = sub_fetch_exactly(r, id, &s);
     if (code) {
         return code;
     }
@@ -233,7 +233,8 @@ static int sub_rm(const struct command *self, int argc, char **argv) {
     const struct option_def options[] = {REMOTE_OPTIONS(&remote), {0}};
     const struct usage usage = {
         .arguments = "ID...",
-        .text = "Removes subscriptions. ID is an IMPI, an IMPU, or the subscription's name.",
+        .text =
+            "Removes subscriptions. ID is an IMPI, an IMPU, or the subscription's name, in full.",
         .options = options,
         .examples = "  muster sub rm smith",
         .min_args = 1,

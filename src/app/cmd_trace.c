@@ -145,7 +145,8 @@ int cmd_trace(const struct command *self, int argc, char **argv) {
         {.name = "identity",
          .letter = 'i',
          .value = "ID",
-         .help = "only what concerns this public or private identity, or its user part",
+         .help = "only what concerns this public or private identity, its user part,\n"
+                 "or the beginning of that up to a dot",
          .kind = OPTION_TEXT,
          .out = &o.identity},
         {.name = "follow",
@@ -172,7 +173,7 @@ int cmd_trace(const struct command *self, int argc, char **argv) {
         .text = "Shows the ladder of what just happened in a running Muster: which node sent what\n"
                 "to whom. Keys are masked.",
         .options = options,
-        .examples = "  muster trace --identity alice.mobile\n"
+        .examples = "  muster trace --identity alice\n"
                     "  muster trace -o registration.html\n"
                     "  muster trace --follow",
     };

@@ -100,6 +100,7 @@ static int card_of_name(struct terminal *t) {
     char folder[1024];
     const struct config *c = &t->config;
     struct span name = span_from_cstr(t->name);
+    struct who_guess guess = {.wanted = t->name};
     enum error e = ERR_NOT_FOUND;
     config_folder(c, folder, sizeof folder);
     for (size_t i = 0; i < c->n_subscribers && e == ERR_NOT_FOUND; i++) {
@@ -109,18 +110,20 @@ static int card_of_name(struct terminal *t) {
         }
         json_t *document = subscribers_json(s, c->domain);
         e = document ? card_find(document, name, c->domain, &t->card) : e;
+        card_guess(document, &guess);
         fwrite(settings_fault_text(s).p, 1, settings_fault_text(s).n, stderr);
         json_decref(document);
         settings_close(s);
     }
+    const char *meant = who_guess_best(&guess);
     switch (e) {
     case OK:
         return EXIT_CODE_OK;
     case ERR_NOT_FOUND:
-        return command_fail(EXIT_CODE_CONFIG,
-                            "no file of subscribers knows \"%s\"; --imsi, --k and --opc (or --op) "
-                            "describe a SIM",
-                            t->name);
+        return command_fail(EXIT_CODE_CONFIG, "no file of subscribers knows \"%s\"%s%s%s", t->name,
+                            meant ? "; did you mean "
+                                  : "; --imsi, --k and --opc (or --op) describe a SIM",
+                            meant ? meant : "", meant ? "?" : "");
     case ERR_EXISTS:
         return command_fail(EXIT_CODE_CONFIG,
                             "\"%s\" fits several subscribers; give the whole IMPI", t->name);
@@ -437,9 +440,11 @@ static int terminal_command(const struct command *self, int argc, char **argv, b
                 ? "Registers a terminal: with IMS-AKA by the key of its card, or with SIP Digest "
                   "by\n"
                   "a password; the strongest algorithm that the network offers. NAME is a\n"
-                  "subscriber of the configuration's files, by IMPI or the beginning of it."
+                  "subscriber of the configuration's files: an identity, its user part, or the\n"
+                  "beginning of that up to a dot (alice for alice.smith@DOMAIN)."
                 : "De-registers all contacts of a public identity. NAME is a subscriber of the\n"
-                  "configuration's files, by IMPI or the beginning of it.",
+                  "configuration's files: an identity, its user part, or the beginning of that up\n"
+                  "to a dot (alice for alice.smith@DOMAIN).",
         .options = options,
         .examples = registers ? "  muster ue register alice\n"
                                 "  muster ue register alice --impu sip:alice.work@DOMAIN --stay\n"

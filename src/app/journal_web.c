@@ -1,26 +1,14 @@
 #include "app/journal_web.h"
 
+#include "app/who.h"
 #include "base/htab.h"
 
 #include <jansson.h>
 #include <stdlib.h>
 
-/* "alice" of "sip:alice@home", "+44..." of "tel:+44..." */
-static struct span user_part(struct span identity) {
-    size_t colon = span_find_char(identity, ':');
-    struct span rest = colon < identity.n ? span_after(identity, colon + 1) : identity;
-    return span_slice(rest, 0, span_find_char(rest, '@'));
-}
-
 bool journal_is_about(const struct journal_entry *e, struct span identity) {
-    const struct span own[] = {span_from_cstr(e->impi), span_from_cstr(e->impu)};
-    for (size_t i = 0; i < COUNT_OF(own); i++) {
-        if (own[i].n &&
-            (span_eq_nocase(own[i], identity) || span_eq_nocase(user_part(own[i]), identity))) {
-            return true;
-        }
-    }
-    return false;
+    return who_fits(identity, span_from_cstr(e->impi)) ||
+           who_fits(identity, span_from_cstr(e->impu));
 }
 
 /* A request with a step about the identity. A table, since somebody who is called a thousand times

@@ -46,12 +46,12 @@ int remote_open(struct remote *r) {
     return EXIT_CODE_OK;
 }
 
-int remote_call(const struct remote *r, const char *method, const char *path, struct span body,
-                unsigned timeout_s, struct web_reply *out) {
+enum error remote_try(const struct remote *r, const char *method, const char *path,
+                      struct span body, unsigned timeout_s, struct web_reply *out) {
     size_t n = strlen(r->base) + strlen(path) + 1;
     char *url = malloc(n);
     if (!url) {
-        return command_fail(EXIT_CODE_SYSTEM, "out of memory");
+        return ERR_NO_MEMORY;
     }
     snprintf(url, n, "%s%s", r->base, path);
     struct web_call call = {
@@ -63,6 +63,10 @@ int remote_call(const struct remote *r, const char *method, const char *path, st
     };
     enum error e = web_client_call(&call, out);
     free(url);
+    return e;
+}
+
+int remote_failed(const struct remote *r, enum error e) {
     if (e == ERR_UNREACHABLE) {
         return command_fail(
             EXIT_CODE_UNREACHABLE,
@@ -78,6 +82,11 @@ int remote_call(const struct remote *r, const char *method, const char *path, st
                             "the Muster at %s ended, or closed the connection", r->base);
     }
     return e ? command_fail(EXIT_CODE_SYSTEM, "%s: %s", r->base, error_text(e)) : EXIT_CODE_OK;
+}
+
+int remote_call(const struct remote *r, const char *method, const char *path, struct span body,
+                unsigned timeout_s, struct web_reply *out) {
+    return remote_failed(r, remote_try(r, method, path, body, timeout_s, out));
 }
 
 int remote_refused(const struct web_reply *reply) {

@@ -34,6 +34,14 @@ MUST_CHECK int remote_open(struct remote *r);
 MUST_CHECK int remote_call(const struct remote *r, const char *method, const char *path,
                            struct span body, unsigned timeout_s, struct web_reply *out);
 
+/** The same without a word: OK for every HTTP answer. ERR_UNREACHABLE, ERR_TIMEOUT, ERR_CLOSED,
+ * ERR_NO_MEMORY and what else web_client_call says. */
+MUST_CHECK enum error remote_try(const struct remote *r, const char *method, const char *path,
+                                 struct span body, unsigned timeout_s, struct web_reply *out);
+
+/** Says what such an error means. An exit code. */
+int remote_failed(const struct remote *r, enum error e);
+
 /** Prints what a refusal (status 400 and above, problem+json) says in detail, as "muster: TEXT",
  * and returns EXIT_CODE_FAILED. */
 int remote_refused(const struct web_reply *reply);

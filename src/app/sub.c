@@ -1,5 +1,6 @@
 #include "app/sub.h"
 
+#include "app/who.h"
 #include "stack/http/web.h"
 
 #include <openssl/crypto.h>
@@ -67,15 +68,104 @@ static bool is_identity(const char *id) {
     return strchr(id, '@') || strchr(id, ':');
 }
 
-int sub_fetch(const struct remote *r, const char *id, json_t **out) {
+/* By its full name. *out stays NULL if there is none of it. */
+static int fetch_whole(const struct remote *r, const char *id, json_t **out) {
     struct span text = span_from_cstr(id);
     char *path = is_identity(id) ? encoded_path("/subscriptions?identity=", text) : sub_path(text);
+    struct web_reply reply;
+    *out = NULL;
     if (!path) {
         return command_fail(EXIT_CODE_SYSTEM, "out of memory");
     }
-    int code = sub_call(r, "GET", path, NULL, out);
+    int code = remote_call(r, "GET", path, SPAN_NONE, TIMEOUT_S, &reply);
     free(path);
+    if (!code) {
+        bool refused = reply.status >= 300 && reply.status != 404;
+        code = refused ? remote_refused(&reply) : EXIT_CODE_OK;
+        code = code || reply.status == 404 ? code : read_answer(&reply, out);
+        web_reply_free(&reply);
+    }
     return code;
+}
+
+/* Whom a short name means. */
+struct meaning {
+    struct span wanted;
+    enum who_fit fit; /* of those that were found */
+    json_t *found;    /* the first of them */
+    size_t n;
+    char names[400]; /* of all */
+    struct who_guess guess;
+};
+
+static enum who_fit fit_of(struct meaning *m, const json_t *subscription) {
+    static const char *const lists[] = {"impis", "impus"};
+    enum who_fit best = WHO_NOT;
+    who_guess_add(&m->guess, sub_text(subscription, "name"));
+    for (size_t l = 0; l < COUNT_OF(lists); l++) {
+        size_t i;
+        json_t *item;
+        json_array_foreach(json_object_get(subscription, lists[l]), i, item) {
+            enum who_fit fit = who_fits(m->wanted, sub_text(item, "identity"));
+            best = fit > best ? fit : best;
+            who_guess_add(&m->guess, sub_text(item, "identity"));
+        }
+    }
+    return best;
+}
+
+static void look_at(void *ctx, json_t *subscription) {
+    struct meaning *m = ctx;
+    enum who_fit fit = fit_of(m, subscription);
+    if (fit == WHO_NOT || fit < m->fit) {
+        return;
+    }
+    if (fit > m->fit) {
+        json_decref(m->found);
+        m->found = json_incref(subscription);
+        m->fit = fit;
+        m->n = 0;
+        m->names[0] = '\0';
+    }
+    size_t at = strlen(m->names);
+    m->n++;
+    snprintf(m->names + at, sizeof m->names - at, "%s%.*s", at ? ", " : "",
+             SPAN_ARG(sub_text(subscription, "name")));
+}
+
+static int fetch(const struct remote *r, const char *id, enum who_fit least, json_t **out) {
+    struct meaning m = {.wanted = span_from_cstr(id), .guess.wanted = id};
+    int code = fetch_whole(r, id, out);
+    if (code || *out) {
+        return code;
+    }
+    code = sub_each(r, NULL, look_at, &m);
+    const char *meant = who_guess_best(&m.guess);
+    if (!code && m.n == 0) {
+        code =
+            command_fail(EXIT_CODE_FAILED, "the HSS knows no subscription or identity \"%s\"%s%s%s",
+                         id, meant ? "; did you mean " : "", meant ? meant : "", meant ? "?" : "");
+    } else if (!code && m.n > 1) {
+        code = command_fail(EXIT_CODE_FAILED,
+                            "\"%s\" fits identities of several subscriptions; which one? %s", id,
+                            m.names);
+    } else if (!code && m.fit < least) {
+        code = command_fail(EXIT_CODE_FAILED,
+                            "\"%s\" seems to mean the subscription %s; say so to change it", id,
+                            m.names);
+    } else if (!code) {
+        *out = json_incref(m.found);
+    }
+    json_decref(m.found);
+    return code;
+}
+
+int sub_fetch(const struct remote *r, const char *id, json_t **out) {
+    return fetch(r, id, WHO_BEGINNING, out);
+}
+
+int sub_fetch_exactly(const struct remote *r, const char *id, json_t **out) {
+    return fetch(r, id, WHO_WHOLE, out);
 }
 
 void sub_drop_shown(json_t *s) {

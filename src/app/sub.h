@@ -18,9 +18,14 @@ struct span sub_state(const json_t *impu);
 MUST_CHECK int sub_call(const struct remote *r, const char *method, const char *path,
                         const json_t *body, json_t **out);
 
-/** Fetches the subscription that `id` means: an IMPI or IMPU, or the subscription's own name. A
- * user part alone is not enough. An exit code. */
+/** Fetches the subscription that `id` means: an IMPI or IMPU, the subscription's own name, or else
+ * a short name (who.h) of one of its identities. Where a short name fits several subscriptions, or
+ * nothing fits, that is said, and what may be meant. An exit code. */
 MUST_CHECK int sub_fetch(const struct remote *r, const char *id, json_t **out);
+
+/** The same for what is to be changed: a short name is not enough, but what it seems to mean is
+ * said. An exit code. */
+MUST_CHECK int sub_fetch_exactly(const struct remote *r, const char *id, json_t **out);
 
 /** Calls each for every subscription, page by page; with secrets if credentials are asked for:
  * "digest" (HA1s), "keys" (these and K, OPc), NULL (none). An exit code. */

@@ -96,7 +96,7 @@ int sub_set(const struct command *self, int argc, char **argv) {
         (code = remote_open(&remote)) != 0) {
         return code;
     }
-    code = sub_fetch(&remote, rest.v[0], &s);
+    code = sub_fetch_exactly(&remote, rest.v[0], &s);
     if (!code) {
         sub_drop_shown(s);
         json_t *target = find_target(s, rest.v[0]);

@@ -138,9 +138,10 @@ int sub_show(const struct command *self, int argc, char **argv) {
     const struct usage usage = {
         .arguments = "ID",
         .text =
-            "Shows a subscription with its registration state. ID is an IMPI, an IMPU, or the\n"
-            "subscription's name. Keys are never shown; a key check tells whether K and OPc are\n"
-            "the expected ones.",
+            "Shows a subscription with its registration state. ID is the subscription's name, an\n"
+            "IMPI, an IMPU, or the user part of one, or its beginning up to a dot. Keys are never\n"
+            "shown; a key check tells whether K and OPc are the expected ones (`muster sub\n"
+            "key-check` gives that of a card).",
         .options = options,
         .examples = "  muster sub show smith\n"
                     "  muster sub show tel:+447700900101 --json",

@@ -55,8 +55,8 @@ MUST_CHECK enum error ladder_add_trace(struct ladder *l, const struct trace *t);
 
 /** What to keep. Empty members ask nothing; each other one must be met. */
 struct ladder_filter {
-    struct span identity;   /* an IMPU or IMPI, or its user part: "alice.mobile" */
-    struct span call_id;    /* of SIP */
+    struct span identity; /* an IMPU or IMPI, its user part, or the beginning of that up to a dot */
+    struct span call_id;  /* of SIP */
     struct span session_id; /* of Diameter */
     struct span icid;       /* icid-value of P-Charging-Vector */
 };

@@ -63,12 +63,38 @@ static bool mentions(struct span bytes, struct span text) {
     return false;
 }
 
+/* Does a user part begin with the text, up to a dot? "alice" in "sip:alice.mobile@home". */
+static bool mentions_beginning(struct span bytes, struct span text) {
+    for (size_t at = 0; at + text.n < bytes.n;) {
+        size_t found = at + span_find(span_after(bytes, at), text);
+        size_t end = found + text.n;
+        if (found >= bytes.n) {
+            return false;
+        }
+        bool begins = found == 0 || !is_identity_char(bytes.p[found - 1]);
+        if (begins && end < bytes.n && bytes.p[end] == '.') {
+            while (end < bytes.n && is_identity_char(bytes.p[end])) {
+                end++;
+            }
+            if (end < bytes.n && bytes.p[end] == '@') {
+                return true;
+            }
+        }
+        at = found + 1;
+    }
+    return false;
+}
+
+static bool is_about(struct span bytes, struct span identity) {
+    return mentions(bytes, identity) || mentions_beginning(bytes, identity);
+}
+
 static bool matches(const struct ladder_entry *e, const struct ladder_filter *f) {
     bool sip = e->arrow.protocol == TRACE_SIP, diameter = e->arrow.protocol == TRACE_DIAMETER;
     if ((sip || diameter) == false) {
         return false;
     }
-    return (!f->identity.n || mentions(e->arrow.bytes, f->identity)) &&
+    return (!f->identity.n || is_about(e->arrow.bytes, f->identity)) &&
            (!f->call_id.n || (sip && span_eq(e->correlation, f->call_id))) &&
            (!f->session_id.n || (diameter && span_eq(e->correlation, f->session_id))) &&
            (!f->icid.n || span_eq(e->icid, f->icid));

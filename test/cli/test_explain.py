@@ -107,6 +107,28 @@ class Explain(unittest.TestCase):
         time.sleep(1.5)
         self.explained(imsi(5), "challenge-unanswered")
 
+    def test_a_wrong_password(self):
+        password = ["ue", "register", "--user", f"sip:zoe@{DOMAIN}", "--password-stdin", "-c", self.config]
+        subprocess.run([MUSTER, "sub", "add", "-c", self.config, "--user", "zoe", "--password-stdin"], input="good\n",
+                       capture_output=True, text=True, timeout=60, check=True)
+        subprocess.run([MUSTER, *password], input="bad\n", capture_output=True, text=True, timeout=60, check=False)
+        self.explained("zoe", "wrong-response", "zoe: wrong response", f"zoe@{DOMAIN} as sip:zoe@{DOMAIN}")
+        time.sleep(1.5)
+        self.explained("zoe", "wrong-response")  # also when nobody waits any more
+
+    def test_short_names_mean_the_same_everywhere(self):
+        for name in ("ann.one", "ann.two"):
+            subprocess.run([MUSTER, "sub", "add", "-c", self.config, "--user", name, "--password-stdin"], input="good\n",
+                           capture_output=True, text=True, timeout=60, check=True)
+        told = self.muster("explain", "ann")
+        self.assertIn(f"the HSS knows it: ann.one@{DOMAIN}", told.stdout)
+        several = self.muster("sub", "show", "ann")
+        self.assertEqual(1, several.returncode)
+        self.assertIn("several subscriptions; which one? ann.one, ann.two", several.stderr)
+        self.assertIn("Subscription ann.two", self.muster("sub", "show", f"ann.two@{DOMAIN}").stdout)
+        self.assertIn('did you mean ann?', self.muster("sub", "show", "anm").stderr)
+        self.assertIn('did you mean ann.one?', self.muster("sub", "rm", "ann.ones").stderr)
+
     def send_register(self, user):
         with socket.socket(type=socket.SOCK_DGRAM) as s:
             s.bind((HOST, 0))
@@ -191,8 +213,13 @@ class Processes(unittest.TestCase):
                    "What to mend\n  autn-refused: ")]
         self.assertNotIn(-1, places, told.stdout)
         self.assertEqual(sorted(places), places, told.stdout)
+        alone = self.run_muster("explain", imsi(1), "--web", edge)
+        self.assertEqual(1, alone.returncode, alone.stdout + alone.stderr)
+        self.assertIn(f"{imsi(1)}: refused with 403 by the home network\n", alone.stdout)
+        self.assertIn("--also ADDRESS", alone.stdout)
         nobody = self.run_muster("explain", imsi(1), "--web", home, "--also", f"{edge},{self.HOST}:9")
         self.assertEqual(4, nobody.returncode, nobody.stdout + nobody.stderr)
+        self.assertIn("autn-refused", nobody.stdout)
         self.assertIn(f"no Muster answers at http://{self.HOST}:9", nobody.stderr)
 
 

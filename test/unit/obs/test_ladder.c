@@ -93,6 +93,8 @@ static void an_identity_brings_all_that_belongs_to_it(void **state) {
         {{.identity = SPAN_INIT("alice")},
          19}, /* alice@127.0.0.1 in the contact, and its Call-ID */
         {{.identity = SPAN_INIT("lice.mobile")}, 1},
+        {{.identity = SPAN_INIT("bob")}, 3}, /* bob.mobile */
+        {{.identity = SPAN_INIT("bo")}, 1},
         {{.identity = SPAN_INIT("bob.mobile")}, 3},
         {{.call_id = SPAN_INIT("call-2")}, 3},
         {{.session_id = SPAN_INIT("scscf;2")}, 3},
