@@ -7,11 +7,22 @@
 #include "app/terminal.h"
 #include "rt/loop.h"
 
+#include <errno.h>
+#include <netinet/in.h>
 #include <openssl/crypto.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
-enum { TIMEOUT_S = 60, LEAVE_TIMEOUT_S = 10 };
+enum {
+    TIMEOUT_S = 60,
+    LEAVE_TIMEOUT_S = 10,
+    ECHO_MS = 1000,  /* signals within it are one: timeout(1) sends two */
+    QUIET_MS = 200,  /* without an answer for so long, it is asked whether there is a socket */
+    PROBE_MS = 100,  /* and refusals are waited for */
+    SILENT_MS = 2000 /* it is said what is waited for */
+};
 
 struct options {
     const char *user, *password;
@@ -40,6 +51,10 @@ struct terminal {
     struct ue *ue;
     struct signal_watch *signals[2];
     bool registered, deregistered, failed, interrupted;
+    uint64_t interrupted_us;
+    char pcscf_text[64]; /* the address that is tried */
+    char tls_fault[320]; /* why TLS did not come about; empty: no reason is known */
+    int code;            /* of a failure */
 };
 
 /* What the terminal tells. */
@@ -53,30 +68,63 @@ static void on_registered(void *ctx, struct ue *ue) {
     }
 }
 
+/* Says why not, and where it was tried if nobody answered there. */
+static void say_failure(struct terminal *t, const char *what, const struct ue_failure *why) {
+    const char *reason = ue_reason_text(why->reason);
+    bool nobody = why->reason == UE_REASON_UNREACHABLE || why->reason == UE_REASON_TIMEOUT;
+    t->code = nobody ? EXIT_CODE_UNREACHABLE : EXIT_CODE_FAILED;
+    t->failed = true;
+    fflush(stdout);
+    if (why->status) {
+        command_fail(t->code, "%s: %s%s: %u %.*s", t->name, what, reason, why->status,
+                     SPAN_ARG(why->phrase));
+    } else if (nobody) {
+        bool tls = *t->tls_fault && why->reason == UE_REASON_UNREACHABLE;
+        command_fail(t->code, "%s: %s%s: %s%s%s", t->name, what, reason, t->pcscf_text,
+                     tls ? ": " : "", tls ? t->tls_fault : "");
+    } else {
+        command_fail(t->code, "%s: %s%s", t->name, what, reason);
+    }
+}
+
 static void on_deregistered(void *ctx, struct ue *ue) {
-    (void)ue;
-    ((struct terminal *)ctx)->deregistered = true;
+    struct terminal *t = ctx;
+    const struct ue_failure *why = ue_leaving_failure(ue);
+    t->deregistered = true;
+    if (why) {
+        say_failure(t, "not de-registered: ", why);
+    }
 }
 
 static void on_failed(void *ctx, struct ue *ue, const struct ue_failure *why) {
     struct terminal *t = ctx;
     (void)ue;
-    t->failed = true;
     t->registered = false;
-    fflush(stdout);
-    if (why->status) {
-        command_fail(EXIT_CODE_FAILED, "%s: %s: %u %.*s", t->name, ue_reason_text(why->reason),
-                     why->status, SPAN_ARG(why->phrase));
-    } else {
-        command_fail(EXIT_CODE_FAILED, "%s: %s", t->name, ue_reason_text(why->reason));
-    }
+    say_failure(t, "", why);
 }
 
 static const struct ue_handler handler = {on_registered, on_deregistered, on_failed};
 
 static void on_signal(void *ctx, int signum) {
+    struct terminal *t = ctx;
+    uint64_t now_us = loop_now_us(t->loop);
     (void)signum;
-    ((struct terminal *)ctx)->interrupted = true;
+    if (!t->interrupted_us || now_us - t->interrupted_us > ECHO_MS * MS_IN_US) {
+        t->interrupted = true;
+        t->interrupted_us = now_us;
+    }
+}
+
+/* The log's lines are told in other words, but for those that say why TLS did not come about. */
+static void on_log(void *ctx, struct span line) {
+    struct terminal *t = ctx;
+    size_t at = span_find(line, SPAN(" fault=\""));
+    struct span rest = span_after(line, at + strlen(" fault=\""));
+    if (at < line.n && span_find(line, SPAN("tls to a peer failed")) < at) {
+        struct span fault = span_cut(&rest, '"'), why = span_after(rest, strlen(" why=\""));
+        snprintf(t->tls_fault, sizeof t->tls_fault, "%.*s (%.*s)",
+                 SPAN_ARG(span_slice(why, 0, span_find_char(why, '"'))), SPAN_ARG(fault));
+    }
 }
 
 static bool is_registered(void *ctx) {
@@ -245,6 +293,9 @@ static int open_terminal(struct terminal *t) {
         local = addr_is_loopback(t->pcscf) ? t->pcscf[0] : addr_v4(0, 0, 0, 0, 0);
         local.port = 0;
     }
+    struct buf b = buf_init(t->pcscf_text, sizeof t->pcscf_text);
+    addr_put(&b, t->pcscf);
+    buf_char(&b, '\0');
     char why[512] = "";
     if (t->options->transport == SIP_TLS &&
         config_tls_of_terminal(&t->config, &t->tls, why, sizeof why) != OK) {
@@ -261,7 +312,9 @@ static int open_terminal(struct terminal *t) {
         .isim = &t->card.isim, .expires_s = (uint32_t)t->options->expires_s, .no_retry = true};
     enum error e = loop_env_new(t->loop, "ue", &t->env);
     if (!e) {
-        t->env->log.level = LOG_ERROR; /* what happens is printed */
+        t->env->log.level = t->tls ? LOG_NOTICE : LOG_ERROR; /* what happens is printed */
+        t->env->log.write = t->tls ? on_log : t->env->log.write;
+        t->env->log.ctx = t;
     }
     e = e ? e : ue_pool_new(t->env, &pool, &handler, t, &t->pool);
     e = e ? e : ue_new(t->pool, &ue, t, &t->ue);
@@ -284,8 +337,68 @@ static void close_terminal(struct terminal *t) {
 
 /* The two commands. */
 
-static bool run_until(struct terminal *t, bool (*done)(void *ctx), uint64_t timeout_s) {
-    return loop_run_until(t->loop, done, t, loop_now_us(t->loop) + timeout_s * SEC_IN_US);
+static bool run_for(struct terminal *t, bool (*done)(void *ctx), uint64_t ms) {
+    return loop_run_until(t->loop, done, t, loop_now_us(t->loop) + ms * MS_IN_US);
+}
+
+/* A socket that hears of it when nobody listens at the P-CSCF's address (ICMP), with an empty line
+ * on its way there, which SIP does not mind. -1: none. */
+static int open_probe(const struct addr *a) {
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(a->port)};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(a->port)};
+    memcpy(&v4.sin_addr, a->ip, 4);
+    memcpy(&v6.sin6_addr, a->ip, 16);
+    int fd = socket(a->family == 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0) {
+        bool sent = (a->family == 4 ? connect(fd, (const struct sockaddr *)&v4, sizeof v4)
+                                    : connect(fd, (const struct sockaddr *)&v6, sizeof v6)) == 0 &&
+                    send(fd, "\r\n\r\n", 4, MSG_DONTWAIT) == 4;
+        if (!sent) {
+            close(fd);
+            fd = -1;
+        }
+    }
+    return fd;
+}
+
+/* Does anybody listen at the P-CSCF's address? Only UDP has to ask. */
+static bool is_nobody_there(struct terminal *t, bool (*done)(void *ctx)) {
+    int why = 0, fd = t->options->transport == SIP_UDP ? open_probe(t->pcscf) : -1;
+    socklen_t n = sizeof why;
+    if (fd < 0) {
+        return false;
+    }
+    bool ended = run_for(t, done, PROBE_MS);
+    bool refused = getsockopt(fd, SOL_SOCKET, SO_ERROR, &why, &n) == 0 && why == ECONNREFUSED;
+    close(fd);
+    return refused && !ended;
+}
+
+/* Waits for the end of what was begun. An exit code, after a message if it is not EXIT_CODE_OK. */
+static int wait_for_answer(struct terminal *t, bool (*done)(void *ctx), uint64_t timeout_s,
+                           const char *what) {
+    uint64_t end_us = loop_now_us(t->loop) + timeout_s * SEC_IN_US;
+    bool ended = run_for(t, done, QUIET_MS);
+    if (!ended && is_nobody_there(t, done)) {
+        return command_fail(EXIT_CODE_UNREACHABLE,
+                            "%s: nobody listens at %s, where the P-CSCF should be (UDP)", t->name,
+                            t->pcscf_text);
+    }
+    ended = ended || run_for(t, done, timeout_s > 2 ? SILENT_MS : QUIET_MS);
+    if (!ended && loop_now_us(t->loop) < end_us) {
+        fprintf(stderr, "waiting for an answer of the P-CSCF at %s\n", t->pcscf_text);
+        ended = loop_run_until(t->loop, done, t, end_us);
+    }
+    if (ended && t->failed) {
+        return t->code;
+    }
+    if (ended && !t->registered && !t->deregistered) {
+        return command_fail(EXIT_CODE_FAILED, "%s: interrupted before an answer to %s came",
+                            t->name, what);
+    }
+    return ended ? EXIT_CODE_OK
+                 : command_fail(EXIT_CODE_UNREACHABLE, "%s: no answer to %s from the P-CSCF at %s",
+                                t->name, what, t->pcscf_text);
 }
 
 static void print_row(const char *what, struct span value) {
@@ -308,12 +421,11 @@ static void print_registration(const struct terminal *t) {
 }
 
 static int deregister(struct terminal *t, enum ue_scope scope, uint64_t timeout_s) {
-    t->failed = t->interrupted = false;
+    t->registered = t->failed = t->interrupted = false;
     ue_deregister(t->ue, scope);
-    if (!run_until(t, is_deregistered, timeout_s) || !t->deregistered || t->failed) {
-        return t->failed ? EXIT_CODE_FAILED
-                         : command_fail(EXIT_CODE_FAILED, "%s: no answer to the de-registration",
-                                        t->name);
+    int code = wait_for_answer(t, is_deregistered, timeout_s, "the de-registration");
+    if (code) {
+        return code;
     }
     printf("%s is de-registered\n", t->name);
     return EXIT_CODE_OK;
@@ -321,10 +433,9 @@ static int deregister(struct terminal *t, enum ue_scope scope, uint64_t timeout_
 
 static int do_register(struct terminal *t) {
     ue_register(t->ue);
-    run_until(t, is_registered, t->options->timeout_s);
-    if (!t->registered) {
-        return t->failed ? EXIT_CODE_FAILED
-                         : command_fail(EXIT_CODE_FAILED, "%s: no answer from the P-CSCF", t->name);
+    int code = wait_for_answer(t, is_registered, t->options->timeout_s, "the registration");
+    if (code) {
+        return code;
     }
     print_registration(t);
     if (!t->options->stay) {
@@ -430,7 +541,7 @@ static int terminal_command(const struct command *self, int argc, char **argv, b
          .help = "domain, P-CSCF and subscribers are this configuration's",
          .kind = OPTION_TEXT,
          .out = &o.config},
-        FLAG_OPTION("stay", "stay registered until SIGINT, then de-register", &o.stay),
+        FLAG_OPTION("stay", "stay registered until SIGINT or SIGTERM, then de-register", &o.stay),
         {0},
     };
     const struct usage usage = {

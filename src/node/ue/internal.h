@@ -18,6 +18,7 @@ struct ue_pool {
     size_t n_registered;
     struct sip_keep_alive flow; /* to the P-CSCF, while somebody is registered and it asks for it */
     struct ue_counters counters;
+    const struct ue_failure *leaving; /* during `deregistered`; NULL: the network confirmed it */
 };
 
 /* Text that the network gave and that is kept; grows, and is used again. */

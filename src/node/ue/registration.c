@@ -247,7 +247,10 @@ static void left(struct ue *ue, struct occasion *o) {
         handle(ue, ON_REGISTER, o);
     }
     if (pool->handler.deregistered) {
+        bool confirmed = o->failure.status >= 200 && o->failure.status < 300;
+        pool->leaving = confirmed ? NULL : &o->failure;
         pool->handler.deregistered(pool->ctx, ue);
+        pool->leaving = NULL;
     }
 }
 

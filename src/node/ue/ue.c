@@ -194,6 +194,10 @@ struct span ue_text_at(const struct ue_text *t, struct ue_slice slice) {
     return slice.n ? span_of(t->p + slice.at, slice.n) : SPAN_NONE;
 }
 
+const struct ue_failure *ue_leaving_failure(const struct ue *ue) {
+    return ue->pool->leaving;
+}
+
 void *ue_user(const struct ue *ue) {
     return ue->user;
 }

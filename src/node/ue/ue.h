@@ -120,8 +120,8 @@ struct ue_failure {
 struct ue_handler {
     /** Registered, for the first time or again (ue_refreshed says which). */
     void (*registered)(void *ctx, struct ue *ue);
-    /** De-registered, as ue_deregister asked, also if the network did not answer; or, with
-     * no_refresh, the time is over. */
+    /** De-registered, as ue_deregister asked, also if the network did not answer or refused, see
+     * ue_leaving_failure; or, with no_refresh, the time is over. */
     void (*deregistered)(void *ctx, struct ue *ue);
     /** A registration or re-registration failed. */
     void (*failed)(void *ctx, struct ue *ue, const struct ue_failure *why);
@@ -179,6 +179,10 @@ enum ue_scope {
  * after it; nothing if it is on the way already. `deregistered` comes in any case, never before
  * this returns. */
 void ue_deregister(struct ue *ue, enum ue_scope scope);
+
+/** During `deregistered`: why the network did not confirm the de-registration; NULL: it did, or the
+ * time was over. */
+const struct ue_failure *ue_leaving_failure(const struct ue *ue);
 
 /** What ue_new was given. */
 void *ue_user(const struct ue *ue);
