@@ -546,11 +546,10 @@ int cmd_explain(const struct command *self, int argc, char **argv) {
                 "user part of one, or its beginning up to a dot. Exit code 1 if the last attempt\n"
                 "failed, 4 if a process does not answer.",
         .options = options,
-        .examples =
-            "  muster explain alice\n"
-            "  muster explain tel:+447700900101 --last 10\n"
-            "  muster explain alice.smith --also 127.0.0.1:8081,127.0.0.1:8082\n"
-            "  muster explain --reasons",
+        .examples = "  muster explain alice\n"
+                    "  muster explain tel:+447700900101 --last 10\n"
+                    "  muster explain alice.smith --also 127.0.0.1:8081,127.0.0.1:8082\n"
+                    "  muster explain --reasons",
         .max_args = 1,
     };
     struct args rest;
