@@ -1,5 +1,6 @@
 #include "app/card.h"
 
+#include "app/subscribers.h"
 #include "app/who.h"
 #include "model/naming/naming.h"
 
@@ -237,6 +238,30 @@ enum error card_find(const json_t *document, struct span name, const char *domai
     }
     return s.found ? card_from_json(s.subscription, s.impi, domain, out)
                    : find_sim(document, name, domain, out);
+}
+
+enum error card_find_in_files(const struct config *c, struct span name, bool says, struct card *out,
+                              struct who_guess *guess) {
+    char folder[1024];
+    enum error e = ERR_NOT_FOUND;
+    config_folder(c, folder, sizeof folder);
+    for (size_t i = 0; i < c->n_subscribers && e == ERR_NOT_FOUND; i++) {
+        struct settings *s = NULL;
+        if (subscribers_open(folder, c->subscribers[i], &s)) {
+            continue; /* another file may know the name */
+        }
+        json_t *document = subscribers_json(s, c->domain);
+        e = document ? card_find(document, name, c->domain, out) : e;
+        if (guess) {
+            card_guess(document, guess);
+        }
+        if (says) {
+            fwrite(settings_fault_text(s).p, 1, settings_fault_text(s).n, stderr);
+        }
+        json_decref(document);
+        settings_close(s);
+    }
+    return e;
 }
 
 void card_guess(const json_t *document, struct who_guess *guess) {

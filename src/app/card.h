@@ -2,6 +2,7 @@
 #ifndef MUSTER_APP_CARD_H
 #define MUSTER_APP_CARD_H
 
+#include "app/config.h"
 #include "app/who.h"
 #include "node/ue/ue.h"
 
@@ -19,11 +20,17 @@ struct card {
 };
 
 /** Finds the private identity that `name` means in a file of subscribers (as subscribers_json gives
- * it), as who.h says, by IMPI or else by public identity; what fits best counts. The IMPUs are those that belong to it, its own before those that it
- * shares, barred ones last. ERR_NOT_FOUND; ERR_EXISTS: several fit; ERR_INVALID: it has neither
- * a key nor a password, or a broken key; ERR_NO_MEMORY. */
+ * it), as who.h says, by IMPI or else by public identity; what fits best counts. The IMPUs are
+ * those that belong to it, its own before those that it shares, barred ones last. ERR_NOT_FOUND;
+ * ERR_EXISTS: several fit; ERR_INVALID: it has neither a key nor a password, or a broken key;
+ * ERR_NO_MEMORY. */
 MUST_CHECK enum error card_find(const json_t *document, struct span name, const char *domain,
                                 struct card *out);
+
+/** The same in the files of subscribers that a configuration names, one after the other; what is
+ * wrong with one of them is printed on stderr if `says`. guess may be NULL. */
+MUST_CHECK enum error card_find_in_files(const struct config *c, struct span name, bool says,
+                                         struct card *out, struct who_guess *guess);
 
 /** Looks at all identities of a file for what a name was meant to be. */
 void card_guess(const json_t *document, struct who_guess *guess);

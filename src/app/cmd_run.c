@@ -1,9 +1,11 @@
 /* muster run: the nodes that a configuration names, until somebody ends it. */
+#include "app/card.h"
 #include "app/command.h"
 #include "app/process.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct options {
     const char *config, *log, *store;
@@ -24,8 +26,43 @@ static void print_row(const char *name, const struct addr *a, const char *use) {
     printf("  %-10s %-22.*s %s\n", name, SPAN_ARG(buf_span(&b)), use);
 }
 
-static void print_network(const struct config *c, const struct process *p) {
-    const char *program = program_invocation_name;
+static void print_hint(const struct options *o, const char *command, const char *what) {
+    static const char longest[] = "ue register alice";
+    const char *option = o->config ? " -c " : "", *file = o->config ? o->config : "";
+    int room = (int)(sizeof longest - 1 - strlen(command));
+    printf("  %s %s%s%s%*s  %s\n", program_invocation_name, command, option, file, room, "", what);
+}
+
+/* Whose card is in the files of subscribers: the one of the demo, if it is there. */
+static bool knows_alice(const struct config *c) {
+    struct card card;
+    bool known = card_find_in_files(c, SPAN("alice"), false, &card, NULL) == OK;
+    if (known) {
+        card_free(&card);
+    }
+    return known;
+}
+
+/* What can be tried with this process. */
+static void print_hints(const struct options *o, const struct config *c) {
+    bool hss = false, pcscf = false;
+    for (size_t i = 0; i < c->n_nodes; i++) {
+        hss |= c->nodes[i].role == NAMING_HSS && !c->nodes[i].remote;
+        pcscf |= c->nodes[i].role == NAMING_PCSCF;
+    }
+    puts("\nTry:");
+    if (hss) {
+        print_hint(o, "sub list", "who may register");
+    }
+    if (pcscf && (!hss || !o->no_subscribers) && knows_alice(c)) {
+        print_hint(o, "ue register alice", "a terminal registers");
+    }
+    print_hint(o, "trace", "what was said meanwhile");
+    putchar('\n');
+}
+
+static void print_network(const struct options *o, const struct config *c,
+                          const struct process *p) {
     printf("Muster " MUSTER_VERSION ", home domain %s\n\n", c->domain);
     for (size_t i = 0; i < c->n_nodes; i++) {
         const struct config_node *n = &c->nodes[i];
@@ -36,10 +73,7 @@ static void print_network(const struct config *c, const struct process *p) {
         }
     }
     print_row("web", process_web(p), "HTTP: provisioning and trace");
-    printf("\nTry:  %s sub list              who may register\n"
-           "      %s ue register alice     a terminal registers\n"
-           "      %s trace                 what was said meanwhile\n\n",
-           program, program, program);
+    print_hints(o, c);
 }
 
 /* Scripts wait for this line. */
@@ -68,7 +102,7 @@ static int run_config(struct options *o, const struct config *c) {
         free(message);
         return code;
     }
-    print_network(c, p);
+    print_network(o, c, p);
     fflush(stdout);
     bool good = process_run(p, on_ready, NULL);
     process_free(p);

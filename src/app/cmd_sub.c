@@ -117,7 +117,10 @@ static int add(const struct addition *a) {
     const char *who = a->imsi ? a->imsi : a->user;
     int code = sub_call(&a->remote, "POST", "/subscriptions/sim", request, &answer);
     if (!code) {
-        printf("added %s; \"muster sub show %s\" shows it\n", who, a->name ? a->name : who);
+        const char *option = a->remote.web ? " --web " : a->remote.config ? " -c " : "";
+        const char *value = a->remote.web ? a->remote.web : a->remote.config;
+        printf("added %s; \"muster sub show %s%s%s\" shows it\n", who, a->name ? a->name : who,
+               option, value ? value : "");
     }
     json_decref(request);
     json_decref(answer);

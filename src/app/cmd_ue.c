@@ -3,7 +3,6 @@
 #include "app/command.h"
 #include "app/config.h"
 #include "app/names.h"
-#include "app/subscribers.h"
 #include "app/terminal.h"
 #include "rt/loop.h"
 
@@ -145,24 +144,8 @@ static bool has_ended(void *ctx) {
 /* The card. */
 
 static int card_of_name(struct terminal *t) {
-    char folder[1024];
-    const struct config *c = &t->config;
-    struct span name = span_from_cstr(t->name);
     struct who_guess guess = {.wanted = t->name};
-    enum error e = ERR_NOT_FOUND;
-    config_folder(c, folder, sizeof folder);
-    for (size_t i = 0; i < c->n_subscribers && e == ERR_NOT_FOUND; i++) {
-        struct settings *s = NULL;
-        if (subscribers_open(folder, c->subscribers[i], &s)) {
-            continue; /* another file may know the name */
-        }
-        json_t *document = subscribers_json(s, c->domain);
-        e = document ? card_find(document, name, c->domain, &t->card) : e;
-        card_guess(document, &guess);
-        fwrite(settings_fault_text(s).p, 1, settings_fault_text(s).n, stderr);
-        json_decref(document);
-        settings_close(s);
-    }
+    enum error e = card_find_in_files(&t->config, span_from_cstr(t->name), true, &t->card, &guess);
     const char *meant = who_guess_best(&guess);
     switch (e) {
     case OK:

@@ -1,12 +1,14 @@
 #include "app/doctor.h"
 
 #include "app/names.h"
+#include "app/subscribers.h"
 #include "rt/loop.h"
 #include "rt/tls.h"
 #include "stack/http/client.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -34,7 +36,8 @@ struct visit {
     const struct config *c;
     doctor_finding_fn *each;
     void *ctx;
-    bool runs; /* a Muster answers at the web address of this configuration */
+    json_t *listens; /* addresses of the Muster that answers at the web address of this
+                      * configuration; NULL: none does */
 };
 
 static void tell(const struct visit *v, enum doctor_level level, const char *where,
@@ -58,15 +61,32 @@ static const char *place_of(const struct config_node *n, char out[300]) {
 
 /* Names and DNS. */
 
+/* "10.0.0.1:53, 10.0.0.2:53" */
+static const char *servers_of(const struct config *c, char *out, size_t cap) {
+    struct buf b = buf_init(out, cap - 1);
+    for (size_t i = 0; i < c->dns.n_servers; i++) {
+        buf_cstr(&b, i ? ", " : "");
+        addr_put(&b, &c->dns.servers[i]);
+    }
+    out[b.n] = '\0';
+    return out;
+}
+
 static void on_name(void *ctx, const struct names_finding *f) {
-    char wanted[64];
+    const struct visit *v = ctx;
+    char wanted[64], servers[400];
     struct buf b = buf_init(wanted, sizeof wanted - 1);
     addr_put_host(&b, &f->wanted);
     wanted[b.n] = '\0';
-    tell(ctx, DOCTOR_ERROR, "dns", "compare what your DNS serves with the output of `muster zone`",
-         f->error == OK              ? "the DNS says otherwise than the configuration about %s (%s)"
-         : f->error == ERR_NOT_FOUND ? "the DNS does not know %s, which should lead to %s"
-                                     : "no DNS server answers about %s (%s)",
+    if (f->error != OK && f->error != ERR_NOT_FOUND) {
+        tell(v, DOCTOR_ERROR, "dns", "start it, or correct dns.servers",
+             "no DNS server answers about %s; asked: %s", f->name,
+             servers_of(v->c, servers, sizeof servers));
+        return;
+    }
+    tell(v, DOCTOR_ERROR, "dns", "compare what your DNS serves with the output of `muster zone`",
+         f->error == OK ? "the DNS says otherwise than the configuration about %s (%s)"
+                        : "the DNS does not know %s, which should lead to %s",
          f->name, wanted);
 }
 
@@ -104,7 +124,8 @@ static void look_at_names(const struct visit *v) {
 
 /* Ports. */
 
-static bool is_running(const struct config *c) {
+/* Where the Muster at this configuration's web address listens; NULL: there is none. */
+static json_t *find_running(const struct config *c) {
     char url[96];
     struct buf b = buf_init(url, sizeof url - 1);
     buf_cstr(&b, "http://");
@@ -113,12 +134,26 @@ static bool is_running(const struct config *c) {
     url[b.n] = '\0';
     struct web_reply reply;
     const struct web_call call = {.method = "GET", .url = url, .timeout_s = 2};
-    bool runs = web_client_call(&call, &reply) == OK;
-    if (runs) {
-        runs = reply.status == 200;
+    json_t *listens = NULL;
+    if (web_client_call(&call, &reply) == OK) {
+        json_t *health = json_loadb(reply.body, reply.body_n, 0, NULL);
+        listens = json_incref(json_object_get(health, "listens"));
+        json_decref(health);
         web_reply_free(&reply);
     }
-    return runs;
+    return listens;
+}
+
+/* Is it the Muster that runs with this configuration who has the address? */
+static bool is_held_by_muster(const struct visit *v, const char *address) {
+    size_t i;
+    const json_t *item;
+    json_array_foreach(v->listens, i, item) {
+        if (json_is_string(item) && strcmp(json_string_value(item), address) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Could it be bound? 0, or why not. */
@@ -149,9 +184,9 @@ static void look_at_port(const struct visit *v, const struct config_node *n, con
     addr_put(&b, a);
     text[b.n] = '\0';
     int why = try_bind(a, type);
-    if (why == EADDRINUSE && v->runs) {
-        tell(v, DOCTOR_OK, place_of(n, place), "", "%s listens on %s (%s), it seems: a Muster runs",
-             n->name, text, what);
+    if (why == EADDRINUSE && is_held_by_muster(v, text)) {
+        tell(v, DOCTOR_OK, place_of(n, place), "", "%s listens on %s (%s): it runs", n->name, text,
+             what);
     } else if (why) {
         tell(v, DOCTOR_ERROR, place_of(n, place),
              why == EADDRINUSE      ? "find out who has it with `ss -lnp`, or take another port"
@@ -212,6 +247,37 @@ static int try_connect(const struct addr *a) {
     }
     close(fd);
     return why;
+}
+
+/* Does a node of another process take connections? Datagrams alone do not tell. */
+static void look_at_remote(const struct visit *v, const struct config_node *n) {
+    bool streams = n->role == NAMING_HSS || n->tls_listen.family;
+    for (size_t t = 0; t < n->n_transports; t++) {
+        streams |= n->transports[t] != SIP_UDP;
+    }
+    if (!streams) {
+        return;
+    }
+    char text[64], place[300];
+    struct buf b = buf_init(text, sizeof text - 1);
+    int why = try_connect(&n->listen);
+    bool tls = why && n->tls_listen.family;
+    why = tls ? try_connect(&n->tls_listen) : why;
+    addr_put(&b, tls ? &n->tls_listen : &n->listen);
+    text[b.n] = '\0';
+    tell(v, why ? DOCTOR_WARNING : DOCTOR_OK, place_of(n, place),
+         why ? "start the process that runs it, or correct its address" : "",
+         why ? "%s, in another process, takes no connection at %s: %s"
+             : "%s, in another process, takes connections at %s%s",
+         n->name, text, why ? strerror(why) : "");
+}
+
+static void look_at_remotes(const struct visit *v) {
+    for (size_t i = 0; i < v->c->n_nodes; i++) {
+        if (v->c->nodes[i].remote) {
+            look_at_remote(v, &v->c->nodes[i]);
+        }
+    }
 }
 
 static void look_at_agents(const struct visit *v) {
@@ -381,6 +447,26 @@ static void look_at_store(const struct visit *v) {
     }
 }
 
+/* Subscribers: what the HSS says to their files. */
+
+static void look_at_subscribers(const struct visit *v) {
+    char *message = NULL;
+    enum error e = subscribers_check(v->c, &message);
+    size_t n = message ? strcspn(message, ": ") : 0;
+    n += message && message[n] == ':' ? strcspn(message + n + 1, ": ") + 1 : 0; /* FILE:LINE: */
+    if (e == OK && v->c->n_subscribers) {
+        tell(v, DOCTOR_OK, "subscribers", "", "the HSS takes the files of subscribers");
+    } else if (e == ERR_INVALID && message && message[n] == ':') {
+        char where[300];
+        snprintf(where, sizeof where, "%.*s", (int)n, message);
+        tell(v, DOCTOR_ERROR, where, "the HSS refuses the whole file: `muster run` would not start",
+             "%s", message + n + 1 + (message[n + 1] == ' '));
+    } else if (e) {
+        tell(v, DOCTOR_ERROR, "subscribers", "", "%s", message ? message : error_text(e));
+    }
+    free(message);
+}
+
 /* Subscribers: keys that everybody knows, from TS 35.207 and 35.208. */
 
 static void look_at_keys(const struct visit *v) {
@@ -397,10 +483,7 @@ static void look_at_keys(const struct visit *v) {
         snprintf(path, sizeof path, "%s%s%s", absolute ? "" : folder, absolute ? "" : "/",
                  v->c->subscribers[i]);
         if (settings_read_file(path, &text, &n) != OK) {
-            if (!config_builtin(v->c->subscribers[i]).n) {
-                tell(v, DOCTOR_ERROR, "subscribers", "", "%s cannot be read", path);
-            }
-            continue;
+            continue; /* one that is built in, or look_at_subscribers has said so */
         }
         for (size_t k = 0; k < COUNT_OF(known); k++) {
             if (memmem(text, n, known[k], strlen(known[k]))) {
@@ -470,16 +553,19 @@ static void look_at_security(const struct visit *v) {
 }
 
 void doctor_examine(const struct config *c, doctor_finding_fn *each, void *ctx) {
-    struct visit v = {.c = c, .each = each, .ctx = ctx, .runs = is_running(c)};
+    struct visit v = {.c = c, .each = each, .ctx = ctx, .listens = find_running(c)};
     look_at_names(&v);
     look_at_ports(&v);
     look_at_peers(&v);
+    look_at_remotes(&v);
     look_at_agents(&v);
     look_at_tls(&v);
     look_at_store(&v);
+    look_at_subscribers(&v);
     look_at_keys(&v);
     look_at_kernel(&v);
     look_at_security(&v);
+    json_decref(v.listens);
 }
 
 const char *doctor_level_name(enum doctor_level level) {

@@ -338,12 +338,30 @@ void metrics_handle(void *metrics, const struct web_request *request, web_answer
 
 void metrics_health(void *metrics, const struct web_request *request, web_answer_fn *answer,
                     void *answer_ctx) {
-    (void)metrics;
-    if (is_get(request, answer, answer_ctx)) {
-        answer(answer_ctx, &(struct web_answer){.status = 200,
-                                                .content_type = SPAN_INIT("application/json"),
-                                                .body = SPAN_INIT("{\"status\":\"alive\"}\n")});
+    const struct metrics *m = metrics;
+    const struct config *c = network_config(m->network);
+    char text[CONFIG_NODES_MAX * 128 + 64];
+    struct buf b = buf_init(text, sizeof text);
+    bool first = true;
+    if (!is_get(request, answer, answer_ctx)) {
+        return;
     }
+    buf_cstr(&b, "{\"status\":\"alive\",\"listens\":[");
+    for (size_t i = 0; i < c->n_nodes; i++) {
+        const struct addr *at[] = {&c->nodes[i].listen, &c->nodes[i].tls_listen};
+        for (size_t k = 0; k < COUNT_OF(at) && !c->nodes[i].remote; k++) {
+            if (at[k]->family) {
+                buf_cstr(&b, first ? "\"" : ",\"");
+                addr_put(&b, at[k]);
+                buf_char(&b, '"');
+                first = false;
+            }
+        }
+    }
+    buf_cstr(&b, "]}\n");
+    answer(answer_ctx, &(struct web_answer){.status = 200,
+                                            .content_type = SPAN_INIT("application/json"),
+                                            .body = buf_span(&b)});
 }
 
 struct readiness {

@@ -174,6 +174,37 @@ static void put_lines(json_t *list, const char *lines) {
     }
 }
 
+/* Lines as one: "log, trace". */
+static void join_lines(const char *lines, char *out, size_t cap) {
+    struct buf b = buf_init(out, cap - 1);
+    for (struct span rest = span_from_cstr(lines ? lines : ""); rest.n;) {
+        struct span line = span_trim(span_cut(&rest, '\n'));
+        if (line.n) {
+            buf_printf(&b, "%s%.*s", b.n ? ", " : "", SPAN_ARG(line));
+        }
+    }
+    out[b.n] = '\0';
+}
+
+/* What came of it, in the log: what there is. */
+static void log_reload(struct process *p, const struct reload_report *r) {
+    const char *const names[] = {"faults", "applied", "needs_restart", "trouble"};
+    const char *const lines[] = {r->faults, r->applied, r->restart, r->trouble};
+    char texts[COUNT_OF(names)][1024];
+    struct log_field fields[COUNT_OF(names)];
+    size_t n = 0;
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        join_lines(lines[i], texts[n], sizeof texts[n]);
+        if (*texts[n]) {
+            fields[n] = LOG_CSTR(names[i], texts[n]);
+            n++;
+        }
+    }
+    log_event(&p->env->log, r->faults || r->trouble ? LOG_ERROR : LOG_NOTICE,
+              r->faults ? "configuration refused, the old one stays" : "configuration reloaded",
+              fields, n);
+}
+
 /* What came of it, to whoever asked; and in the log. */
 static void tell_reload(struct process *p, const struct reload_report *r) {
     json_t *faults = json_array(), *applied = json_array(), *restart = json_array(),
@@ -182,12 +213,7 @@ static void tell_reload(struct process *p, const struct reload_report *r) {
     put_lines(applied, r->applied);
     put_lines(restart, r->restart);
     put_lines(trouble, r->trouble);
-    LOG(&p->env->log, r->faults || r->trouble ? LOG_ERROR : LOG_NOTICE,
-        r->faults ? "configuration refused, the old one stays" : "configuration reloaded",
-        LOG_CSTR("faults", r->faults ? r->faults : ""),
-        LOG_CSTR("applied", r->applied ? r->applied : ""),
-        LOG_CSTR("needs_restart", r->restart ? r->restart : ""),
-        LOG_CSTR("trouble", r->trouble ? r->trouble : ""));
+    log_reload(p, r);
     json_t *all = json_pack("{s:o,s:o,s:o,s:o}", "faults", faults, "applied", applied,
                             "needs_restart", restart, "trouble", trouble);
     char *text = all ? json_dumps(all, JSON_INDENT(1)) : NULL;

@@ -284,8 +284,10 @@ json_t *subscribers_request(json_t *document, const char **path) {
 struct ask {
     struct network *network;
     struct loop *loop;
+    struct sim *sim; /* instead of a loop */
     bool answered;
     unsigned status;
+    uint64_t sim_us; /* the simulation's time */
     char *body;
     size_t body_n;
 };
@@ -317,6 +319,13 @@ static enum error ask(struct ask *a, const char *method, struct span path, struc
     a->body = NULL;
     a->answered = false;
     network_web(a->network, &request, on_answer, a);
+    if (a->sim) {
+        for (unsigned i = 0; !a->answered && i < ANSWER_MAX_S * 1000; i++) {
+            a->sim_us += MS_IN_US;
+            sim_run_until(a->sim, a->sim_us);
+        }
+        return a->answered ? OK : ERR_TIMEOUT;
+    }
     uint64_t deadline_us = loop_now_us(a->loop) + ANSWER_MAX_S * SEC_IN_US;
     return loop_run_until(a->loop, is_answered, a, deadline_us) ? OK : ERR_TIMEOUT;
 }
@@ -406,18 +415,38 @@ static enum error add_file(struct ask *a, const char *folder, const char *name, 
     return e;
 }
 
-enum error subscribers_provision(const struct config *config, struct network *network,
-                                 struct loop *loop, char **message) {
+static enum error add_files(struct ask *a, const struct config *config, char **message) {
     char folder[1024];
-    struct ask a = {.network = network, .loop = loop};
     enum error e = OK;
     config_folder(config, folder, sizeof folder);
-    if (!network_hss(network, SPAN_NONE)) {
-        return OK;
-    }
     for (size_t i = 0; i < config->n_subscribers && !e; i++) {
-        e = add_file(&a, folder, config->subscribers[i], config->domain, message);
+        e = add_file(a, folder, config->subscribers[i], config->domain, message);
     }
-    free(a.body);
+    free(a->body);
+    return e;
+}
+
+enum error subscribers_provision(const struct config *config, struct network *network,
+                                 struct loop *loop, char **message) {
+    struct ask a = {.network = network, .loop = loop};
+    return network_hss(network, SPAN_NONE) ? add_files(&a, config, message) : OK;
+}
+
+enum error subscribers_check(const struct config *config, char **message) {
+    struct ask a = {.network = NULL};
+    char *why = NULL;
+    *message = NULL;
+    enum error e = sim_new(1, &a.sim);
+    if (e) {
+        return e;
+    }
+    const struct network_options options = {.sim = a.sim, .memory_store = true};
+    if (network_new(config, &options, &a.network, &why) == OK &&
+        network_hss(a.network, SPAN_NONE)) {
+        e = add_files(&a, config, message);
+    }
+    free(why);
+    network_free(a.network);
+    sim_free(a.sim);
     return e;
 }

@@ -30,4 +30,9 @@ MUST_CHECK json_t *subscribers_request(json_t *document, const char **path);
 MUST_CHECK enum error subscribers_provision(const struct config *config, struct network *network,
                                             struct loop *loop, char **message);
 
+/** Would subscribers_provision take the files? An HSS in memory looks at them; the running one, if
+ * any, is not asked. Errors as there. OK without a word if the HSS is not of this process, or if
+ * the configuration's nodes cannot be made for other reasons. */
+MUST_CHECK enum error subscribers_check(const struct config *config, char **message);
+
 #endif

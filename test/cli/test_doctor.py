@@ -71,7 +71,7 @@ class Doctor(unittest.TestCase):
                     break
             findings = self.doctor(self.config())
             core.terminate()
-        self.assert_finding(findings, "ok", "hss listens on 127.0.45.1:3868 (Diameter), it seems")
+        self.assert_finding(findings, "ok", "hss listens on 127.0.45.1:3868 (Diameter): it runs")
 
     def test_a_store_that_forgets_and_one_that_cannot_be(self):
         self.assert_finding(self.doctor(self.config(store="kind: memory")), "warning", "forgets its subscribers")
@@ -93,6 +93,18 @@ class Doctor(unittest.TestCase):
         findings = self.doctor(self.config(more="subscribers: [subscribers.yaml]\n"))
         self.assert_finding(findings, "warning", "stands in a standard")
         self.assertNotIn("465b5ce8", json.dumps(findings))
+
+    def test_a_file_of_subscribers_that_run_refuses(self):
+        file = self.folder / "subscribers.yaml"
+        for text, where, part in ((f"- {{imsi: '001010000000001', k: '0123', opc: '{32 * '0'}'}}\n", 1, "32 hexadecimal"),
+                                  ("subscriptions:\n  - [x\n", 3, "not YAML")):
+            file.write_text(text, encoding="utf-8")
+            f = self.assert_finding(self.doctor(self.config(more="subscribers: [subscribers.yaml]\n"), 1), "error", part)
+            self.assertEqual(f"{file}:{where}", f["where"])
+
+    def test_a_node_elsewhere_that_is_not_there(self):
+        text = self.config().replace(f"hss: {{listen: '{HOST}:3868'", f"hss: {{remote: yes, listen: '{HOST}:3868'")
+        self.assert_finding(self.doctor(text), "warning", f"hss, in another process, takes no connection at {HOST}:3868")
 
     def test_an_hss_elsewhere_must_know_us(self):
         text = self.config().replace(f"hss: {{listen: '{HOST}:3868'}}", f"hss: {{listen: '{HOST}:3868', remote: yes}}")
