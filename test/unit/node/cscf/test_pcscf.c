@@ -347,7 +347,7 @@ static void the_domain_alone_finds_the_home_network(void **state) {
     static const char *const added[] = {":5060",
                                         ":6060",
                                         ";maddr=127.0.0.2",
-                                        ":6060;maddr=scscf." HOME,
+                                        (":6060;maddr=scscf." HOME),
                                         ":3868;maddr=127.0.0.2",
                                         ";transport=tcp"};
     struct world *w = (struct world *)*state;
