@@ -1,5 +1,7 @@
 #include "app/bulk_csv.h"
 
+#include "base/suggest.h"
+
 #include <csv.h>
 #include <jansson.h>
 #include <openssl/crypto.h>
@@ -208,6 +210,23 @@ static void list_columns(char *out, size_t size) {
     }
 }
 
+/* A column by its name, or by its place if that is no word: a file without a first line of names
+ * may have a key there. What was probably meant, or NULL. */
+static const char *say_column(struct span name, size_t at, char which[64]) {
+    char word[24];
+    bool is_word = name.n && span_to_cstr(name, word, sizeof word);
+    for (size_t i = 0; is_word && i < name.n; i++) {
+        is_word = (word[i] | 32) >= 'a' && (word[i] | 32) <= 'z';
+        is_word |= word[i] == '_' || word[i] == '-';
+    }
+    if (!is_word) {
+        snprintf(which, 64, "%zu", at + 1);
+        return NULL;
+    }
+    snprintf(which, 64, "%s", word);
+    return suggest(word, names, COLUMNS);
+}
+
 static enum error take_header(struct bulk_csv *c, char *message, size_t size) {
     char all[256];
     bool seen[COLUMNS] = {false};
@@ -220,9 +239,15 @@ static enum error take_header(struct bulk_csv *c, char *message, size_t size) {
             column++;
         }
         if (column == COLUMNS || seen[column]) {
+            char which[64];
+            const char *meant = say_column(name, i, which);
             snprintf(message, size,
-                     "column %zu: %s; the first line names the columns, which are %s", i + 1,
-                     column == COLUMNS ? "there is no column of this name" : "named twice", all);
+                     "column %s: %s%s%s%s; the first line names the columns, which "
+                     "are %s",
+                     which, column == COLUMNS ? "there is no column of this name" : "named twice",
+                     meant && column == COLUMNS ? ", did you mean " : "",
+                     meant && column == COLUMNS ? meant : "", meant && column == COLUMNS ? "?" : "",
+                     all);
             return ERR_INVALID;
         }
         seen[column] = true;
@@ -498,7 +523,26 @@ enum error bulk_csv_row(struct bulk_csv *c, struct span row, struct bulk_text *o
     return out->failed ? ERR_NO_MEMORY : OK;
 }
 
-const char *bulk_csv_column(const char *pointer) {
+/* Where a column's value comes from in a file that does not have it: names and identities are made
+ * of these. */
+static const char *source_of(const struct bulk_csv *c, enum column column) {
+    static const enum column sources[][4] = {{NAME, IMSI, USER, IMPI},
+                                             {IMPI, IMSI, USER, IMPIS},
+                                             {IMPUS, MSISDN, IMSI, USER},
+                                             {IMPIS, IMPI, IMSI, USER}};
+    for (size_t i = 0; i < COUNT_OF(sources); i++) {
+        for (size_t k = 0; sources[i][0] == column && k < COUNT_OF(sources[i]); k++) {
+            for (size_t n = 0; n < c->n_columns; n++) {
+                if (c->columns[n] == sources[i][k]) {
+                    return names[sources[i][k]];
+                }
+            }
+        }
+    }
+    return names[column];
+}
+
+const char *bulk_csv_column(const struct bulk_csv *c, const char *pointer) {
     struct span rest = span_after(span_from_cstr(pointer), 1), first = span_cut(&rest, '/');
     bool impi = span_eq(first, SPAN("impis")), impu = span_eq(first, SPAN("impus"));
     if (impi || impu) {
@@ -508,8 +552,8 @@ const char *bulk_csv_column(const char *pointer) {
     }
     for (enum column i = 0; i < COLUMNS; i++) {
         if (span_eq(first, span_from_cstr(names[i]))) {
-            return names[i];
+            return source_of(c, i);
         }
     }
-    return impi ? "impis" : impu ? "impus" : NULL;
+    return impi || impu ? source_of(c, impi ? IMPIS : IMPUS) : NULL;
 }

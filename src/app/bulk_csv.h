@@ -40,8 +40,9 @@ MUST_CHECK enum error bulk_csv_new(struct span header, struct bulk_csv **out, ch
 MUST_CHECK enum error bulk_csv_row(struct bulk_csv *c, struct span row, struct bulk_text *out,
                                    char *fault, size_t fault_size, const char **where);
 
-/** The column that a JSON pointer into the object means; NULL: none. */
-const char *bulk_csv_column(const char *pointer);
+/** The column of the file that a JSON pointer into the object means, or of which its value is made;
+ * NULL: none. */
+const char *bulk_csv_column(const struct bulk_csv *c, const char *pointer);
 
 /** Frees it. NULL is allowed. */
 void bulk_csv_free(struct bulk_csv *c);

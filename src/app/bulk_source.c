@@ -470,7 +470,7 @@ uint64_t bulk_source_size(const struct bulk_source *s) {
 
 uint64_t bulk_source_where(const struct bulk_source *s, uint64_t number, const char *pointer,
                            char where[BULK_SOURCE_TEXT]) {
-    const char *list, *column = s->csv ? bulk_csv_column(pointer) : NULL;
+    const char *list, *column = s->csv ? bulk_csv_column(s->csv, pointer) : NULL;
     size_t index;
     where[0] = '\0';
     if (column) {

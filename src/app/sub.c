@@ -27,6 +27,45 @@ static int read_answer(const struct web_reply *reply, json_t **out) {
                 : command_fail(EXIT_CODE_SYSTEM, "the answer is no JSON: %s", why.text);
 }
 
+static char *encoded_path(const char *before, struct span value) {
+    size_t cap = strlen(before) + 3 * value.n + 1;
+    char *path = malloc(cap);
+    if (path) {
+        struct buf b = buf_init(path, cap);
+        buf_cstr(&b, before);
+        web_encode(&b, value);
+        buf_char(&b, '\0');
+    }
+    return path;
+}
+
+/* Somebody else has an identity: who is it? */
+static int refused_for_others(const struct remote *r, const struct web_reply *reply) {
+    static const struct span has = SPAN_INIT("another subscription has ");
+    json_t *problem = json_loadb(reply->body, reply->body_n, 0, NULL), *other = NULL;
+    struct span detail = sub_text(problem, "detail");
+    bool taken = span_eq(sub_text(problem, "rule"), SPAN("identity-taken"));
+    if (!taken) {
+        json_decref(problem);
+        return remote_refused(reply);
+    }
+    char *path = span_starts_with_nocase(detail, has)
+                     ? encoded_path("/subscriptions?identity=", span_after(detail, has.n))
+                     : NULL;
+    struct web_reply answer;
+    if (path && remote_try(r, "GET", path, SPAN_NONE, TIMEOUT_S, &answer) == OK) {
+        other = answer.status == 200 ? json_loadb(answer.body, answer.body_n, 0, NULL) : NULL;
+        web_reply_free(&answer);
+    }
+    struct span name = sub_text(other, "name");
+    command_fail(EXIT_CODE_FAILED, "%.*s%s%.*s", SPAN_ARG(detail), name.n ? ": it is " : "",
+                 SPAN_ARG(name));
+    free(path);
+    json_decref(other);
+    json_decref(problem);
+    return EXIT_CODE_FAILED;
+}
+
 int sub_call(const struct remote *r, const char *method, const char *path, const json_t *body,
              json_t **out) {
     struct web_reply reply;
@@ -41,22 +80,12 @@ int sub_call(const struct remote *r, const char *method, const char *path, const
         free(text);
     }
     if (!code) {
-        code = reply.status >= 300 ? remote_refused(&reply) : read_answer(&reply, out);
+        code = reply.status == 409   ? refused_for_others(r, &reply)
+               : reply.status >= 300 ? remote_refused(&reply)
+                                     : read_answer(&reply, out);
         web_reply_free(&reply);
     }
     return code;
-}
-
-static char *encoded_path(const char *before, struct span value) {
-    size_t cap = strlen(before) + 3 * value.n + 1;
-    char *path = malloc(cap);
-    if (path) {
-        struct buf b = buf_init(path, cap);
-        buf_cstr(&b, before);
-        web_encode(&b, value);
-        buf_char(&b, '\0');
-    }
-    return path;
 }
 
 char *sub_path(struct span name) {

@@ -171,8 +171,8 @@ class Bulk(unittest.TestCase):
         with self.hss():
             for content, said in (
                 ("", "x.csv:1: it is empty"),
-                ("imsi,colour\n", "x.csv:1: column 2: there is no column of this name; the first line names"),
-                ("imsi,k,k\n", "x.csv:1: column 3: named twice"),
+                ("imsi,colour\n", "x.csv:1: column colour: there is no column of this name; the first line names"),
+                ("imsi,k,k\n", "x.csv:1: column k: named twice"),
                 ("k,opc\n", "x.csv:1: the first line names the columns, among them imsi"),
                 (f"001010000000001,{K}\n", "x.csv:1: column 1: there is no column"),
                 (f"imsi,k,opc\n1,{K},{OPC},\n", "x.csv:2: there are 4 cells, and the first line names 3"),

@@ -84,7 +84,7 @@ class Doctor(unittest.TestCase):
     def test_a_dns_that_does_not_answer(self):
         text = self.config(more="dns: {servers: ['127.0.45.9:53'], timeout-ms: 100, attempts: 1}\n")
         f = self.assert_finding(self.doctor(text, 1), "error", "no DNS server answers about")
-        self.assertIn("muster zone", f["mend"])
+        self.assertIn("asked: 127.0.45.9:53", f["what"])
 
     def test_a_key_that_everybody_knows(self):
         (self.folder / "subscribers.yaml").write_text(

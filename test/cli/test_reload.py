@@ -78,7 +78,7 @@ class Reload(unittest.TestCase):
         self.assertIn("Needs a restart:\n  nodes.scscf.contacts-max\n", told)
         self.muster("ue", "register", "--imsi", "001010000000007", "--k", K, "--opc", OPC)
         self.assertIn(" info ", (self.folder / "log").read_text())
-        self.assertIn(' applied="log, subscribers"\n', (self.folder / "log").read_text())
+        self.assertIn(' applied="log, subscribers" needs_restart="nodes.scscf.contacts-max"\n', (self.folder / "log").read_text())
         self.assertIn("Nothing in the configuration has changed", self.muster("reload"))
 
     def test_a_wrong_file_is_refused_and_nothing_changes(self):

@@ -142,9 +142,6 @@ static void taken(struct bulk_job *b, size_t at, const struct store_outcome *o) 
     if (o->other != STORE_TAKEN) {
         snprintf(fault.text, sizeof fault.text, "line %llu has %.*s, too",
                  (unsigned long long)b->records->lines[o->other], SPAN_ARG(buf_span(&id)));
-    } else {
-        snprintf(fault.text, sizeof fault.text, "another subscription has %.*s",
-                 SPAN_ARG(buf_span(&id)));
     }
     bulk_fault(b, b->records->lines[at], &fault);
 }

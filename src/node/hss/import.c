@@ -35,7 +35,7 @@ static void import_done(struct store_op *op) {
     if (e == ERR_EXISTS) {
         web_taken(rec_subscription_of(w->changes[op->failed_at].data), op->failed_identity, &fault);
         put_prefix(&w->places[op->failed_at], prefix, sizeof prefix);
-        web_problem(w, 409, "another subscription has one of the identities", &fault, prefix);
+        web_problem(w, 409, fault.text, &fault, prefix);
         return;
     }
     for (size_t i = 0; !e && i < w->n_changes; i++) {

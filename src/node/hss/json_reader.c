@@ -1,4 +1,5 @@
 /* Reading JSON member by member; the first fault counts, and says where it is. */
+#include "base/suggest.h"
 #include "node/hss/web.h"
 
 #include <stdio.h>
@@ -20,6 +21,22 @@ static void member_fault(struct json_reader *r, const char *rule, const char *pa
     json_fault(r, rule, full, index, text);
 }
 
+/* Names it, and the one that may be meant. */
+static void unknown_member(struct json_reader *r, const char *path, size_t index, const char *name,
+                           const char *const *names, size_t n) {
+    char safe[40], shown[100], text[200];
+    const char *meant = suggest(name, names, n);
+    struct buf b = buf_init(safe, sizeof safe - 1), s = buf_init(shown, sizeof shown - 1);
+
+    buf_escaped(&b, span_slice(span_from_cstr(name), 0, 9));
+    safe[b.n] = '\0';
+    buf_escaped(&s, span_slice(span_from_cstr(name), 0, 24));
+    shown[s.n] = '\0';
+    snprintf(text, sizeof text, "there is no member of the name %s%s%s%s", shown,
+             meant ? "; did you mean " : "", meant ? meant : "", meant ? "?" : "");
+    member_fault(r, "member-unknown", path, index, safe, text);
+}
+
 void json_known(struct json_reader *r, const json_t *object, const char *path, size_t index,
                 const char *const *names) {
     const char *name;
@@ -36,12 +53,7 @@ void json_known(struct json_reader *r, const json_t *object, const char *path, s
             i++;
         }
         if (!names[i]) {
-            char safe[40];
-            struct buf b = buf_init(safe, sizeof safe - 1);
-
-            buf_escaped(&b, span_slice(span_from_cstr(name), 0, 9));
-            safe[b.n] = '\0';
-            member_fault(r, "member-unknown", path, index, safe, "there is no member of this name");
+            unknown_member(r, path, index, name, names, i);
         }
     }
 }

@@ -77,8 +77,12 @@ struct span web_profile_record(struct json_reader *r, const struct rec_profile_d
 }
 
 void web_taken(struct rec_subscription s, struct span identity, struct subscription_fault *fault) {
-    static const char text[] = "another subscription has it";
+    char text[240], safe[160];
+    struct buf b = buf_init(safe, sizeof safe - 1);
 
+    buf_escaped(&b, span_slice(identity, 0, 120));
+    safe[b.n] = '\0';
+    snprintf(text, sizeof text, "another subscription has %s", safe);
     for (size_t i = 0, n = rec_subscription_n_impis(s); i < n; i++) {
         if (span_eq(rec_impi_identity(rec_subscription_impis(s, i)), identity)) {
             (void)subscription_faulty(fault, "identity-taken", "/impis/#/identity", i, text);
@@ -91,6 +95,7 @@ void web_taken(struct rec_subscription s, struct span identity, struct subscript
             return;
         }
     }
+    snprintf(text, sizeof text, "there is a subscription of the name %s already", safe);
     (void)subscription_faulty(fault, "identity-taken", "/name", 0, text);
 }
 
@@ -215,7 +220,7 @@ static void put_failed(struct web_job *w, const struct store_op *op) {
             job_again(w->job); /* somebody made it meanwhile */
             return;
         }
-        web_problem(w, 409, "another subscription has one of the identities", &fault, NULL);
+        web_problem(w, 409, fault.text, &fault, NULL);
     } else if (op->error == ERR_CONFLICT && !version_of(w) && again) {
         job_again(w->job);
     } else if (op->error == ERR_CONFLICT) {
