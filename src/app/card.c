@@ -303,6 +303,22 @@ enum error card_set_impu(struct card *card, struct span impu) {
     return OK;
 }
 
+enum error card_key_check(const struct card *card, char out[CARD_CHECK_TEXT]) {
+    const struct aka_key *key = &card->isim.key;
+    uint8_t check[MILENAGE_CHECK_SIZE];
+    struct buf b = buf_init(out, CARD_CHECK_TEXT - 1);
+    struct milenage m;
+    enum error e = card->isim.no_key ? ERR_NOT_FOUND : milenage_init(&m);
+    if (e) {
+        return e;
+    }
+    e = milenage_check(&m, key->k, key->opc, check);
+    milenage_free(&m);
+    buf_hex(&b, check, e ? 0 : sizeof check);
+    out[b.n] = '\0';
+    return e;
+}
+
 void card_free(struct card *card) {
     OPENSSL_cleanse(&card->isim.key, sizeof card->isim.key);
     if (card->password) {

@@ -56,6 +56,12 @@ MUST_CHECK enum error card_from_user(struct span impu, struct span password, con
 /** Makes the first IMPU the one that is given (copied): it registers by default. ERR_NO_MEMORY. */
 MUST_CHECK enum error card_set_impu(struct card *card, struct span impu);
 
+enum { CARD_CHECK_TEXT = 8 };
+
+/** What `muster sub show` prints as the key check of a card with this K and OPc. ERR_NOT_FOUND: it
+ * has no key; ERR_NO_MEMORY. */
+MUST_CHECK enum error card_key_check(const struct card *card, char out[CARD_CHECK_TEXT]);
+
 /** Frees it; clears key and password. */
 void card_free(struct card *card);
 

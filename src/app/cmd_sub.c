@@ -1,4 +1,5 @@
 /* muster sub: subscriptions, through the web interface of a running Muster. Here: list, add, rm. */
+#include "app/card.h"
 #include "app/sub.h"
 
 #include <openssl/crypto.h>
@@ -255,6 +256,52 @@ static int sub_rm(const struct command *self, int argc, char **argv) {
     return code;
 }
 
+/* key-check */
+
+static int sub_key_check(const struct command *self, int argc, char **argv) {
+    const char *k = NULL, *op = NULL, *opc = NULL;
+    const struct option_def options[] = {
+        TEXT_OPTION("k", "HEX", "the card's key; or in the environment, as MUSTER_K", &k),
+        TEXT_OPTION("opc", "HEX", "OPc", &opc),
+        TEXT_OPTION("op", "HEX", "OP, instead of OPc", &op),
+        {0},
+    };
+    const struct usage usage = {
+        .arguments = "--k HEX --opc HEX | --k HEX --op HEX",
+        .text = "Prints the key check of a card's K and OPc: the same as `muster sub show` prints\n"
+                "if the HSS has the same keys. It does not give them away. No Muster is asked.",
+        .options = options,
+        .examples = "  muster sub key-check --k 465b5ce8b199b49faa5f0a2ee238a6bc \\\n"
+                    "      --opc cd63cb71954a9f4e48a5994e37a02baf",
+    };
+    struct args rest;
+    struct card card;
+    char check[CARD_CHECK_TEXT];
+    int code;
+    if (!command_parse(self, &usage, argc, argv, &rest, &code)) {
+        return code;
+    }
+    k = k ? k : getenv("MUSTER_K");
+    enum error e = card_from_sim(SPAN("1"), SPAN_NONE, span_from_cstr(k), span_from_cstr(op),
+                                 span_from_cstr(opc), "home", &card);
+    if (!e) {
+        e = card_key_check(&card, check);
+        card_free(&card);
+    }
+    command_hide(k);
+    command_hide(op);
+    command_hide(opc);
+    if (e == ERR_INVALID) {
+        return command_usage_error(
+            self, "--k and one of --op and --opc are needed, 32 hexadecimal digits each");
+    }
+    if (e) {
+        return command_fail(EXIT_CODE_SYSTEM, "%s", error_text(e));
+    }
+    puts(check);
+    return EXIT_CODE_OK;
+}
+
 int cmd_sub(const struct command *self, int argc, char **argv) {
     static const struct command commands[] = {
         {"sub add", "adds a SIM, or a user with a password", sub_add},
@@ -262,6 +309,7 @@ int cmd_sub(const struct command *self, int argc, char **argv) {
         {"sub show", "shows one, with its registration state", sub_show},
         {"sub set", "changes members of one", sub_set},
         {"sub rm", "removes some", sub_rm},
+        {"sub key-check", "prints what show says of a card with given keys", sub_key_check},
         {"sub import", "adds a file of them, of any length", sub_import},
         {"sub export", "writes them all, to NDJSON or CSV", sub_export},
     };

@@ -84,6 +84,11 @@ static void say_failure(struct terminal *t, const char *what, const struct ue_fa
     } else {
         command_fail(t->code, "%s: %s%s", t->name, what, reason);
     }
+    char check[CARD_CHECK_TEXT];
+    if (why->reason == UE_REASON_FORGED && card_key_check(&t->card, check) == OK) {
+        fprintf(stderr, "The card's key check is %s; that of the HSS: muster sub show %.*s\n",
+                check, SPAN_ARG(t->card.isim.impi));
+    }
 }
 
 static void on_deregistered(void *ctx, struct ue *ue) {

@@ -140,3 +140,14 @@ void milenage_f5_star(struct milenage *m, uint8_t ak_star[6]) {
 enum error milenage_result(const struct milenage *m) {
     return m->failed ? ERR_INTERNAL : OK;
 }
+
+enum error milenage_check(struct milenage *m, const uint8_t k[16], const uint8_t opc[16],
+                          uint8_t out[MILENAGE_CHECK_SIZE]) {
+    uint8_t whole[16];
+    enum error e = milenage_opc(m, k, opc, whole);
+    if (!e) {
+        memcpy(out, whole, MILENAGE_CHECK_SIZE);
+    }
+    OPENSSL_cleanse(whole, sizeof whole);
+    return e;
+}

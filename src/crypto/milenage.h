@@ -59,4 +59,11 @@ void milenage_f5_star(struct milenage *m, uint8_t ak_star[6]);
  * used. */
 MUST_CHECK enum error milenage_result(const struct milenage *m);
 
+enum { MILENAGE_CHECK_SIZE = 3 };
+
+/** 24 bits of E_K(OPc) xor OPc: enough to see whether both are the expected ones, of no use to find
+ * them. The HSS shows it as key_check. ERR_NO_MEMORY, ERR_UNSUPPORTED. */
+MUST_CHECK enum error milenage_check(struct milenage *m, const uint8_t k[16], const uint8_t opc[16],
+                                     uint8_t out[MILENAGE_CHECK_SIZE]);
+
 #endif

@@ -88,6 +88,11 @@ class Explain(unittest.TestCase):
     def test_wrong_key(self):
         self.register(2, opc=ZEROS)
         self.explained(imsi(2), "autn-refused", "K, or OP/OPc, or AMF differ")
+        check = subprocess.run([MUSTER, "sub", "key-check", "--k", K, "--opc", OPC], capture_output=True, text=True,
+                               timeout=60, check=True).stdout.strip()
+        self.assertIn(f"AKA, key check {check}\n", self.muster("sub", "show", imsi(2)).stdout)
+        self.assertNotIn(check, self.register(2, opc=ZEROS).stderr)
+        self.assertIn("The card's key check is ", self.register(2, opc=ZEROS).stderr)
 
     def test_unknown_user(self):
         self.register(9)

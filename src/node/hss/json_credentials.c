@@ -197,18 +197,16 @@ void json_set_text(json_t *object, const char *name, struct span s) {
     }
 }
 
-/* 24 bits of E_K(OPc) xor OPc: enough to see whether both are the expected ones, of no use to find
- * them. */
+/* In digits. */
 static json_t *key_check(struct hss *h, struct rec_impi impi) {
-    uint8_t check[16];
-    char text[7] = "";
+    uint8_t check[MILENAGE_CHECK_SIZE];
+    char text[2 * MILENAGE_CHECK_SIZE + 1] = "";
     struct buf b = buf_init(text, sizeof text);
 
-    if (milenage_opc(&h->milenage, rec_impi_k(impi), rec_impi_opc(impi), check) != OK) {
+    if (milenage_check(&h->milenage, rec_impi_k(impi), rec_impi_opc(impi), check) != OK) {
         return json_null();
     }
-    buf_hex(&b, check, 3);
-    OPENSSL_cleanse(check, sizeof check);
+    buf_hex(&b, check, sizeof check);
     return json_of_text(buf_span(&b));
 }
 
