@@ -18,6 +18,8 @@
 enum { CHUNK = 1 << 18, SNIFF = 1 << 16 };
 
 struct bulk_source {
+    uint64_t profiles; /* of the items that were skipped */
+    int matched;       /* of the beginning of such a line; -1: it is none */
     enum bulk_format format;
     char *path;
     char *domain;
@@ -502,6 +504,27 @@ void bulk_source_position(const struct bulk_source *s, struct bulk_position *out
     out->check[b.n] = '\0';
 }
 
+/* Counts lines that begin with {"profile", in parts of the text, one after the other. */
+static void count_profiles(struct bulk_source *s, struct span text) {
+    static const char begin[] = "{\"profile\"";
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
+        if (c == '\n') {
+            s->matched = 0;
+        } else if (s->matched >= 0 && c != ' ' && c != '\t') {
+            s->matched = c == begin[s->matched] ? s->matched + 1 : -1;
+            if (s->matched == (int)sizeof begin - 1) {
+                s->profiles++;
+                s->matched = -1;
+            }
+        }
+    }
+}
+
+uint64_t bulk_source_profiles(const struct bulk_source *s) {
+    return s->profiles;
+}
+
 static enum error skip_bytes(struct bulk_source *s, uint64_t to) {
     while (s->at.bytes < to) {
         struct span text = waiting(s);
@@ -509,7 +532,11 @@ static enum error skip_bytes(struct bulk_source *s, uint64_t to) {
             return ERR_CONFLICT;
         }
         uint64_t n = to - s->at.bytes;
-        (void)consume(s, span_slice(text, 0, n < text.n ? (size_t)n : text.n));
+        struct span part = span_slice(text, 0, n < text.n ? (size_t)n : text.n);
+        if (!s->csv) {
+            count_profiles(s, part);
+        }
+        (void)consume(s, part);
         enum error e = s->from == s->to && !s->at_end ? read_more(s) : OK;
         if (e) {
             return e;
@@ -526,6 +553,8 @@ enum error bulk_source_skip(struct bulk_source *s, const struct bulk_position *t
         while (s->at.items < to->items && !e) {
             e = next_of_document(s, &item);
         }
+        uint64_t profiles = json_array_size(json_object_get(s->document, "profiles"));
+        s->profiles = profiles < to->items ? profiles : to->items; /* they come first */
     } else {
         e = skip_bytes(s, to->bytes);
         s->at.items = to->items;

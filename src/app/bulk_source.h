@@ -55,6 +55,9 @@ uint64_t bulk_source_size(const struct bulk_source *s);
 uint64_t bulk_source_where(const struct bulk_source *s, uint64_t number, const char *pointer,
                            char where[BULK_SOURCE_TEXT]);
 
+/** How many of the items that were skipped are profiles, not subscribers. */
+uint64_t bulk_source_profiles(const struct bulk_source *s);
+
 /** Closes it. NULL is allowed. */
 void bulk_source_close(struct bulk_source *s);
 

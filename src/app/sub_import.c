@@ -66,6 +66,7 @@ struct import {
     char position[POSITION];
     uint64_t items, items_before; /* of the file: in all, and before this run */
     uint64_t added, total, refused, told, local;
+    uint64_t refused_before; /* by the runs before this one */
 };
 
 static uint64_t now_us(void) {
@@ -376,6 +377,8 @@ static int resume(struct import *im) {
         snprintf(im->position, sizeof im->position, "%s", position);
         im->items_before = im->items = at.items;
         im->total = number_of(json, "total");
+        uint64_t fine = im->total + bulk_source_profiles(im->source);
+        im->refused_before = at.items > fine ? at.items - fine : 0;
         if (strcmp(im->mode, "each") != 0) {
             im->position[0] = '\0'; /* what follows is a whole of its own */
         }
@@ -445,6 +448,11 @@ static int conclude(struct import *im, uint64_t took_us) {
         return EXIT_CODE_CONFIG;
     }
     summary(im, took_us);
+    if (im->refused_before && strcmp(im->mode, "each") == 0) {
+        fprintf(stderr, "%s: %llu lines were refused before\n", im->file,
+                (unsigned long long)im->refused_before);
+        return EXIT_CODE_CONFIG;
+    }
     return im->refused ? EXIT_CODE_CONFIG : EXIT_CODE_OK;
 }
 
