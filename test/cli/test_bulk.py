@@ -273,10 +273,10 @@ class Bulk(unittest.TestCase):
             there = self.count()
             self.assertLess(0, there)
             self.assertLess(there, n - 1)
-            out, _ = self.sub("import", "--per-line", "--resume", file)
+            out, _ = self.sub("import", "--per-line", "--resume", file, code=3)
             self.assertIn(f"of the whole file: added {n - 1} of {n}", out)
             self.assertEqual(n - 1, self.count())
-            self.assertIn("added 0 in", self.sub("import", "--per-line", "--resume", file)[0])
+            self.assertIn("added 0 in", self.sub("import", "--per-line", "--resume", file, code=3)[0])
             file.write_text(file.read_text().replace("msisdn", "MSISDN", 1))
             self.assertIn("is not the file", self.sub("import", "--per-line", "--resume", file, code=3)[1])
 
