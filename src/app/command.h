@@ -19,7 +19,7 @@ enum exit_code {
     EXIT_CODE_FAILED = 1,      /* it ran, and what was asked for did not come about */
     EXIT_CODE_USAGE = 2,       /* the command line is wrong */
     EXIT_CODE_CONFIG = 3,      /* a configuration, subscriber or flow file is wrong */
-    EXIT_CODE_UNREACHABLE = 4, /* no running Muster answers there */
+    EXIT_CODE_UNREACHABLE = 4, /* no running Muster, or no P-CSCF of ours, answers there */
     EXIT_CODE_SYSTEM = 5,      /* an address in use, no permission, no memory, a broken disk */
 };
 

@@ -127,7 +127,11 @@ class Metrics(unittest.TestCase):
         self.assertGreater(after["process_resident_memory_bytes", None], 1 << 20)
 
     def test_health_and_readiness(self):
-        self.assertEqual((200, {"status": "alive"}), (self.get("/health")[0], json.loads(self.get("/health")[2])))
+        status, _, text = self.get("/health")
+        self.assertEqual(200, status)
+        health = json.loads(text)
+        self.assertEqual("alive", health["status"])
+        self.assertEqual(4, len(health["listens"]))
         status, _, text = self.get("/ready")
         self.assertEqual(200, status)
         self.assertEqual({"draining": False, "nodes": dict.fromkeys(("pcscf", "icscf", "scscf", "hss"), True)},

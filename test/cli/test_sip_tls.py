@@ -99,7 +99,7 @@ class Tls(unittest.TestCase):
     def test_a_pcscf_with_the_certificate_of_somebody_else_is_not_ours(self):
         self.write("home.yaml", ("pcscf", "icscf", "scscf", "hss"), {"pcscf": "icscf"})
         self.wait_until_ready(self.start("home.yaml"))
-        self.register("tls", code=1)
+        self.assertIn("wrong-name", self.register("tls", code=4))
         self.register("udp")
 
     def test_cscfs_of_two_processes_speak_tls(self):
