@@ -70,8 +70,9 @@ static enum error write_configuration(const struct bench_core *core, unsigned ro
         struct buf b = buf_init(at, sizeof at - 1);
         addr_put(&b, &core->names.node[r].addr);
         at[b.n] = '\0';
-        fprintf(f, "  %s: {listen: \"%s\", remote: %s}\n", naming_role_name(r), at,
-                roles & 1u << r ? "no" : "yes");
+        fprintf(f, "  %s: {listen: \"%s\", remote: %s%s}\n", naming_role_name(r), at,
+                roles & 1u << r ? "no" : "yes",
+                r == NAMING_PCSCF ? ", reg-event: no" : ""); /* what is measured is REGISTER */
     }
     char web[64];
     struct addr a = core->web;

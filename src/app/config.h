@@ -95,6 +95,7 @@ struct config_node {
     size_t n_algorithms;
     uint32_t digest_nonce_s;
     bool trust_auth_done;
+    bool reg_event;
     int aka_without_integrity; /* index into its choices: accept, refuse */
 
     /* HSS */

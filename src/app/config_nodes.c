@@ -261,6 +261,7 @@ static const struct setting pcscf_settings[] = {
     NUMBER("registering-max", registering_max, 1, CONFIG_NUMBER_MAX),
     CHOICE("digest", digest, integrities),
     NUMBER("connection-pending-max", connection_pending_max, 1, CONFIG_NUMBER_MAX),
+    SETTING("reg-event", SETTING_FLAG, AT(reg_event)),
     NUMBER("guesses-max", guesses_max, 1, CONFIG_NUMBER_MAX),
     NUMBER("guess-lock-s", guess_lock_s, 1, 3600),
     NUMBER("keep-alive-s", keep_alive_s, 0, 3600),
@@ -369,6 +370,7 @@ static struct config_node *add_node(struct config *c, struct settings *s,
     n->role = (enum naming_role)role;
     n->overload_delay_ms = OVERLOAD_DELAY_MS;
     n->keep_alive_s = KEEP_ALIVE_S;
+    n->reg_event = true;
     return n;
 }
 

@@ -1,7 +1,7 @@
 /* The I-CSCF as a node: its life, who gets which request.
  *
- * Requests other than REGISTER (TS 24.229 5.3.2) are not served yet: 501, see README.md. OPTIONS to
- * the I-CSCF itself is answered. */
+ * Besides REGISTER, subscriptions to registration state are served; other requests (TS 24.229
+ * 5.3.2) get 501, see README.md. OPTIONS to the I-CSCF itself is answered. */
 #include "node/icscf/icscf.h"
 
 #include "codec/sip/headers.h"
@@ -29,6 +29,13 @@ static bool is_trusted(const struct icscf *i, const struct addr *from) {
     return i->config.n_trusted == 0;
 }
 
+static bool is_reg_event(const struct sip_msg *req) {
+    struct sip_event event;
+    return req->method == SIP_SUBSCRIBE &&
+           sip_event_parse(sip_value(req, SIP_H_EVENT), &event) == OK &&
+           span_eq_nocase(event.package, SPAN("reg"));
+}
+
 static void on_request(void *ctx, struct sip_server *up, const struct sip_msg *req) {
     struct icscf *i = (struct icscf *)ctx;
     if (i->stopping) {
@@ -37,6 +44,8 @@ static void on_request(void *ctx, struct sip_server *up, const struct sip_msg *r
         icscf_refuse(i, up, (struct sip_refusal){.status = 403, .why = REASON_NOT_TRUSTED});
     } else if (req->method == SIP_REGISTER) {
         icscf_register(i, up, req);
+    } else if (is_reg_event(req)) {
+        icscf_locate(i, up, req);
     } else if (req->method == SIP_OPTIONS && !req->uri.user.p) {
         sip_reply(up, 200, SPAN_NONE);
     } else {

@@ -1,4 +1,5 @@
-/* The I-CSCF: finds the S-CSCF of a REGISTER. TS 24.229 5.3.1, TS 29.228 6.1.1 and 6.7.
+/* The I-CSCF: finds the S-CSCF of a REGISTER, and of a subscription to registration state. TS
+ * 24.229 5.3.1 and 5.3.2.1, TS 29.228 6.1.1, 6.1.4 and 6.7.
  *
  * It keeps no state between requests. It asks the HSS (UAR), chooses an S-CSCF by name or by
  * capabilities, and forwards; when the S-CSCF does not answer and the terminal is not registered
@@ -53,8 +54,9 @@ bool icscf_is_ready(const struct icscf *i);
 
 struct icscf_counters {
     uint64_t registers;    /* REGISTERs taken */
-    uint64_t uar;          /* UARs sent */
-    uint64_t forwarded;    /* REGISTERs sent to an S-CSCF */
+    uint64_t located;      /* requests for home users taken, no REGISTERs */
+    uint64_t uar, lir;     /* sent */
+    uint64_t forwarded;    /* requests sent to an S-CSCF */
     uint64_t hops_failed;  /* addresses of S-CSCFs that did not answer, each time */
     uint64_t reselected;   /* chosen anew because an S-CSCF did not answer */
     uint64_t refused;      /* requests answered with an error of our own */

@@ -14,28 +14,9 @@
 #include "stack/sip/unavailable.h"
 
 enum {
-    IDENTITY_MAX = 512,
     NAMES_MAX = 16,
     HOP_PATIENCE_S = 8, /* with one of several addresses of an S-CSCF */
     HOPS_TOTAL_S = 24   /* with all: the P-CSCF's timer F is 32 s */
-};
-
-/* A REGISTER under way; lives in the arena of its transaction. */
-struct operation {
-    struct icscf *i;
-    struct list under_way;
-    struct sip_server *up;
-    struct resolver_query query;
-    struct span impi, impu, visited;
-    bool removal;   /* DE_REGISTRATION */
-    bool protected; /* integrity-protected="yes" */
-    bool named;     /* the HSS gave a name, not capabilities */
-    struct selection_request wanted;
-    struct span server; /* SIP URI of the chosen S-CSCF */
-    struct span server_host;
-    struct span detail; /* of a refusal, for log and journal */
-    bool loose;         /* it has lr already */
-    char route[300];
 };
 
 void icscf_look_stopped(struct icscf *i) {
@@ -44,15 +25,15 @@ void icscf_look_stopped(struct icscf *i) {
     }
 }
 
-static void end_operation(struct operation *op) {
+static void icscf_operation_end(struct operation *op) {
     resolver_cancel(&op->query);
     list_remove(&op->under_way);
     op->i->n_pending--;
     icscf_look_stopped(op->i);
 }
 
-static void note(const struct operation *op, enum journal_step step, unsigned status,
-                 struct span detail) {
+void icscf_note(const struct operation *op, enum journal_step step, unsigned status,
+                struct span detail) {
     journal_add(op->i->env, &(struct journal_note){.step = step,
                                                    .status = status,
                                                    .impi = op->impi,
@@ -62,45 +43,45 @@ static void note(const struct operation *op, enum journal_step step, unsigned st
 }
 
 /* 480: the HSS cannot say now, 5.3.1.3. */
-static void refuse(struct operation *op, unsigned status, enum reason why) {
+void icscf_operation_refuse(struct operation *op, unsigned status, enum reason why) {
     const struct sip_refusal refusal = {.status = status,
                                         .why = why,
                                         .later = status == 480,
                                         .impi = op->impi,
                                         .impu = op->impu,
                                         .detail = op->detail};
-    end_operation(op);
+    icscf_operation_end(op);
     icscf_refuse(op->i, op->up, refusal);
 }
 
-static struct span kept_text(struct operation *op, const struct buf *b, bool *failed) {
+struct span icscf_kept_text(struct operation *op, const struct buf *b, bool *failed) {
     *failed |= b->overflow;
     return arena_copy(sip_server_arena(op->up), buf_span(b), failed);
 }
 
 /* Identities and visited network, for the UAR; or what is wrong. */
 static enum reason read_identities(struct operation *op, const struct sip_msg *req) {
-    char text[IDENTITY_MAX];
+    char text[ICSCF_IDENTITY_MAX];
     bool failed = false;
     struct sip_address to;
     struct buf b = buf_init(text, sizeof text);
     if (sip_address_of(req, SIP_H_TO, &to) != OK || registration_put_impu(&b, &to.uri) != OK) {
         return REASON_MALFORMED_TO;
     }
-    op->impu = kept_text(op, &b, &failed);
+    op->impu = icscf_kept_text(op, &b, &failed);
     struct sip_auth auth = {0};
     enum error e = sip_digest_of(req, SIP_H_AUTHORIZATION, &auth);
     if (e != OK && e != ERR_NOT_FOUND) {
         return REASON_MALFORMED_AUTHORIZATION;
     }
-    op->protected = span_eq_nocase(auth.integrity_protected, SPAN("yes"));
+    op->settled = span_eq_nocase(auth.integrity_protected, SPAN("yes"));
     b = buf_init(text, sizeof text);
     if (auth.username.n) {
         sip_unquote(&b, auth.username);
     } else {
         registration_put_derived_impi(&b, &to.uri);
     }
-    op->impi = kept_text(op, &b, &failed);
+    op->impi = icscf_kept_text(op, &b, &failed);
     struct span network, params;
     if (!sip_has(req, SIP_H_P_VISITED_NETWORK_ID)) {
         return REASON_MISSING_VISITED_NETWORK;
@@ -113,17 +94,16 @@ static enum reason read_identities(struct operation *op, const struct sip_msg *r
     }
     b = buf_init(text, sizeof text);
     sip_unquote(&b, network);
-    op->visited = kept_text(op, &b, &failed);
+    op->visited = icscf_kept_text(op, &b, &failed);
     return failed ? REASON_IDENTITY_TOO_LONG : REASON_NONE;
 }
 
 static void ask_hss(struct operation *op, bool capabilities);
-static void choose(struct operation *op);
 /* The chosen S-CSCF did not answer, or sent us away: 5.3.1.3. */
 static void choose_another(struct operation *op) {
     struct icscf *i = op->i;
-    if (op->protected) {
-        refuse(op, 504, REASON_SCSCF_SILENT);
+    if (op->settled) {
+        icscf_operation_refuse(op, 504, REASON_SCSCF_SILENT);
         return;
     }
     int index = selection_by_name(i->config.scscf, i->config.n_scscf, op->server);
@@ -136,7 +116,7 @@ static void choose_another(struct operation *op) {
     if (op->named) {
         ask_hss(op, true);
     } else {
-        choose(op);
+        icscf_choose(op);
     }
 }
 
@@ -152,7 +132,7 @@ static enum sip_proxy_verdict on_response(void *ctx, struct sip_proxy *proxy, st
     case SIP_UNAVAILABLE_NEXT:
         return SIP_PROXY_NEXT;
     case SIP_UNAVAILABLE_AS_500:
-        refuse(op, 500, REASON_SCSCF_OUT_OF_ORDER);
+        icscf_operation_refuse(op, 500, REASON_SCSCF_OUT_OF_ORDER);
         return SIP_PROXY_TAKEN;
     case SIP_UNAVAILABLE_RELAY:
         break;
@@ -160,11 +140,11 @@ static enum sip_proxy_verdict on_response(void *ctx, struct sip_proxy *proxy, st
     /* 5.3.1.3; but who says when to come again does not mean another S-CSCF. */
     bool sent_away = response->status / 100 == 3 ||
                      (response->status == 480 && !sip_has(response, SIP_H_RETRY_AFTER));
-    if (sent_away && !op->protected) {
+    if (sent_away && !op->settled) {
         choose_another(op);
         return SIP_PROXY_TAKEN;
     }
-    end_operation(op);
+    icscf_operation_end(op);
     return SIP_PROXY_RELAY;
 }
 
@@ -197,7 +177,7 @@ static void forward(struct operation *op, const struct resolver_answer *targets)
     buf_put(&b, op->server);
     buf_cstr(&b, op->loose ? ">" : ";lr>");
     if (b.overflow) {
-        refuse(op, 500, REASON_SCSCF_NAME_UNUSABLE);
+        icscf_operation_refuse(op, 500, REASON_SCSCF_NAME_UNUSABLE);
         return;
     }
     struct sip_forward f = {.to = targets->targets[0],
@@ -206,23 +186,28 @@ static void forward(struct operation *op, const struct resolver_answer *targets)
                             .patience_us = HOP_PATIENCE_S * SEC_IN_US,
                             .total_us = HOPS_TOTAL_S * SEC_IN_US,
                             .host = op->server_host,
-                            .uri = op->server};
-    sip_edit_replace(&f.edits, SIP_H_ROUTE, buf_span(&b));
+                            .uri = op->locates ? SPAN_NONE : op->server};
+    if (op->locates) {
+        icscf_edit_route(op, &f.edits);
+        sip_edit_prepend(&f.edits, SIP_H_ROUTE, buf_span(&b));
+    } else {
+        sip_edit_replace(&f.edits, SIP_H_ROUTE, buf_span(&b));
+    }
     enum error e = sip_proxy_forward(op->up, &f, &proxy_handler, op, NULL);
     if (e == OK) {
         op->i->counters.forwarded++;
-        note(op, STEP_SCSCF_CHOSEN, 0, op->server);
+        icscf_note(op, STEP_SCSCF_CHOSEN, 0, op->server);
     } else if (e == ERR_REFUSED) {
-        end_operation(op);
+        icscf_operation_end(op);
     } else {
         op->detail = span_from_cstr(error_text(e));
-        refuse(op,
-               e == ERR_BUSY      ? 503
-               : e == ERR_TOO_BIG ? 513
-                                  : 500,
-               e == ERR_BUSY      ? REASON_OVERLOAD
-               : e == ERR_TOO_BIG ? REASON_TOO_LARGE
-                                  : REASON_CANNOT_BE_FORWARDED);
+        icscf_operation_refuse(op,
+                               e == ERR_BUSY      ? 503
+                               : e == ERR_TOO_BIG ? 513
+                                                  : 500,
+                               e == ERR_BUSY      ? REASON_OVERLOAD
+                               : e == ERR_TOO_BIG ? REASON_TOO_LARGE
+                                                  : REASON_CANNOT_BE_FORWARDED);
     }
 }
 
@@ -239,12 +224,12 @@ static void on_resolved(struct resolver_query *query, enum error e,
     resolved(CONTAINER_OF(query, struct operation, query), e, answer);
 }
 
-static void go_to(struct operation *op, struct span server) {
+void icscf_go_to(struct operation *op, struct span server) {
     bool failed = false;
     struct sip_uri uri;
     op->server = arena_copy(sip_server_arena(op->up), server, &failed);
     if (failed || sip_uri_parse(op->server, &uri) != OK || !uri.host.n) {
-        refuse(op, 500, REASON_SCSCF_NAME_UNUSABLE);
+        icscf_operation_refuse(op, 500, REASON_SCSCF_NAME_UNUSABLE);
         return;
     }
     op->loose = sip_uri_is_loose(&uri);
@@ -262,22 +247,22 @@ static void go_to(struct operation *op, struct span server) {
 }
 
 /* By capabilities. */
-static void choose(struct operation *op) {
+void icscf_choose(struct operation *op) {
     struct icscf *i = op->i;
     env_random(i->env, &op->wanted.lot, sizeof op->wanted.lot);
     int index = selection_choose(i->config.scscf, i->config.n_scscf, &op->wanted);
     if (index >= 0) {
-        go_to(op, i->config.scscf[index].name);
+        icscf_go_to(op, i->config.scscf[index].name);
     } else if (op->wanted.tried) {
-        refuse(op, 504, REASON_NO_SCSCF_ANSWERS);
+        icscf_operation_refuse(op, 504, REASON_NO_SCSCF_ANSWERS);
     } else {
         i->counters.none_capable++;
-        refuse(op, 600, REASON_NO_CAPABLE_SCSCF); /* 5.3.1.2 */
+        icscf_operation_refuse(op, 600, REASON_NO_CAPABLE_SCSCF); /* 5.3.1.2 */
     }
 }
 
 /* Keeps what the UAA demands beyond the answer's lifetime: the arrays are in the arena already. */
-static void keep_capabilities(struct operation *op, const struct cx_server_capabilities *c) {
+void icscf_keep_capabilities(struct operation *op, const struct cx_server_capabilities *c) {
     uint64_t tried = op->wanted.tried;
     op->wanted = (struct selection_request){.tried = tried};
     if (!c) {
@@ -300,18 +285,24 @@ static void keep_capabilities(struct operation *op, const struct cx_server_capab
 
 static const struct refusal {
     struct diameter_result result;
-    unsigned status;
+    unsigned status;  /* to a REGISTER */
+    unsigned located; /* to other requests, 5.3.2.1 */
     enum reason why;
 } refusals[] = {
-    {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_USER_UNKNOWN}, 403, REASON_USER_UNKNOWN},
+    {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_USER_UNKNOWN}, 403, 404, REASON_USER_UNKNOWN},
     {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_IDENTITIES_DONT_MATCH},
      403,
+     403,
      REASON_IDENTITIES_DO_NOT_MATCH},
-    {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_ROAMING_NOT_ALLOWED}, 403, REASON_ROAMING_NOT_ALLOWED},
+    {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_ROAMING_NOT_ALLOWED},
+     403,
+     403,
+     REASON_ROAMING_NOT_ALLOWED},
     {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_IDENTITY_NOT_REGISTERED},
      403,
+     480,
      REASON_IDENTITY_NOT_REGISTERED},
-    {{0, DIAMETER_AUTHORIZATION_REJECTED}, 403, REASON_NOT_AUTHORISED},
+    {{0, DIAMETER_AUTHORIZATION_REJECTED}, 403, 403, REASON_NOT_AUTHORISED},
 };
 
 static enum reason reason_of_result(struct diameter_result result) {
@@ -324,26 +315,27 @@ static enum reason reason_of_result(struct diameter_result result) {
 }
 
 /* 5.3.1.3: a negative answer gives 403; an HSS that cannot answer 480. */
-static void hss_refused(struct operation *op, struct diameter_result result) {
+void icscf_hss_refused(struct operation *op, struct diameter_result result) {
     const char *name = diameter_result_name(result);
     op->i->counters.hss_failed++;
     op->detail = span_from_cstr(name ? name : "unknown result");
     for (size_t k = 0; k < COUNT_OF(refusals); k++) {
         if (refusals[k].result.vendor == result.vendor && refusals[k].result.code == result.code) {
-            refuse(op, refusals[k].status, refusals[k].why);
+            icscf_operation_refuse(op, op->locates ? refusals[k].located : refusals[k].status,
+                                   refusals[k].why);
             return;
         }
     }
     bool passing = result.vendor == 0 && (result.code / 1000 == 3 || result.code / 1000 == 4 ||
                                           result.code == DIAMETER_UNABLE_TO_COMPLY ||
                                           result.code == DIAMETER_RESOURCES_EXCEEDED);
-    refuse(op, passing ? 480 : 403, reason_of_result(result));
+    icscf_operation_refuse(op, passing ? 480 : 403, reason_of_result(result));
 }
 
 static void on_uaa(void *ctx, const struct diameter_msg *msg) {
     struct operation *op = (struct operation *)ctx;
     if (!diameter_result_is_success(msg->result)) {
-        hss_refused(op, msg->result);
+        icscf_hss_refused(op, msg->result);
         return;
     }
     struct cx_uaa uaa;
@@ -351,32 +343,32 @@ static void on_uaa(void *ctx, const struct diameter_msg *msg) {
     if (cx_uaa_decode(sip_server_arena(op->up), msg, &uaa, &fault) != OK) {
         op->i->counters.hss_failed++;
         op->detail = span_from_cstr(fault.text);
-        refuse(op, 480, REASON_HSS_UNREADABLE);
+        icscf_operation_refuse(op, 480, REASON_HSS_UNREADABLE);
         return;
     }
-    note(op, STEP_HSS_ANSWERED, msg->result.code,
-         uaa.server_name.n ? uaa.server_name : SPAN("capabilities, or any S-CSCF"));
-    keep_capabilities(op, uaa.server_capabilities);
+    icscf_note(op, STEP_HSS_ANSWERED, msg->result.code,
+               uaa.server_name.n ? uaa.server_name : SPAN("capabilities, or any S-CSCF"));
+    icscf_keep_capabilities(op, uaa.server_capabilities);
     op->named = uaa.server_name.n > 0;
     if (op->named && !op->wanted.tried) {
-        go_to(op, uaa.server_name);
+        icscf_go_to(op, uaa.server_name);
     } else {
-        choose(op);
+        icscf_choose(op);
     }
 }
 
-static void on_no_uaa(void *ctx, enum error why) {
+void icscf_hss_silent(void *ctx, enum error why) {
     struct operation *op = (struct operation *)ctx;
     op->i->counters.hss_failed++;
     op->detail = span_from_cstr(error_text(why));
     if (why == ERR_BUSY) { /* it is we who ask more than we may, or than the connection holds */
-        refuse(op, 503, REASON_OVERLOAD);
+        icscf_operation_refuse(op, 503, REASON_OVERLOAD);
     } else {
-        refuse(op, 480, REASON_HSS_SILENT);
+        icscf_operation_refuse(op, 480, REASON_HSS_SILENT);
     }
 }
 
-static const struct diameter_answer_handler uaa_handler = {on_uaa, on_no_uaa};
+static const struct diameter_answer_handler uaa_handler = {on_uaa, icscf_hss_silent};
 
 static void ask_hss(struct operation *op, bool capabilities) {
     struct icscf *i = op->i;
@@ -393,48 +385,56 @@ static void ask_hss(struct operation *op, bool capabilities) {
                                                 : CX_USER_AUTHORIZATION_TYPE_REGISTRATION;
     struct diameter_builder *b = diameter_request_begin(i->diameter, &route);
     if (!b) {
-        on_no_uaa(op, ERR_NO_MEMORY);
+        icscf_hss_silent(op, ERR_NO_MEMORY);
         return;
     }
     cx_uar_encode(b, &uar);
     enum error e = diameter_request_send(i->diameter, &uaa_handler, op, NULL);
     if (e != OK) {
-        on_no_uaa(op, e);
+        icscf_hss_silent(op, e);
         return;
     }
     i->counters.uar++;
-    note(op, STEP_HSS_ASKED, 0, SPAN("UAR"));
+    icscf_note(op, STEP_HSS_ASKED, 0, SPAN("UAR"));
 }
 
-void icscf_register(struct icscf *i, struct sip_server *up, const struct sip_msg *req) {
-    i->counters.registers++;
+struct operation *icscf_operation_begin(struct icscf *i, struct sip_server *up) {
     if (!sip_proxy_may_forward(up)) {
         i->counters.refused++;
-        return;
+        return NULL;
     }
     if (i->n_pending >= i->config.pending_max) {
         icscf_refuse(i, up, (struct sip_refusal){.status = 503, .why = REASON_OVERLOAD});
-        return;
+        return NULL;
     }
     struct operation *op = ARENA_NEW(sip_server_arena(up), struct operation);
     if (!op) {
         icscf_refuse(i, up, (struct sip_refusal){.status = 500, .why = REASON_OUT_OF_MEMORY});
-        return;
+        return NULL;
     }
     op->i = i;
     op->up = up;
     list_insert(&i->pending, &op->under_way);
     i->n_pending++;
+    return op;
+}
+
+void icscf_register(struct icscf *i, struct sip_server *up, const struct sip_msg *req) {
+    i->counters.registers++;
+    struct operation *op = icscf_operation_begin(i, up);
+    if (!op) {
+        return;
+    }
     enum reason why = read_identities(op, req);
     struct registration_reading reading;
     if (!why && registration_request_read(req, &reading) != OK) {
         why = REASON_MALFORMED_CONTACT;
     }
     if (why) {
-        refuse(op, 400, why);
+        icscf_operation_refuse(op, 400, why);
         return;
     }
     op->removal = registration_request_is_removal(&reading.request);
-    note(op, STEP_REGISTER_RECEIVED, 0, op->visited);
+    icscf_note(op, STEP_REGISTER_RECEIVED, 0, op->visited);
     ask_hss(op, false);
 }

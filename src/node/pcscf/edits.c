@@ -234,15 +234,7 @@ static enum error add_own(struct pcscf *p, const struct sip_msg *req, uint64_t t
     sip_edit_append(edits, SIP_H_PATH, buf_span(&path));
 
     struct buf charging = buf_init(values->charging, sizeof values->charging);
-    buf_cstr(&charging, "icid-value=\"");
-    buf_cstr(&charging, p->icid_prefix);
-    buf_u64(&charging, ++p->icid_count);
-    buf_cstr(&charging, "\";icid-generated-at=");
-    buf_put(&charging, p->config.host);
-    if (p->config.ioi.n) {
-        buf_cstr(&charging, ";orig-ioi=");
-        sip_put_quoted(&charging, p->config.ioi);
-    }
+    pcscf_put_charging_vector(p, &charging);
     sip_edit_append(edits, SIP_H_P_CHARGING_VECTOR, buf_span(&charging));
 
     struct buf visited = buf_init(values->visited, sizeof values->visited);
@@ -253,6 +245,18 @@ static enum error add_own(struct pcscf *p, const struct sip_msg *req, uint64_t t
     }
     sip_edit_append(edits, SIP_H_P_VISITED_NETWORK_ID, buf_span(&visited));
     return path.overflow || charging.overflow || visited.overflow ? ERR_TOO_BIG : OK;
+}
+
+void pcscf_put_charging_vector(struct pcscf *p, struct buf *b) {
+    buf_cstr(b, "icid-value=\"");
+    buf_cstr(b, p->icid_prefix);
+    buf_u64(b, ++p->icid_count);
+    buf_cstr(b, "\";icid-generated-at=");
+    buf_put(b, p->config.host);
+    if (p->config.ioi.n) {
+        buf_cstr(b, ";orig-ioi=");
+        sip_put_quoted(b, p->config.ioi);
+    }
 }
 
 enum error pcscf_edit_register(struct pcscf *p, const struct sip_msg *req,

@@ -3,6 +3,7 @@
 #define MUSTER_NODE_PCSCF_INTERNAL_H
 
 #include "base/htab.h"
+#include "codec/reginfo/reginfo.h"
 #include "codec/sip/headers.h"
 #include "model/registration/guesses.h"
 #include "node/pcscf/pcscf.h"
@@ -24,9 +25,12 @@ struct terminal {
 struct registration {
     struct htab_node by_token, by_binding, by_pair;
     struct list of_terminal;
+    struct list of_subscription;
     struct timer expiry;
     struct pcscf *pcscf;
-    uint64_t token; /* the user part of our Path: finds the terminal again */
+    struct subscription *subscription; /* to the state of its set; NULL: none */
+    uint64_t since_us;                 /* of its last 200 */
+    uint64_t token;                    /* the user part of our Path: finds the terminal again */
     struct terminal *terminal;
     struct span impu; /* canonical form of the To URI */
     struct span impi, contact;
@@ -44,6 +48,39 @@ struct challenge {
     uint8_t ck[16], ik[16];
 };
 
+/* What a 2xx to SUBSCRIBE says of a dialog (RFC 3261 12.1.2), in one block. */
+struct dialog {
+    struct span tag, target; /* theirs */
+    struct span route;       /* value of Route; empty: none */
+};
+
+enum subscription_state {
+    SUBSCRIPTION_ASKS, /* the first SUBSCRIBE is to be sent, or has no answer yet */
+    SUBSCRIPTION_STANDS,
+    SUBSCRIPTION_LEAVES /* nothing of it is registered here any more; a last NOTIFY may come */
+};
+
+/* Our subscription to the registration state of a set, for one private identity: 5.2.3. One block:
+ * the identities stand behind it. */
+struct subscription {
+    struct htab_node by_call_id, by_user; /* by_user: not while it leaves */
+    struct list registrations;            /* those that it serves */
+    struct pcscf *pcscf;
+    struct post begin;
+    struct timer timer;          /* refresh, or the end of its leaving */
+    struct resolver_query query; /* of a SUBSCRIBE */
+    struct sip_client *asking;   /* a SUBSCRIBE under way, or NULL */
+    struct sip_hop to;           /* where that goes */
+    struct dialog dialog;
+    enum subscription_state state;
+    uint32_t expires_s; /* asked for */
+    uint32_t cseq, their_cseq;
+    uint32_t version; /* of the last document */
+    bool has_version;
+    char call_id[16], tag[16];
+    struct span impu, impi; /* the default public identity, as a URI, and the private one */
+};
+
 struct pcscf {
     struct env *env;
     struct pcscf_config config;
@@ -52,6 +89,8 @@ struct pcscf {
     struct htab by_token, by_binding; /* of registrations */
     struct htab by_pair;              /* registrations, by public and private identity */
     struct htab terminals;
+    struct htab subscriptions; /* by Call-ID */
+    struct htab subscribed;    /* those that do not leave, by user */
     struct htab challenges;
     struct list challenge_age;
     struct guess_policy guess_policy;
@@ -79,6 +118,10 @@ struct binding_key {
 
 /** Takes a REGISTER of a terminal; up is consumed. */
 void pcscf_register(struct pcscf *p, struct sip_server *up, const struct sip_msg *req);
+
+/** Is what a domain resolves to the door of a home network, not ourselves or a node behind our own
+ * I-CSCF? */
+bool pcscf_is_home_network(const struct pcscf *p, const struct resolver_answer *answer);
 
 /** Refuses a request: answers it, counts it, and logs why. up is consumed. */
 void pcscf_refuse(struct pcscf *p, struct sip_server *up, unsigned status, enum reason why);
@@ -130,6 +173,37 @@ void pcscf_guess_answered(struct pcscf *p, const struct addr *source, struct spa
 /** Forgets all. */
 void pcscf_forget_guesses(struct pcscf *p);
 
+/** Writes P-Charging-Vector's value, with a new ICID. */
+void pcscf_put_charging_vector(struct pcscf *p, struct buf *b);
+
+/* subscriptions.c: reg-event */
+
+/** After a 200: a registration that no subscription serves gets one. */
+void pcscf_subscribe(struct pcscf *p, struct registration *r);
+
+/** Lets a registration go on with the subscription of another one, which it replaces. */
+void pcscf_inherit_subscription(struct registration *r, struct registration *from);
+
+/** A registration ends: its subscription does without it. */
+void pcscf_leave_subscription(struct registration *r);
+
+/** The subscription that a NOTIFY belongs to, or NULL. */
+struct subscription *pcscf_subscription_of(const struct pcscf *p, const struct sip_msg *notify);
+
+/** Asks for all there is: a document was missed. */
+void pcscf_refresh_subscription(struct subscription *s);
+
+/** The home network has ended it. again: it begins anew if there is anything to serve. */
+void pcscf_end_subscription(struct subscription *s, bool again);
+
+/** Forgets all. */
+void pcscf_forget_subscriptions(struct pcscf *p);
+
+/* notify.c */
+
+/** Takes a NOTIFY; up is consumed. */
+void pcscf_notify(struct pcscf *p, struct sip_server *up, const struct sip_msg *req);
+
 /* registrations.c */
 
 /** The key of a binding; impu and contact are kept as given. */
@@ -156,6 +230,11 @@ struct registration_news { /* what a 200 says of a registration */
 /** Stores a registration, in place of what stood under its key. ERR_NO_MEMORY, ERR_BUSY
  * (registrations_max). */
 MUST_CHECK enum error pcscf_store(struct pcscf *p, const struct registration_news *news);
+
+/** Puts other values of P-Associated-URI into a registration, which moves. ERR_NO_MEMORY leaves it
+ * as it is. */
+MUST_CHECK enum error pcscf_reassociate(struct pcscf *p, struct registration *r,
+                                        const struct span *associated, uint16_t n);
 
 /** Ends a registration. */
 void pcscf_drop(struct pcscf *p, struct registration *r);

@@ -1,7 +1,8 @@
 /* The P-CSCF as a node: its life, who gets which request, and what can be seen of it.
  *
- * Requests other than REGISTER (TS 24.229 5.2.6.3.1): from a terminal that is not registered 403;
- * to a registration that is not there 480; sessions are not served yet (501, see README.md).
+ * NOTIFYs of our own subscriptions are ours. Requests other than REGISTER (TS 24.229 5.2.6.3.1):
+ * from a terminal that is not registered 403; to a registration that is not there 480; sessions are
+ * not served yet (501, see README.md).
  * OPTIONS to the P-CSCF itself is answered, as terminals and monitors ask it whether it lives. */
 #include "codec/sip/headers.h"
 #include "node/pcscf/internal.h"
@@ -60,6 +61,8 @@ static void other_request(struct pcscf *p, struct sip_server *up, const struct s
         } else {
             pcscf_refuse(p, up, 480, REASON_TERMINAL_NOT_REGISTERED);
         }
+    } else if (req->method == SIP_NOTIFY && is_for_us(p, req)) {
+        pcscf_notify(p, up, req);
     } else if (req->method == SIP_OPTIONS && is_for_us(p, req)) {
         answer_options(up);
     } else if (pcscf_knows_terminal(p, &sip_server_source(up)->addr)) {
@@ -183,9 +186,9 @@ void pcscf_free(struct pcscf *p) {
         return;
     }
     timer_stop(&p->stop_timer);
+    pcscf_forget_all(p);
     resolver_free(p->resolver);
     sip_stack_free(p->stack);
-    pcscf_forget_all(p);
     OPENSSL_cleanse(p, sizeof *p);
     free(p);
 }

@@ -1,9 +1,10 @@
-/* The P-CSCF: the terminal's door into the IMS, at registration. TS 24.229 5.2.1 and 5.2.2.
+/* The P-CSCF: the terminal's door into the IMS, at registration. TS 24.229 5.2.1 to 5.2.3.
  *
  * It takes REGISTER requests from terminals, removes what a terminal must not say, adds Path,
  * P-Visited-Network-ID, P-Charging-Vector and integrity-protected, finds the home network by DNS,
  * and keeps for each registration what later requests need: Service-Route, P-Associated-URI, the
- * contact and when it ends. CK and IK of a challenge stay here. README.md has the procedures. */
+ * contact and when it ends. CK and IK of a challenge stay here. By a subscription of its own it
+ * hears of what the home network ends. README.md has the procedures. */
 #ifndef MUSTER_NODE_PCSCF_PCSCF_H
 #define MUSTER_NODE_PCSCF_PCSCF_H
 
@@ -30,6 +31,7 @@ struct pcscf_config {
     uint32_t message_max;       /* bytes of a request; larger ones get 513. 0: 8192 */
     uint32_t registrations_max; /* further ones get 503. 0: 2,000,000 */
     uint32_t registering_max; /* challenges whose keys are kept; the oldest goes first. 0: 65,536 */
+    bool reg_event;           /* it subscribes to the state of what is registered (5.2.3) */
     bool refuse_digest;       /* every REGISTER is one of IMS AKA, as in access networks of 3GPP
                                * (TS 33.203       N.1): integrity-protected is never more than "no" */
     uint32_t guesses_max; /* wrong passwords for an identity from an address before both together
@@ -66,6 +68,9 @@ struct pcscf_counters {
     uint64_t deregistered;    /* 200s relayed that ended one */
     uint64_t expired;         /* registrations that ended by their timer */
     uint64_t replaced;        /* registrations that ended because their contact was replaced */
+    uint64_t subscribed;      /* subscriptions to registration state that were granted */
+    uint64_t notified;        /* NOTIFYs of them taken */
+    uint64_t ended;           /* registrations that the home network ended, as they said */
     uint64_t refused;         /* requests answered with an error of our own */
     uint64_t relayed_errors;  /* final errors of the home network relayed */
     uint64_t stripped;        /* header fields removed because terminals must not send them */

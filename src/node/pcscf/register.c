@@ -207,6 +207,7 @@ static enum error registered(struct operation *op, const struct sip_msg *answer)
     }
     p->counters.registered++;
     sip_stack_heard_by(p->stack, &news.terminal);
+    pcscf_subscribe(p, pcscf_find(p, &key));
     p->counters.replaced += pcscf_drop_replaced(p, op->impu, op->impi, answer);
     return OK;
 }
@@ -334,7 +335,7 @@ static bool is_inner(const struct pcscf *p, const struct addr *target) {
 }
 
 /* A home network's door is neither ourselves nor a node behind our own I-CSCF. */
-static bool is_home_network(const struct pcscf *p, const struct resolver_answer *answer) {
+bool pcscf_is_home_network(const struct pcscf *p, const struct resolver_answer *answer) {
     for (size_t i = 0; i < answer->n; i++) {
         if (is_inner(p, &answer->targets[i].addr)) {
             return false;
@@ -350,7 +351,7 @@ static void resolved(struct operation *op, enum error e, const struct resolver_a
         refuse(op, 504, REASON_HOME_NETWORK_NOT_FOUND);
         return;
     }
-    if (!is_home_network(p, answer)) {
+    if (!pcscf_is_home_network(p, answer)) {
         refuse(op, 403, REASON_NO_HOME_NETWORK);
         return;
     }

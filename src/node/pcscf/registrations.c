@@ -92,6 +92,7 @@ static void expire(struct timer *t) {
 
 void pcscf_drop(struct pcscf *p, struct registration *r) {
     timer_stop(&r->expiry);
+    pcscf_leave_subscription(r);
     htab_remove(&p->by_token, &r->by_token);
     htab_remove(&p->by_binding, &r->by_binding);
     htab_remove(&p->by_pair, &r->by_pair);
@@ -142,16 +143,13 @@ static struct span keep(char **at, struct span s) {
     return kept;
 }
 
-static struct registration *make(const struct registration_news *news) {
-    struct span values[PCSCF_ROUTES_MAX + PCSCF_ASSOCIATED_MAX];
-    size_t bytes = news->key->impu.n + news->key->contact.n + news->impi.n;
-    uint16_t routes =
-        values_of(news->answer, SIP_H_SERVICE_ROUTE, values, PCSCF_ROUTES_MAX, &bytes);
-    uint16_t associated = values_of(news->answer, SIP_H_P_ASSOCIATED_URI, values + routes,
-                                    PCSCF_ASSOCIATED_MAX, &bytes);
+/* values: of Service-Route, then of P-Associated-URI; value_bytes: their length. */
+static struct registration *compose(const struct registration_news *news, const struct span *values,
+                                    size_t value_bytes, uint16_t routes, uint16_t associated) {
+    size_t bytes = news->key->impu.n + news->key->contact.n + news->impi.n + value_bytes;
     size_t spans = (size_t)routes + associated;
     struct registration *r =
-        (struct registration *)malloc(sizeof *r + spans * sizeof *values + bytes);
+        (struct registration *)malloc(sizeof *r + spans * sizeof(struct span) + bytes);
     if (!r) {
         return NULL;
     }
@@ -167,7 +165,18 @@ static struct registration *make(const struct registration_news *news) {
     r->impu = keep(&at, news->key->impu);
     r->contact = keep(&at, news->key->contact);
     r->impi = keep(&at, news->impi);
+    list_init(&r->of_subscription);
     return r;
+}
+
+static struct registration *make(const struct registration_news *news) {
+    struct span values[PCSCF_ROUTES_MAX + PCSCF_ASSOCIATED_MAX];
+    size_t bytes = 0;
+    uint16_t routes =
+        values_of(news->answer, SIP_H_SERVICE_ROUTE, values, PCSCF_ROUTES_MAX, &bytes);
+    uint16_t associated = values_of(news->answer, SIP_H_P_ASSOCIATED_URI, values + routes,
+                                    PCSCF_ASSOCIATED_MAX, &bytes);
+    return compose(news, values, bytes, routes, associated);
 }
 
 static uint64_t pair_hash(struct span impu, struct span impi) {
@@ -197,12 +206,9 @@ static enum error insert(struct pcscf *p, struct registration *r,
     return e;
 }
 
-enum error pcscf_store(struct pcscf *p, const struct registration_news *news) {
-    struct registration *old = pcscf_find(p, news->key);
-    if (!old && p->by_binding.count >= p->config.registrations_max) {
-        return ERR_BUSY;
-    }
-    struct registration *r = make(news);
+/* Puts r in the place of old, which may be NULL, for so long. r is freed on failure. */
+static enum error put(struct pcscf *p, struct registration *r, struct registration *old,
+                      const struct registration_news *news, uint64_t expires_us) {
     if (!r) {
         return ERR_NO_MEMORY;
     }
@@ -211,13 +217,40 @@ enum error pcscf_store(struct pcscf *p, const struct registration_news *news) {
         free(r);
         return e;
     }
+    r->since_us = env_now_us(p->env);
     if (old) {
+        pcscf_inherit_subscription(r, old);
         pcscf_drop(p, old);
     }
     r->pcscf = p;
     timer_init(&r->expiry, expire);
-    timer_start(p->env, &r->expiry, news->expires_s * SEC_IN_US);
+    timer_start(p->env, &r->expiry, expires_us);
     return OK;
+}
+
+enum error pcscf_reassociate(struct pcscf *p, struct registration *r, const struct span *associated,
+                             uint16_t n) {
+    struct span values[PCSCF_ROUTES_MAX + PCSCF_ASSOCIATED_MAX];
+    uint64_t now = env_now_us(p->env), due = r->expiry.due_us;
+    size_t bytes = 0;
+    for (size_t i = 0; i < (size_t)r->n_service_route + n; i++) {
+        values[i] =
+            i < r->n_service_route ? r->service_route[i] : associated[i - r->n_service_route];
+        bytes += values[i].n;
+    }
+    struct binding_key key = pcscf_key(r->impu, r->contact);
+    const struct registration_news news = {
+        .key = &key, .impi = r->impi, .token = r->token, .terminal = r->terminal->addr};
+    return put(p, compose(&news, values, bytes, r->n_service_route, n), r, &news,
+               due > now ? due - now : 0);
+}
+
+enum error pcscf_store(struct pcscf *p, const struct registration_news *news) {
+    struct registration *old = pcscf_find(p, news->key);
+    if (!old && p->by_binding.count >= p->config.registrations_max) {
+        return ERR_BUSY;
+    }
+    return put(p, make(news), old, news, news->expires_s * SEC_IN_US);
 }
 
 static bool is_listed(const struct sip_msg *answer, struct span contact) {
@@ -297,6 +330,7 @@ void pcscf_forget_all(struct pcscf *p) {
         drop_challenge(c);
     }
     htab_each(&p->by_binding, drop_node, p);
+    pcscf_forget_subscriptions(p);
     htab_free(&p->by_binding);
     htab_free(&p->by_pair);
     htab_free(&p->by_token);

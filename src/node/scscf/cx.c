@@ -395,10 +395,24 @@ struct departures {
     size_t bindings;
 };
 
+/* What the watchers hear of a contact that the HSS ends (TS 24.229 5.4.1.5, 5.4.2.1.2);
+ * REGINFO_EVENTS: nothing, since another S-CSCF serves the user, who is registered there. */
+static enum reginfo_event event_of(const struct cx_rtr *rtr) {
+    switch (rtr->deregistration_reason.reason_code) {
+    case CX_REASON_CODE_NEW_SERVER_ASSIGNED:
+        return REGINFO_EVENTS;
+    case CX_REASON_CODE_PERMANENT_TERMINATION:
+        return REGINFO_REJECTED;
+    default:
+        return REGINFO_DEACTIVATED;
+    }
+}
+
 /* Ends what a private identity has here; it is noted if there was anything. */
 static void end_registrations(struct scscf *s, const struct cx_rtr *rtr, struct span impi,
                               struct departures *d) {
-    size_t removed = scscf_remove(s, impi, rtr->public_identity, rtr->n_public_identity);
+    size_t removed =
+        scscf_remove(s, impi, rtr->public_identity, rtr->n_public_identity, event_of(rtr));
     scscf_forget_nonces(s, impi);
     d->bindings += removed;
     if (removed && d->impis) {
@@ -406,7 +420,7 @@ static void end_registrations(struct scscf *s, const struct cx_rtr *rtr, struct 
     }
 }
 
-/* RTR: registrations end. NOTIFYs to subscribers follow with the reg-event package. */
+/* RTR: registrations end. */
 static void on_rtr(struct scscf *s, struct diameter_request *rq, const struct diameter_msg *msg) {
     struct cx_rtr rtr;
     struct diameter_fault fault;
@@ -506,4 +520,5 @@ void scscf_diameter_request(void *ctx, struct diameter_request *rq,
                            "an S-CSCF takes RTR and PPR");
         diameter_answer_fault(rq, &fault);
     }
+    scscf_settle(s);
 }

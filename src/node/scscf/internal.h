@@ -6,11 +6,14 @@
  *     digest.c    SIP Digest: nonces, counts, responses
  *     sets.c      implicit registration sets and the bindings on them
  *     cx.c        MAR, SAR; RTR, PPR
- *     answer.c    the answers: 200, 401, refusals */
+ *     answer.c    the answers: 200, 401, refusals
+ *     watchers.c  subscriptions to the registration state of a set: SUBSCRIBE, NOTIFY
+ *     state.c     that state as a document */
 #ifndef MUSTER_NODE_SCSCF_INTERNAL_H
 #define MUSTER_NODE_SCSCF_INTERNAL_H
 
 #include "base/htab.h"
+#include "codec/reginfo/reginfo.h"
 #include "codec/userdata/userdata.h"
 #include "crypto/akav2.h"
 #include "model/registration/challenge.h"
@@ -20,6 +23,7 @@
 #include "obs/journal.h"
 #include "spec/cx.h"
 #include "spec/diameter_base.h"
+#include "stack/dns/resolver.h"
 #include "stack/sip/refuse.h"
 #include "stack/sip/sip_stack.h"
 
@@ -40,11 +44,14 @@ struct scscf {
     struct challenge_policy challenge_policy;
     struct share_bounds shares; /* of the challenges of one private identity; of its queue, too */
     struct sip_stack *stack;
+    struct resolver *resolver;
     struct diameter *diameter;
     struct digest digest;
     struct htab identities;      /* struct identity by public identity */
     struct htab bindings;        /* struct binding by private identity */
     struct htab authentications; /* struct authentication by private identity */
+    struct htab watchers;        /* struct watcher by Call-ID */
+    struct list changed;         /* sets that wait for scscf_settle */
     size_t n_sets, n_challenges; /* n_challenges: those that wait for an answer */
     unsigned algorithms;         /* AUTH_BITs of the configured ones */
     struct list operations;      /* REGISTERs under way */
@@ -76,6 +83,10 @@ struct identity {
 struct reg_set {
     struct scscf *s;
     struct list bindings;
+    struct list watchers; /* who is told of changes, all below */
+    struct list departed; /* bindings that have ended since they were told; not without watchers */
+    struct reg_set *former; /* what the set was then, if its identities are others now; else NULL */
+    struct list changed;    /* in the S-CSCF's list */
     uint32_t busy;          /* REGISTERs of it that wait for the HSS: nothing expires meanwhile */
     uint32_t n_identities;  /* the default one is the first */
     struct span associated; /* value of P-Associated-URI */
@@ -100,6 +111,9 @@ struct binding {
     struct list in_set;
     struct reg_set *set;
     struct timer expiry;
+    uint64_t impu;            /* hash of the public identity that its REGISTER named */
+    enum reginfo_event event; /* what happened to it last */
+    bool untold;              /* and the watchers do not know it */
     uint32_t cseq, reg_id;
     uint16_t n[BINDING_TEXTS];
     char text[];
@@ -131,20 +145,28 @@ struct binding_news { /* what a contact of a REGISTER brings */
     uint32_t cseq;
     const struct registration_contact *contact;
     uint32_t expires_s;
+    struct span impu; /* that the REGISTER names */
+    enum reginfo_event event;
 };
 
 /** Binds a contact. ERR_NO_MEMORY, ERR_TOO_BIG. */
 MUST_CHECK enum error scscf_bind(struct reg_set *set, const struct binding_news *news);
 
-/** Takes a binding away; the set stays. */
+/** Takes a binding away; the set stays until scscf_settle. Nobody is told: another binding of the
+ * same contact stands, or another S-CSCF serves the user. */
 void scscf_unbind(struct binding *b);
 
-/** Takes the set away if nothing is bound to it. */
-void scscf_set_drop_if_empty(struct reg_set *set);
+/** The same, and the watchers will be told why. */
+void scscf_end_binding(struct binding *b, enum reginfo_event why);
 
-/** Takes away every binding of a private identity; with impus only on their sets. Returns their
- * number. */
-size_t scscf_remove(struct scscf *s, struct span impi, const struct span *impus, size_t n_impus);
+/** Takes away every binding of a private identity; with impus only on their sets. why:
+ * REGINFO_EVENTS if nobody is to be told. Returns their number. */
+size_t scscf_remove(struct scscf *s, struct span impi, const struct span *impus, size_t n_impus,
+                    enum reginfo_event why);
+
+/** After everything that changes sets or bindings, when the answer has gone: tells the watchers of
+ * the sets that have changed, and takes those away to which nothing is bound any more. */
+void scscf_settle(struct scscf *s);
 
 /** Forgets all sets and bindings. */
 void scscf_forget_sets(struct scscf *s);
@@ -373,6 +395,33 @@ void scscf_forget_notices(struct scscf *s);
 
 /** Takes a request of the HSS. */
 void scscf_diameter_request(void *ctx, struct diameter_request *rq, const struct diameter_msg *msg);
+
+/* state.c */
+
+/** A document of registration information about a set, in the arena: full, or what has changed
+ * since the watchers were told last. Empty: memory is out. */
+struct span scscf_state(const struct reg_set *set, struct arena *arena, uint32_t version,
+                        bool full);
+
+/** Has anything changed that the watchers do not know? */
+bool scscf_has_news(const struct reg_set *set);
+
+/* watchers.c */
+
+/** Takes a SUBSCRIBE; up is consumed. */
+void scscf_subscribe(struct scscf *s, struct sip_server *up, const struct sip_msg *req);
+
+/** Tells the watchers of a set what has changed; of one without bindings, that it is over. */
+void scscf_tell_watchers(struct reg_set *set);
+
+/** Forgets the watchers of a set silently. */
+void scscf_drop_watchers(struct reg_set *set);
+
+/** Lets the watchers follow a set that has moved. */
+void scscf_move_watchers(struct reg_set *from, struct reg_set *to);
+
+/** Forgets all watchers. */
+void scscf_forget_watchers(struct scscf *s);
 
 /* answer.c */
 

@@ -262,7 +262,6 @@ static bool take_profile(struct operation *op) {
         e = scscf_set_put(op->s, data, op->saa->charging_information, &set);
     }
     if (e == OK && scscf_set_of(op->s, op->impu) != set) {
-        scscf_set_drop_if_empty(set);
         e = ERR_CONFLICT;
     }
     if (e == OK) {
@@ -291,7 +290,8 @@ static enum error read_path(const struct sip_msg *req, struct buf *b) {
     return b->overflow || list.malformed ? ERR_TOO_BIG : OK;
 }
 
-/* Carries the steps out. The set may be gone afterwards. */
+/* Carries the steps out. A contact that the request does not name, and that it replaces, has been
+ * unregistered by its user, too. */
 static enum error apply(struct operation *op, struct standing *standing,
                         const struct registration_outcome *outcome) {
     char text[2048];
@@ -301,12 +301,17 @@ static enum error apply(struct operation *op, struct standing *standing,
         const struct registration_step *step = &outcome->steps[i];
         if (step->kind != REGISTRATION_REMOVE) {
             const struct registration_request *r = &op->reading.request;
-            e = scscf_bind(standing->set,
-                           &(struct binding_news){op->impi, buf_span(&path), r->call_id, r->cseq,
-                                                  &r->contacts[step->contact], step->expires_s});
+            e = scscf_bind(
+                standing->set,
+                &(struct binding_news){op->impi, buf_span(&path), r->call_id, r->cseq,
+                                       &r->contacts[step->contact], step->expires_s, op->impu,
+                                       step->kind == REGISTRATION_ADD ? REGINFO_REGISTERED
+                                                                      : REGINFO_REFRESHED});
         }
-        if (e == OK && step->kind != REGISTRATION_ADD) {
+        if (e == OK && step->kind == REGISTRATION_REFRESH) {
             scscf_unbind(standing->bindings[step->binding]);
+        } else if (e == OK && step->kind == REGISTRATION_REMOVE) {
+            scscf_end_binding(standing->bindings[step->binding], REGINFO_UNREGISTERED);
         }
     }
     return e;
@@ -338,7 +343,7 @@ static void count(struct operation *op, size_t before, const struct registration
 }
 
 /* The HSS agrees: the bindings change, and the terminal hears of it. */
-static void complete(struct operation *op) {
+static void change_bindings(struct operation *op) {
     struct standing standing;
     struct registration_outcome outcome;
     op->state = OPERATION_ASSIGNING; /* for a refusal below */
@@ -354,9 +359,6 @@ static void complete(struct operation *op) {
         e = apply(op, &standing, &outcome);
     }
     bool stands = standing.set && !list_is_empty(&standing.set->bindings);
-    if (standing.set && !stands) {
-        scscf_set_drop_if_empty(standing.set);
-    }
     if (e != OK) {
         scscf_operation_refuse(op, 500,
                                gone ? REASON_DEREGISTERED_MEANWHILE : REASON_CANNOT_BE_STORED);
@@ -372,6 +374,12 @@ static void complete(struct operation *op) {
         bool shares = standing.n > 0 || outcome.n_left > 0;
         scscf_answer_ok(op, stands && shares ? standing.set : NULL);
     }
+}
+
+static void complete(struct operation *op) {
+    struct scscf *s = op->s;
+    change_bindings(op);
+    scscf_settle(s); /* behind the answer to the terminal */
 }
 
 /* Is every contact of the request bound already (5.4.1.2.2)? */

@@ -1,7 +1,7 @@
 /* The S-CSCF as a node: its life, who gets which request, and what can be seen of it.
  *
- * Requests other than REGISTER (TS 24.229 5.4.3) are not served yet: 501, see README.md. OPTIONS to
- * the S-CSCF itself is answered. */
+ * Besides REGISTER, SUBSCRIBE to registration state is served; other requests (TS 24.229 5.4.3) get
+ * 501, see README.md. OPTIONS to the S-CSCF itself is answered. */
 #include "node/scscf/scscf.h"
 
 #include "node/scscf/internal.h"
@@ -42,6 +42,8 @@ static void on_request(void *ctx, struct sip_server *up, const struct sip_msg *r
         scscf_refuse(s, up, (struct sip_refusal){.status = 403, .why = REASON_NOT_TRUSTED});
     } else if (req->method == SIP_REGISTER) {
         scscf_register(s, up, req);
+    } else if (req->method == SIP_SUBSCRIBE) {
+        scscf_subscribe(s, up, req);
     } else if (req->method == SIP_OPTIONS && !req->uri.user.p) {
         sip_reply(up, 200, SPAN_NONE);
     } else {
@@ -88,6 +90,12 @@ static enum error open_links(struct scscf *s) {
     s->config.diameter.applications = &application;
     s->config.diameter.n_applications = 1;
     enum error e = sip_stack_new(s->env, &sip, &stack_handler, s, &s->stack);
+    if (e == OK) {
+        s->config.dns.transports = sip_listening_transports(&s->config.sip);
+        s->config.dns.no_ipv4 = s->config.sip.addr.family == 6;
+        s->config.dns.no_ipv6 = s->config.sip.addr.family == 4;
+        e = resolver_new(s->env, &s->config.dns, &s->resolver);
+    }
     return e != OK ? e
                    : diameter_new(s->env, &s->config.diameter, &diameter_handler, s, &s->diameter);
 }
@@ -147,7 +155,7 @@ static void set_names(struct scscf *s) {
 
 enum error scscf_new(struct env *env, const struct scscf_config *config, struct scscf **out) {
     if (!config->host.n || config->host.n > 255 || !config->name.n || !config->realm.n ||
-        !config->hss_realm.n) {
+        !config->hss_realm.n || !config->dns.source) {
         return ERR_INVALID;
     }
     struct scscf *s = (struct scscf *)calloc(1, sizeof *s);
@@ -160,6 +168,7 @@ enum error scscf_new(struct env *env, const struct scscf_config *config, struct 
     set_names(s);
     list_init(&s->operations);
     list_init(&s->notices);
+    list_init(&s->changed);
     timer_init(&s->stop_timer, stop_diameter);
     enum error e = digest_init(&s->digest);
     if (e == OK) {
@@ -179,6 +188,8 @@ void scscf_free(struct scscf *s) {
     }
     timer_stop(&s->stop_timer);
     diameter_free(s->diameter);
+    scscf_forget_watchers(s);
+    resolver_free(s->resolver);
     sip_stack_free(s->stack);
     scscf_forget_notices(s);
     scscf_forget_challenges(s);
@@ -238,7 +249,8 @@ struct scscf_counts scscf_counts(const struct scscf *s) {
                                  .identities = s->identities.count,
                                  .bindings = s->bindings.count,
                                  .challenges = s->n_challenges,
-                                 .pending = s->n_operations};
+                                 .pending = s->n_operations,
+                                 .watchers = s->watchers.count};
 }
 
 const struct sip_stack_counters *scscf_sip_counters(const struct scscf *s) {

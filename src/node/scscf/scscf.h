@@ -1,14 +1,15 @@
-/* The S-CSCF: registrar of the IMS. TS 24.229 5.4.1, TS 29.228 6.1.2 and 6.3.
+/* The S-CSCF: registrar of the IMS. TS 24.229 5.4.1 and 5.4.2.1, TS 29.228 6.1.2 and 6.3.
  *
  * It challenges terminals with vectors from the HSS (MAR), checks their responses, binds contacts
- * to implicit registration sets, and tells the HSS (SAR). It keeps no disk. README.md has the
- * procedures and the state table. */
+ * to implicit registration sets, and tells the HSS (SAR), and whoever has subscribed to the state
+ * of a set (NOTIFY). It keeps no disk. README.md has the procedures and the state table. */
 #ifndef MUSTER_NODE_SCSCF_SCSCF_H
 #define MUSTER_NODE_SCSCF_SCSCF_H
 
 #include "model/registration/algorithm.h"
 #include "rt/env.h"
 #include "stack/diameter/diameter_node.h"
+#include "stack/dns/resolver.h"
 #include "stack/sip/sip_stack.h"
 
 struct scscf_config {
@@ -19,7 +20,9 @@ struct scscf_config {
     /** Origin-Host, Origin-Realm, and the HSSs as peers with `connect`; the applications are the
      * node's own business. */
     struct diameter_config diameter;
-    struct span hss_realm; /* Destination-Realm */
+    struct span hss_realm;      /* Destination-Realm */
+    struct resolver_config dns; /* where the names of subscribers resolve: a source at least.
+                                 * Transports and address families are set by the node */
     /** Hosts of the trust domain (ports do not matter); requests from others get 403. Empty: all
      * are trusted, as behind a firewall. */
     const struct addr *trusted;
@@ -77,6 +80,9 @@ struct scscf_counters {
     uint64_t expired;         /* by timeout */
     uint64_t terminated;      /* by the HSS (RTR) */
     uint64_t refused;         /* requests answered with an error */
+    uint64_t subscriptions;   /* to registration state, that were granted */
+    uint64_t notifies;        /* NOTIFYs sent */
+    uint64_t notifies_failed; /* of them, without an answer or with an error */
     uint64_t hss_failed;      /* MARs and SARs without an answer, or with a failure */
 };
 
@@ -114,6 +120,7 @@ struct scscf_counts {
     size_t bindings;
     size_t challenges; /* outstanding nonces */
     size_t pending;    /* REGISTERs that wait for the HSS */
+    size_t watchers;   /* subscriptions to registration state */
 };
 
 /** Counts. */

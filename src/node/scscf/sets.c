@@ -51,15 +51,42 @@ static enum error link_identities(struct reg_set *set) {
     return OK;
 }
 
+static void note_change(struct reg_set *set) {
+    list_remove(&set->changed);
+    list_insert(&set->s->changed, &set->changed);
+}
+
+/* The watchers know all of it. */
+static void forget_news(struct reg_set *set) {
+    LIST_EACH(&set->departed, b, struct binding, in_set) {
+        list_remove(&b->in_set);
+        free(b);
+    }
+    LIST_EACH(&set->bindings, b, struct binding, in_set) {
+        b->untold = false;
+    }
+    free(set->former);
+    set->former = NULL;
+}
+
 static void free_set(struct reg_set *set) {
+    scscf_drop_watchers(set);
+    forget_news(set);
     unlink_identities(set, set->n_identities);
+    list_remove(&set->changed);
     set->s->n_sets--;
     free(set);
 }
 
-void scscf_set_drop_if_empty(struct reg_set *set) {
-    if (list_is_empty(&set->bindings)) {
-        free_set(set);
+void scscf_settle(struct scscf *s) {
+    while (!list_is_empty(&s->changed)) {
+        struct reg_set *set = CONTAINER_OF(s->changed.next, struct reg_set, changed);
+        list_remove(&set->changed);
+        scscf_tell_watchers(set);
+        forget_news(set);
+        if (list_is_empty(&set->bindings)) {
+            free_set(set);
+        }
     }
 }
 
@@ -152,15 +179,22 @@ static void draft_charging(struct draft *d, const struct cx_charging_information
     }
 }
 
+static void init_set(struct reg_set *set, struct scscf *s, size_t n_identities) {
+    set->s = s;
+    list_init(&set->bindings);
+    list_init(&set->watchers);
+    list_init(&set->departed);
+    list_init(&set->changed);
+    set->n_identities = (uint32_t)n_identities;
+}
+
 static struct reg_set *set_from(struct scscf *s, const struct draft *d) {
     struct reg_set *set =
         (struct reg_set *)calloc(1, sizeof *set + d->n_ids * sizeof(struct identity) + d->text.n);
     if (!set) {
         return NULL;
     }
-    set->s = s;
-    list_init(&set->bindings);
-    set->n_identities = (uint32_t)d->n_ids;
+    init_set(set, s, d->n_ids);
     char *text = (char *)(set->identities + d->n_ids);
     memcpy(text, d->text.p, d->text.n);
     for (size_t i = 0; i < d->n_ids; i++) {
@@ -170,6 +204,29 @@ static struct reg_set *set_from(struct scscf *s, const struct draft *d) {
     set->associated = span_of(text, d->associated_n);
     set->charging = span_of(text + d->charging_at, d->text.n - d->charging_at);
     return set;
+}
+
+static bool same_identities(const struct reg_set *a, const struct reg_set *b) {
+    bool same = a->n_identities == b->n_identities;
+    for (size_t i = 0; same && i < a->n_identities; i++) {
+        same = span_eq(a->identities[i].impu, b->identities[i].impu) &&
+               a->identities[i].barred == b->identities[i].barred;
+    }
+    return same;
+}
+
+/* What the watchers do not know yet goes over to the new set, and what they knew before: perhaps
+ * the old one itself. */
+static void move_news(struct reg_set *old, struct reg_set *set) {
+    scscf_move_watchers(old, set);
+    list_move_all(&old->departed, &set->departed);
+    set->former = old->former;
+    list_remove(&old->changed);
+    if (set->former || list_is_empty(&set->watchers) || same_identities(old, set)) {
+        free(old);
+    } else {
+        set->former = old;
+    }
 }
 
 /* Puts the new set in the old one's place; frees the new one on failure. */
@@ -186,6 +243,7 @@ static enum error replace_set(struct reg_set *old, struct reg_set *set) {
         }
         return e;
     }
+    note_change(set);
     if (!old) {
         set->s->n_sets++;
         return OK;
@@ -197,7 +255,7 @@ static enum error replace_set(struct reg_set *old, struct reg_set *set) {
         list_insert(&set->bindings, &b->in_set);
         b->set = set;
     }
-    free(old);
+    move_news(old, set);
     return OK;
 }
 
@@ -265,9 +323,7 @@ enum error scscf_set_charging(struct reg_set *set, const struct cx_charging_info
     struct draft d = {.text = buf_init(text, bound)};
     d.text.n = kept;
     draft_charging(&d, charging);
-    fresh->s = set->s;
-    list_init(&fresh->bindings);
-    fresh->n_identities = set->n_identities;
+    init_set(fresh, set->s, set->n_identities);
     for (size_t i = 0; i < set->n_identities; i++) {
         const struct identity *id = &set->identities[i];
         fresh->identities[i].impu = span_of(text + (id->impu.p - old_text), id->impu.n);
@@ -292,11 +348,26 @@ size_t scscf_bindings_of(struct reg_set *set, struct span impi,
     return n;
 }
 
-void scscf_unbind(struct binding *b) {
+static void take_out(struct binding *b) {
     timer_stop(&b->expiry);
     htab_remove(&b->set->s->bindings, &b->node);
     list_remove(&b->in_set);
+    note_change(b->set);
+}
+
+void scscf_unbind(struct binding *b) {
+    take_out(b);
     free(b);
+}
+
+void scscf_end_binding(struct binding *b, enum reginfo_event why) {
+    take_out(b);
+    if (list_is_empty(&b->set->watchers)) {
+        free(b);
+        return;
+    }
+    b->event = why;
+    list_insert(&b->set->departed, &b->in_set);
 }
 
 /* 5.4.1.5: the expiry of the last contact of a private identity is told to the HSS. */
@@ -324,8 +395,8 @@ static void expire(struct timer *t) {
                                                .detail = binding_text(b, BINDING_CONTACT)});
     LOG(&s->env->log, LOG_INFO, "binding expired", LOG_SPAN("impi", impi),
         LOG_SPAN("contact", binding_text(b, BINDING_CONTACT)));
-    scscf_unbind(b);
-    scscf_set_drop_if_empty(set);
+    scscf_end_binding(b, REGINFO_EXPIRED);
+    scscf_settle(s);
 }
 
 /* Parameters of a contact but expires, as ";a=b;c". */
@@ -355,7 +426,11 @@ static struct binding *make_binding(const struct binding_news *news) {
     if (!b) {
         return NULL;
     }
-    *b = (struct binding){.cseq = news->cseq, .reg_id = c->reg_id};
+    *b = (struct binding){.cseq = news->cseq,
+                          .reg_id = c->reg_id,
+                          .impu = hash_bytes(news->impu),
+                          .event = news->event,
+                          .untold = true};
     struct buf text = buf_init(b->text, cap);
     size_t at = 0;
     for (enum binding_text i = BINDING_IMPI; i < BINDING_TEXTS; i++) {
@@ -396,6 +471,7 @@ enum error scscf_bind(struct reg_set *set, const struct binding_news *news) {
     }
     b->set = set;
     list_insert(&set->bindings, &b->in_set);
+    note_change(set);
     timer_init(&b->expiry, expire);
     timer_start(set->s->env, &b->expiry, news->expires_s * SEC_IN_US);
     return OK;
@@ -410,17 +486,21 @@ static bool is_among(const struct reg_set *set, const struct span *impus, size_t
     return n == 0;
 }
 
-size_t scscf_remove(struct scscf *s, struct span impi, const struct span *impus, size_t n_impus) {
+size_t scscf_remove(struct scscf *s, struct span impi, const struct span *impus, size_t n_impus,
+                    enum reginfo_event why) {
     size_t removed = 0;
     struct htab_node *n = htab_first(&s->bindings, hash_bytes(impi));
     while (n) {
         struct binding *b = CONTAINER_OF(n, struct binding, node);
-        struct reg_set *set = b->set;
         n = htab_next(n);
-        if (span_eq(binding_text(b, BINDING_IMPI), impi) && is_among(set, impus, n_impus)) {
+        if (!span_eq(binding_text(b, BINDING_IMPI), impi) || !is_among(b->set, impus, n_impus)) {
+            continue;
+        }
+        removed++;
+        if (why == REGINFO_EVENTS) {
             scscf_unbind(b);
-            scscf_set_drop_if_empty(set);
-            removed++;
+        } else {
+            scscf_end_binding(b, why);
         }
     }
     return removed;
@@ -431,7 +511,9 @@ static void forget(struct htab_node *node, void *ctx) {
     struct reg_set *set = b->set;
     (void)ctx;
     scscf_unbind(b);
-    scscf_set_drop_if_empty(set);
+    if (list_is_empty(&set->bindings)) {
+        free_set(set);
+    }
 }
 
 void scscf_forget_sets(struct scscf *s) {

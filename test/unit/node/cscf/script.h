@@ -186,11 +186,13 @@ struct script_hss {
     bool hold;                     /* the next SAR waits for script_hss_release */
     struct diameter_request *held; /* that one */
     struct cx_uaa uaa;             /* of a normal UAA */
+    struct cx_lia lia;             /* of any LIA; without a result: success */
     struct span user_data;
     struct cx_charging_information charging;
     bool has_charging;
     /* what it was asked */
-    unsigned uar, mar, sar;
+    unsigned uar, mar, sar, lir;
+    struct cx_lir last_lir;
     struct cx_uar last_uar;
     struct cx_mar last_mar;
     struct cx_sar last_sar;
@@ -224,6 +226,19 @@ static inline void script_hss_uar(struct script_hss *h, struct diameter_request 
     uaa.result = script_code(h->uar_result) ? h->uar_result
                                             : DIAMETER_3GPP_RESULT(DIAMETER_FIRST_REGISTRATION);
     cx_uaa_encode(diameter_answer_begin(rq), &uaa);
+    diameter_answer_send(rq);
+}
+
+static inline void script_hss_lir(struct script_hss *h, struct diameter_request *rq,
+                                  const struct diameter_msg *msg) {
+    struct diameter_fault fault;
+    h->lir++;
+    assert_int_equal(cx_lir_decode(&h->arena, msg, &h->last_lir, &fault), OK);
+    struct cx_lia lia = h->lia;
+    if (!script_code(lia.result)) {
+        lia.result = DIAMETER_RESULT(DIAMETER_SUCCESS);
+    }
+    cx_lia_encode(diameter_answer_begin(rq), &lia);
     diameter_answer_send(rq);
 }
 
@@ -310,6 +325,9 @@ static inline void script_hss_request(void *ctx, struct diameter_request *rq,
     switch (kept.command) {
     case CX_COMMAND_USER_AUTHORIZATION:
         h->silent ? (void)h->uar++ : script_hss_uar(h, rq, &kept);
+        break;
+    case CX_COMMAND_LOCATION_INFO:
+        h->silent ? (void)h->lir++ : script_hss_lir(h, rq, &kept);
         break;
     case CX_COMMAND_MULTIMEDIA_AUTH:
         h->silent ? (void)h->mar++ : script_hss_mar(h, rq, &kept);

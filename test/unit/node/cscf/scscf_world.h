@@ -11,6 +11,8 @@ static const struct addr icscf_at = {4, 4060, {127, 0, 0, 9}};
 struct world {
     struct sim *sim;
     struct env *env;
+    struct dns_zone zone;
+    struct dns_zone_source dns;
     struct scscf *scscf;
     struct script_hss hss;
     struct peer icscf;
@@ -28,6 +30,7 @@ static inline void start(struct world *w, struct scscf_config config) {
     config.realm = SPAN(HOME);
     config.diameter = script_diameter(&w->hss, SPAN("scscf." HOME));
     config.hss_realm = SPAN(HOME);
+    config.dns.source = &w->dns.source;
     assert_int_equal(scscf_new(w->env, &config, &w->scscf), OK);
     script_run(w->sim, 2 * SEC_IN_US);
     assert_true(scscf_is_ready(w->scscf));
@@ -38,6 +41,9 @@ static inline int set_up(void **state) {
     *w = (struct world){0};
     assert_int_equal(sim_new(1, &w->sim), OK);
     assert_int_equal(sim_env_new(w->sim, "scscf", &w->env), OK);
+    dns_zone_init(&w->zone);
+    dns_zone_source_init(&w->dns, &w->zone);
+    assert_int_equal(dns_zone_add_host(&w->zone, SPAN("pcscf." HOME), &icscf_at), OK);
     script_hss_open(&w->hss, w->sim, SPAN("scscf." HOME));
     peer_open(&w->icscf, w->sim, "icscf", icscf_at);
     start(w, (struct scscf_config){0});
@@ -50,6 +56,7 @@ static inline int tear_down(void **state) {
     peer_close(&w->icscf);
     scscf_free(w->scscf);
     script_hss_close(&w->hss);
+    dns_zone_free(&w->zone);
     env_close(w->env);
     sim_free(w->sim);
     return 0;

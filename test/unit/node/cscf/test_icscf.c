@@ -376,6 +376,73 @@ static void a_crash_with_work_under_way_leaks_nothing(void **state) {
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static unsigned subscribe(struct world *w, const char *uri, const char *event) {
+    static unsigned branch;
+    char text[SCRIPT_TEXT_MAX];
+    struct buf b = buf_init(text, sizeof text);
+    buf_printf(&b, "SUBSCRIBE %s SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.9;branch=z9hG4bK-s%u\r\n", uri,
+               ++branch);
+    buf_printf(&b,
+               "Route: <sip:icscf." HOME ":4060;lr>\r\nMax-Forwards: 70\r\nFrom: <sip:p>;tag=a"
+               "\r\nTo: <%s>\r\nCall-ID: s\r\nCSeq: 1 SUBSCRIBE\r\nEvent: %s\r\n"
+               "Contact: <sip:p>\r\nContent-Length: 0\r\n\r\n",
+               uri, event);
+    w->pcscf.n = w->scscf[0].n = w->scscf[1].n = 0;
+    peer_send(&w->pcscf, icscf_at, buf_span(&b));
+    script_run(w->sim, 20 * MS_IN_US);
+    return w->pcscf.n ? peer_last(&w->pcscf)->status : 0;
+}
+
+/* TS 24.229 5.3.2.1. */
+static void a_subscription_goes_where_the_lia_says(void **state) {
+    struct world *w = (struct world *)*state;
+    w->hss.lia.server_name = SPAN("sip:scscf-2." HOME ":6060");
+    assert_int_equal(subscribe(w, "sip:Alice.mobile@" HOME ";x=y", "reg"), 0);
+    assert_int_equal(w->hss.lir, 1);
+    assert_int_equal(w->hss.uar, 0);
+    assert_true(span_eq(w->hss.last_lir.public_identity, SPAN("sip:Alice.mobile@" HOME)));
+    const struct sip_msg *m = peer_last(&w->scscf[1]);
+    assert_true(span_eq(m->request_uri, SPAN("sip:Alice.mobile@" HOME ";x=y")));
+    assert_int_equal(sip_list_count(m, SIP_H_ROUTE), 1);
+    assert_true(has_line(m, SIP_H_ROUTE, "<sip:scscf-2." HOME ":6060;lr>"));
+    peer_reply(&w->scscf[1], 480, ""); /* the user's, not the S-CSCF's: nobody else is asked */
+    script_run(w->sim, 20 * MS_IN_US);
+    assert_int_equal(peer_last(&w->pcscf)->status, 480);
+    assert_int_equal(w->scscf[0].n, 0);
+}
+
+static void without_a_name_capabilities_choose(void **state) {
+    struct world *w = (struct world *)*state;
+    static const uint32_t mandatory[] = {2};
+    static const struct cx_server_capabilities c = {.mandatory_capability = mandatory,
+                                                    .n_mandatory_capability = 1};
+    w->hss.lia.result = DIAMETER_3GPP_RESULT(DIAMETER_UNREGISTERED_SERVICE);
+    w->hss.lia.server_capabilities = &c;
+    assert_int_equal(subscribe(w, IMPU, "reg"), 0);
+    assert_int_equal(w->scscf[1].n, 1);
+}
+
+static void who_is_not_there_cannot_be_subscribed_to(void **state) {
+    static const struct {
+        struct diameter_result result;
+        unsigned status;
+    } rows[] = {{{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_USER_UNKNOWN}, 404},
+                {{DIAMETER_VENDOR_3GPP, DIAMETER_ERROR_IDENTITY_NOT_REGISTERED}, 480},
+                {{0, DIAMETER_UNABLE_TO_COMPLY}, 480}};
+    struct world *w = (struct world *)*state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        w->hss.lia.result = rows[i].result;
+        assert_int_equal(subscribe(w, IMPU, "reg"), rows[i].status);
+    }
+    assert_int_equal(subscribe(w, "urn:x", "reg"), 416);
+    assert_int_equal(subscribe(w, IMPU, "presence"), 501);
+    assert_int_equal(w->hss.lir, COUNT_OF(rows));
+    w->hss.lia = (struct cx_lia){.server_name = SPAN("sip:scscf." HOME ":6060")};
+    assert_int_equal(subscribe(w, IMPU, "reg"), 0);
+    script_run(w->sim, 30 * SEC_IN_US); /* the S-CSCF says nothing */
+    assert_int_equal(peer_last(&w->pcscf)->status, 504);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(the_name_that_the_hss_gives_is_followed),
@@ -398,6 +465,9 @@ int main(void) {
         TEST(repetitions_ask_the_hss_once),
         TEST(stopping_lets_what_is_under_way_end),
         TEST(a_crash_with_work_under_way_leaks_nothing),
+        TEST(a_subscription_goes_where_the_lia_says),
+        TEST(without_a_name_capabilities_choose),
+        TEST(who_is_not_there_cannot_be_subscribed_to),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
