@@ -85,7 +85,14 @@ static bool stays(struct span value, const struct reginfo *info) {
     return e ? e->state != REGINFO_TERMINATED : !info->full;
 }
 
+/* Is it an identity that can be learned, and is known already? What cannot be read back from
+ * P-Associated-URI's form would never be known. */
 static bool is_known(const struct registration *r, const struct reginfo_registration *e) {
+    char scratch[PCSCF_IDENTITY_MAX];
+    struct buf aor = buf_init(scratch, sizeof scratch);
+    if (!canonical(e->aor, &aor) || !is_aor(e, buf_span(&aor))) {
+        return true;
+    }
     for (size_t i = 0; i < r->n_associated; i++) {
         char text[PCSCF_IDENTITY_MAX];
         struct buf b = buf_init(text, sizeof text);
@@ -127,12 +134,21 @@ static void learn(struct pcscf *p, struct registration *r, const struct reginfo 
     }
 }
 
-/* The subscription stays, though it may have nothing to serve any more. */
+/* Once for each registration: one that learns moves to the end of the list. The subscription stays,
+ * though it may have nothing to serve any more. */
 static void act(struct subscription *s, const struct reginfo *info) {
     struct pcscf *p = s->pcscf;
     uint64_t now = env_now_us(p->env);
+    size_t n = 0;
     LIST_EACH(&s->registrations, r, struct registration, of_subscription) {
+        n++;
+    }
+    while (n-- > 0) {
+        struct registration *r =
+            CONTAINER_OF(s->registrations.next, struct registration, of_subscription);
         struct span event;
+        list_remove(&r->of_subscription);
+        list_insert(&s->registrations, &r->of_subscription);
         if (is_ended(r, info, now, &event)) {
             end(p, r, event);
         } else {

@@ -96,6 +96,17 @@ static void give_up(struct watcher *w, const char *why) {
 
 static void advance(struct watcher *w);
 
+/* RFC 5057 5.1. A redirection leads to nobody that we know. */
+static bool ends_usage(unsigned status) {
+    static const uint16_t ends[] = {404, 405, 408, 410, 416, 480, 481, 482,
+                                    483, 484, 485, 489, 501, 502, 604};
+    bool found = status >= 300 && status < 400;
+    for (size_t i = 0; i < COUNT_OF(ends); i++) {
+        found |= ends[i] == status;
+    }
+    return found;
+}
+
 static void on_answer(void *ctx, struct sip_client *tx, const struct sip_msg *answer) {
     struct watcher *w = (struct watcher *)ctx;
     (void)tx;
@@ -104,8 +115,7 @@ static void on_answer(void *ctx, struct sip_client *tx, const struct sip_msg *an
     }
     w->notify = NULL;
     resolver_worked(w->s->resolver, &w->to);
-    bool passes = answer->status < 300 || answer->status == 500 || answer->status == 503;
-    if (!passes) {
+    if (ends_usage(answer->status)) {
         give_up(w, "refused");
         return;
     }

@@ -224,6 +224,31 @@ static void identities_are_learned(void **state) {
     assert_int_equal(pcscf_registrations(w->pcscf), 0);
 }
 
+/* Two registrations are served by one subscription; neither keeps what it could not read again. */
+static void what_is_no_identity_is_not_learned(void **state) {
+    struct world *w = (struct world *)*state;
+    struct seen seen = {0};
+    char text[SCRIPT_TEXT_MAX];
+    struct buf b = buf_init(text, sizeof text);
+    begin(w);
+    peer_send(&w->ue, pcscf_at,
+              script_register_text(&b, &(struct script_register){.impu = TEL, .cseq = 2}));
+    pass(w);
+    peer_reply(&w->icscf, 200, GRANT);
+    pass(w);
+    assert_int_equal(pcscf_registrations(w->pcscf), 2);
+    assert_int_equal(notify(w, "active",
+                            DOCUMENT("0", "full",
+                                     ELEMENT(IMPU, "active", BOUND("registered"))
+                                         ELEMENT(TEL, "active", BOUND("created"))
+                                             ELEMENT("no identity", "active", BOUND("created"))
+                                                 ELEMENT("sip:!.*!@" HOME, "active", ""))),
+                     200);
+    pcscf_each_registration(w->pcscf, see, &seen);
+    assert_int_equal(seen.n, 2);
+    assert_int_equal(seen.n_associated, 2);
+}
+
 static void wrong_notifies_are_refused(void **state) {
     struct world *w = (struct world *)*state;
     begin(w);
@@ -290,6 +315,7 @@ int main(void) {
         TEST(an_old_document_changes_nothing),
         TEST(a_missed_document_is_asked_for),
         TEST(identities_are_learned),
+        TEST(what_is_no_identity_is_not_learned),
         TEST(wrong_notifies_are_refused),
         TEST(a_subscription_is_refreshed_and_begun_anew),
         TEST(the_last_notify_of_who_has_left_is_taken),
