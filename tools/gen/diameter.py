@@ -1,7 +1,7 @@
 """Diameter: dictionary, typed messages, their tables and a page of documentation.
 
 The first definition file is the base protocol; the others are applications. Out come a header per
-file (diameter_base.h, cx.h), diameter_tables.h for codec/diameter/dictionary.c, and diameter.md.
+file (diameter_base.h, cx.h, sh.h), diameter_tables.h for codec/diameter/dictionary.c, and diameter.md.
 """
 
 import random
@@ -266,8 +266,7 @@ def header(model, app):
     guard = f'MUSTER_SPEC_{app["stem"].upper()}_H'
     lines = [banner(f'{app["name"]}, {app["document"]}: typed messages; see codec/diameter/diameter.h.')]
     lines += [f"#ifndef {guard}", f"#define {guard}", "", '#include "codec/diameter/diameter.h"']
-    if app is not model.apps[0]:
-        lines.append('#include "spec/diameter_base.h"')
+    lines += [f'#include "spec/{other["stem"]}.h"' for other in model.apps[: model.apps.index(app)]]
     lines += ["", f'enum {{ {p}_APPLICATION = {app["id"]} }};', ""]
     commands = {c.base_name: c.code for c in model.commands if c.app is app}
     lines += enum(f'{app["prefix"]}_command', "Command codes.", [(f"{p}_COMMAND_{upper(n)}", c) for n, c in commands.items()])

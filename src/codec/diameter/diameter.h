@@ -5,7 +5,7 @@
  * with struct diameter_builder straight into a buffer; groups nest, lengths are patched when they
  * close.
  *
- * Messages of an application are typed: spec/diameter_base.h and spec/cx.h are generated
+ * Messages of an application are typed: spec/diameter_base.h, spec/cx.h and spec/sh.h are generated
  * from spec/diameter/, one struct per command. They have the same three functions each:
  *
  *     struct cx_uar uar;
