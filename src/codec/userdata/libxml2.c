@@ -90,6 +90,24 @@ static bool is_plain(struct span xml) {
            span_starts_with(xml, SPAN("\xef\xbb\xbf"));
 }
 
+/* The document, which the caller frees. */
+static enum error parse(struct span xml, xmlDoc **out) {
+    xmlParserCtxt *parser = xmlNewParserCtxt();
+
+    if (!parser) {
+        return ERR_NO_MEMORY;
+    }
+    *out = xmlCtxtReadMemory(parser, xml.p, (int)xml.n, NULL, NULL,
+                             XML_PARSE_NONET | XML_PARSE_NOCDATA | XML_PARSE_NOERROR |
+                                 XML_PARSE_NOWARNING);
+    enum error e = parser->errNo == XML_ERR_NO_MEMORY ? ERR_NO_MEMORY : *out ? OK : ERR_MALFORMED;
+    xmlFreeParserCtxt(parser);
+    if (e) {
+        xmlFreeDoc(*out);
+    }
+    return e;
+}
+
 enum error userdata_read_libxml2(struct span xml, struct arena *arena, struct userdata **out) {
     struct convert c = {.tree = {.arena = arena}};
 
@@ -99,11 +117,10 @@ enum error userdata_read_libxml2(struct span xml, struct arena *arena, struct us
     if (!is_plain(xml) || span_find(xml, SPAN("<!DOCTYPE")) < xml.n) {
         return ERR_MALFORMED;
     }
-    xmlDoc *doc = xmlReadMemory(xml.p, (int)xml.n, NULL, NULL,
-                                XML_PARSE_NONET | XML_PARSE_NOCDATA | XML_PARSE_NOERROR |
-                                    XML_PARSE_NOWARNING);
-    if (!doc) {
-        return ERR_MALFORMED;
+    xmlDoc *doc = NULL;
+    c.error = parse(xml, &doc);
+    if (c.error) {
+        return c.error;
     }
     const xmlNode *root = xmlDocGetRootElement(doc);
     c.error = root && !doc->intSubset ? OK : ERR_MALFORMED;
