@@ -89,23 +89,35 @@ static int show(const struct options *o, const struct ladder *l) {
     return EXIT_CODE_OK;
 }
 
-/* One line a message, for those above *since. */
-static void print_new(const struct ladder *l, uint64_t *since) {
-    uint64_t newest = *since;
+/* What has been printed: up to a time, and how many of that time, since many messages may share
+ * one. */
+struct printed {
+    uint64_t at_us;
+    size_t n;
+};
+
+/* One line a message, for those that were not printed yet. */
+static void print_new(const struct ladder *l, struct printed *printed) {
+    struct printed now = {0};
     for (size_t i = 0; i < ladder_count(l); i++) {
         const struct ladder_arrow *a = ladder_at(l, i);
-        if (a->at_us > *since && !a->note.n) {
+        if (a->note.n) {
+            continue;
+        }
+        now = a->at_us == now.at_us ? (struct printed){a->at_us, now.n + 1}
+                                    : (struct printed){a->at_us, 1};
+        if (a->at_us > printed->at_us || (a->at_us == printed->at_us && now.n > printed->n)) {
             printf("%12.3f s  %-10.*s -> %-10.*s  %.*s  %.*s\n", (double)a->at_us / 1e6,
                    SPAN_ARG(a->from), SPAN_ARG(a->to), SPAN_ARG(a->label), SPAN_ARG(a->detail));
-            newest = a->at_us > newest ? a->at_us : newest;
+            *printed = now;
         }
     }
-    *since = newest;
     fflush(stdout);
 }
 
 static int follow(const struct options *o, struct trace *trace) {
-    uint64_t next = 0, since = 0;
+    uint64_t next = 0;
+    struct printed printed = {0};
     for (;;) {
         int code = fetch(o, FOLLOW_WAIT_S, trace, &next);
         if (code) {
@@ -115,7 +127,7 @@ static int follow(const struct options *o, struct trace *trace) {
         if (!l) {
             return EXIT_CODE_SYSTEM;
         }
-        print_new(l, &since);
+        print_new(l, &printed);
         ladder_free(l);
         if (ferror(stdout)) {
             return EXIT_CODE_OK; /* whoever read this has gone */

@@ -383,6 +383,15 @@ const struct addr *process_web(const struct process *p) {
     return web_server_local(p->web);
 }
 
+/* Whoever asks for a reload from now on comes too late, and shall not end us by the signal's
+ * default action, which libuv restores: the end was a graceful one. */
+static void end_reloads(void) {
+    sigset_t reload;
+    sigemptyset(&reload);
+    sigaddset(&reload, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &reload, NULL);
+}
+
 /* Nodes first: they drop the requests that the web server still waits for. */
 void process_free(struct process *p) {
     if (!p) {
@@ -394,6 +403,7 @@ void process_free(struct process *p) {
     network_free(p->network);
     trace_web_free(p->trace_web);
     web_server_free(p->web);
+    end_reloads();
     for (size_t i = 0; i < COUNT_OF(p->signals); i++) {
         signal_watch_free(p->signals[i]);
     }

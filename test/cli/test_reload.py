@@ -1,6 +1,7 @@
 """A running network takes its configuration anew while terminals register, tells its service manager, and ends in order.
 $MUSTER is the program. covers: A11 HF18"""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -55,6 +56,17 @@ class Reload(unittest.TestCase):
         finally:
             self.core.kill()
             self.core.wait()
+
+    def end_and_start(self):
+        self.assertEqual(0, self.core.wait(20), (self.folder / "log").read_text())
+        self.notices.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while self.notices.recv(100):
+                pass
+        self.notices.settimeout(20)
+        self.core = subprocess.Popen([MUSTER, "run", "-c", str(self.file)], stdout=self.log, stderr=self.log,
+                                     env=os.environ | {"NOTIFY_SOCKET": str(self.folder / "notify")})
+        self.wait_for("READY=1")
 
     def wait_for(self, notice):
         heard = []
@@ -111,6 +123,23 @@ class Reload(unittest.TestCase):
         self.core.terminate()
         self.wait_for("STOPPING=1")
 
+    def test_a_reload_at_the_same_moment_does_not_keep_it_from_ending(self):
+        for first, second in ((signal.SIGHUP, signal.SIGTERM), (signal.SIGTERM, signal.SIGHUP)):
+            self.core.send_signal(signal.SIGSTOP)
+            os.waitpid(self.core.pid, os.WUNTRACED)
+            self.core.send_signal(first)
+            self.core.send_signal(second)
+            self.core.send_signal(signal.SIGCONT)
+            self.end_and_start()
+
+    def test_a_reload_after_the_end_has_begun_does_not_cut_it_short(self):
+        for _ in range(3):
+            self.core.terminate()
+            while self.core.poll() is None:
+                self.core.send_signal(signal.SIGHUP)
+                time.sleep(0.001)
+            self.end_and_start()
+
     def test_what_was_answered_before_the_end_is_there_afterwards(self):
         for n in range(1, 21):
             self.muster("sub", "add", "--imsi", f"0010100000000{n:02}", "--k", K, "--opc", OPC)
@@ -122,11 +151,8 @@ class Reload(unittest.TestCase):
         self.addCleanup(load.kill)
         time.sleep(1.5)
         self.core.terminate()
-        self.assertEqual(0, self.core.wait(20), (self.folder / "log").read_text())
+        self.end_and_start()
         load.kill()
-        self.core = subprocess.Popen([MUSTER, "run", "-c", str(self.file)], stdout=self.log, stderr=self.log,
-                                     env=os.environ | {"NOTIFY_SOCKET": str(self.folder / "notify")})
-        self.wait_for("READY=1")
         for n in range(1, 21):
             self.muster("sub", "show", f"0010100000000{n:02}@{DOMAIN}")
 

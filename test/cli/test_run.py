@@ -236,11 +236,15 @@ class Running(unittest.TestCase):
             [MUSTER, "trace", "--web", WEB, "--follow"], stdout=subprocess.PIPE, text=True
         ) as trace:
             self.ue("register", "alice")
+            text = ""
             for line in trace.stdout:
-                if "200 OK" in line:
+                text += line
+                if "200 OK" in line and "-> ue:" in line:
                     break
             else:
                 self.fail("the trace ended early")
+            for word, times in (("UAR", 2), ("UAA", 2), ("MAR", 1), ("MAA", 1), ("SAR", 1), ("SAA", 1)):
+                self.assertEqual(times, len(re.findall(rf" {word} ", text)), text)
             process.terminate()
             process.wait(30)
             trace.stdout.read()
