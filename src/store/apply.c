@@ -18,12 +18,12 @@ static struct span sqn_key(char key[ID_SIZE + 1], uint64_t id, unsigned slot) {
     return (struct span){key, ID_SIZE + 1};
 }
 
-void store_hash(const struct store *s, enum store_key key, struct span identity,
+void store_hash(const struct store *s, unsigned kind, struct span identity,
                 char out[STORE_HASH_SIZE]) {
     char keyed[1 + IDENTITY_MAX];
     size_t n = identity.n < IDENTITY_MAX ? identity.n : IDENTITY_MAX;
 
-    keyed[0] = (char)key;
+    keyed[0] = (char)kind;
     if (n) {
         memcpy(keyed + 1, identity.p, n);
     }
@@ -80,6 +80,16 @@ static enum error load_state(struct store_kv *kv, struct span key, struct span *
     return record_check(&rec_registration_type, *state);
 }
 
+static enum error load_watchers(struct store_kv *kv, struct span key, struct span *watchers) {
+    enum error e = kv->ops->get(kv, STORE_WATCHERS, key, watchers);
+
+    if (e == ERR_NOT_FOUND) {
+        *watchers = SPAN_NONE;
+        return OK;
+    }
+    return e ? e : record_check(&rec_watchers_type, *watchers);
+}
+
 static enum error fill(struct store_kv *kv, struct span key, struct span data,
                        struct store_subscription *out) {
     enum error e = record_check(&rec_subscription_type, data);
@@ -89,7 +99,8 @@ static enum error fill(struct store_kv *kv, struct span key, struct span data,
     }
     out->id = store_id_of(key.p);
     out->data = data;
-    return load_state(kv, key, &out->state, &out->version);
+    e = load_state(kv, key, &out->state, &out->version);
+    return e ? e : load_watchers(kv, key, &out->watchers);
 }
 
 static enum error load(struct store_kv *kv, uint64_t id, struct store_subscription *out) {
@@ -152,6 +163,21 @@ static enum error load_sqn(struct store_kv *kv, uint64_t id, unsigned slot, uint
     return e;
 }
 
+static enum error next_due(struct store_kv *kv, uint64_t after, struct store_subscription *out) {
+    char room[ID_SIZE];
+    struct span key, nothing;
+    enum error e = kv->ops->next(kv, STORE_DUE, store_id_key(room, after), &key, &nothing);
+
+    if (e) {
+        return e;
+    }
+    if (key.n != ID_SIZE) {
+        return ERR_CORRUPT;
+    }
+    out->id = store_id_of(key.p);
+    return load(kv, out->id, out) == OK ? OK : ERR_CORRUPT;
+}
+
 static void next_news(struct store_kv *kv, uint64_t after, struct store_op *op) {
     char room[ID_SIZE];
     struct span key;
@@ -193,6 +219,15 @@ void store_apply_read(const struct store *s, struct store_kv *kv, const struct s
         return;
     case READ_NEXT_NEWS:
         next_news(kv, read->id, op);
+        return;
+    case READ_NEXT_DUE:
+        op->error = next_due(kv, read->id, &op->subscription);
+        break;
+    case READ_REPOSITORY:
+        op->error = kv->ops->get(kv, STORE_REPOSITORY, read->text, &op->record);
+        if (!op->error) {
+            op->error = record_check(&rec_repository_type, op->record);
+        }
         return;
     }
     if (!op->error && op->record.p) {
@@ -328,7 +363,7 @@ static enum error refuse(struct store_write *w, enum error why) {
 
 bool store_is_refusal(enum error e) {
     return e == ERR_EXISTS || e == ERR_INVALID || e == ERR_CONFLICT || e == ERR_NOT_FOUND ||
-           e == ERR_CORRUPT || e == ERR_UNSUPPORTED;
+           e == ERR_CORRUPT || e == ERR_UNSUPPORTED || e == ERR_BUSY;
 }
 
 /* Puts a record into the outbox: number 0 is a new entry, empty nothing at all. */
@@ -402,7 +437,10 @@ enum error store_check_records(const struct store_change *c) {
     if (!e && c->state.n) {
         e = record_check(&rec_registration_type, c->state);
     }
-    return e || !c->news.n ? e : record_check(&rec_news_type, c->news);
+    if (!e && c->news.n) {
+        e = record_check(&rec_news_type, c->news);
+    }
+    return e || !c->watchers.n ? e : record_check(&rec_watchers_type, c->watchers);
 }
 
 /* The new static record of an existing subscription and its identities. */
@@ -420,6 +458,9 @@ static enum error replace_data(const struct store *s, struct store_kv *kv,
     }
     if (!e) {
         e = kv->ops->put(kv, STORE_DATA, store_id_key(room, c->id), c->data);
+    }
+    if (!e) {
+        e = store_move_repository(s, kv, c->id, before, now);
     }
     free(copy);
     return e;
@@ -440,6 +481,9 @@ static enum error save(const struct store *s, struct store_kv *kv, struct store_
     if (!e && c->data.n) {
         e = check_identities(s, kv, c->id, rec_subscription_of(c->data), &w->failed_identity);
     }
+    if (!e) {
+        e = store_check_repository(s, kv, c);
+    }
     if (e) {
         return store_is_refusal(e) ? refuse(w, e) : e;
     }
@@ -455,25 +499,13 @@ static enum error save(const struct store *s, struct store_kv *kv, struct store_
         e = load_state(kv, key, &state, &version);
     }
     e = e ? e : put_state(kv, key, w->version, state);
-    return e ? e : put_news(kv, w, 0, c->news);
-}
-
-static enum error delete_sqns(struct store_kv *kv, uint64_t id) {
-    char room[ID_SIZE], found[ID_SIZE + 1];
-    struct span key, value;
-
-    for (;;) {
-        enum error e = kv->ops->next(kv, STORE_SQN, store_id_key(room, id), &key, &value);
-
-        if (e || key.n != sizeof found || store_id_of(key.p) != id) {
-            return e == ERR_NOT_FOUND ? OK : e;
-        }
-        memcpy(found, key.p, sizeof found);
-        e = kv->ops->del(kv, STORE_SQN, span_of(found, sizeof found));
-        if (e) {
-            return e;
-        }
+    if (!e && c->repository.n) {
+        e = store_put_repository(s, kv, c);
     }
+    if (!e && c->watchers.n) {
+        e = store_put_watchers(kv, c->id, c->watchers);
+    }
+    return e ? e : put_news(kv, w, 0, c->news);
 }
 
 static enum error delete_subscription(const struct store *s, struct store_kv *kv,
@@ -498,7 +530,11 @@ static enum error delete_subscription(const struct store *s, struct store_kv *kv
         e = kv->ops->del(kv, STORE_STATE, store_id_key(room, c->id));
     }
     free(copy);
-    e = e ? e : delete_sqns(kv, c->id);
+    for (enum store_table t = 0; !e && t < STORE_TABLES; t++) {
+        if (t == STORE_SQN || t == STORE_WATCHERS || t == STORE_DUE || t == STORE_REPOSITORY) {
+            e = store_delete_all(kv, t, c->id);
+        }
+    }
     return e ? e : put_news(kv, w, 0, c->news);
 }
 
@@ -616,8 +652,10 @@ static enum error upgrade_table(struct store_kv *kv, enum store_table t,
 
 enum error store_upgrade(struct store_kv *kv) {
     const struct record_type *types[] = {&rec_subscription_type, &rec_registration_type,
-                                         &rec_profile_type, &rec_news_type};
-    const enum store_table tables[] = {STORE_DATA, STORE_STATE, STORE_PROFILES, STORE_NEWS};
+                                         &rec_profile_type,      &rec_news_type,
+                                         &rec_watchers_type,     &rec_repository_type};
+    const enum store_table tables[] = {STORE_DATA, STORE_STATE,    STORE_PROFILES,
+                                       STORE_NEWS, STORE_WATCHERS, STORE_REPOSITORY};
     char now[COUNT_OF(types) * 2];
     struct span noted;
 

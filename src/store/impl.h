@@ -15,7 +15,10 @@ enum store_table {
     STORE_SQN,      /* number, IMPI slot -> sequence number */
     STORE_PROFILES, /* name -> service profile */
     STORE_NEWS,     /* number -> what others have to hear */
-    STORE_META,     /* "next" and "next-news" -> the next number; "secret"; "schema"; "mark:..." */
+    STORE_WATCHERS, /* number -> what application servers want to hear of */
+    STORE_DUE,      /* number of a subscription of whose changes one has not heard yet -> nothing */
+    STORE_REPOSITORY, /* number, hash of owner, hash of service -> transparent data */
+    STORE_META, /* "next" and "next-news" -> the next number; "secret"; "schema"; "mark:..." */
     STORE_TABLES
 };
 
@@ -49,6 +52,7 @@ enum {
     STORE_IDENTITY_MAX = 1024,
     STORE_MARK_NAME_MAX = 255,
     STORE_MARK_TEXT_MAX = 1024,
+    STORE_REPOSITORY_KEY_SIZE = STORE_ID_SIZE + 2 * STORE_HASH_SIZE,
 };
 
 enum store_write_kind {
@@ -98,6 +102,8 @@ enum store_read_kind {
     READ_NEXT_PROFILE,
     READ_MARK,
     READ_NEXT_NEWS,
+    READ_NEXT_DUE,
+    READ_REPOSITORY,
 };
 
 struct store_read {
@@ -105,7 +111,7 @@ struct store_read {
     uint64_t id;
     unsigned impi_slot;
     enum store_key key;
-    struct span text; /* identity or name */
+    struct span text; /* identity or name; key of transparent data */
 };
 
 struct store_ops {
@@ -143,6 +149,29 @@ MUST_CHECK enum error store_apply(const struct store *s, struct store_kv *kv,
 /** Does an import; see store_apply. */
 MUST_CHECK enum error store_apply_import(const struct store *s, struct store_kv *kv,
                                          struct store_write *w);
+
+/** The key of transparent data; its first STORE_ID_SIZE + STORE_HASH_SIZE bytes are the owner's. */
+void store_repository_key(const struct store *s, uint64_t id, struct span owner, bool of_aliases,
+                          struct span service_indication, char key[STORE_REPOSITORY_KEY_SIZE]);
+
+/** May transparent data be saved as a change wants it? ERR_INVALID, ERR_BUSY. */
+MUST_CHECK enum error store_check_repository(const struct store *s, struct store_kv *kv,
+                                             const struct store_change *c);
+
+/** Saves or deletes it. */
+MUST_CHECK enum error store_put_repository(const struct store *s, struct store_kv *kv,
+                                           const struct store_change *c);
+
+/** Lets it follow its owners from one static record to the next. */
+MUST_CHECK enum error store_move_repository(const struct store *s, struct store_kv *kv, uint64_t id,
+                                            struct rec_subscription before,
+                                            struct rec_subscription now);
+
+/** Deletes all of a subscription's entries of a table whose keys begin with its number. */
+MUST_CHECK enum error store_delete_all(struct store_kv *kv, enum store_table t, uint64_t id);
+
+/** Saves a record of watchers, and notes whether any is due. */
+MUST_CHECK enum error store_put_watchers(struct store_kv *kv, uint64_t id, struct span record);
 
 /** Reads a mark into op. */
 void store_apply_mark(struct store_kv *kv, struct span name, struct store_op *op);
@@ -197,8 +226,9 @@ void store_complete_read(struct store_op *op);
  */
 MUST_CHECK enum error store_upgrade(struct store_kv *kv);
 
-/** Hash of an identity, under which it stands in the index. */
-void store_hash(const struct store *s, enum store_key key, struct span identity,
+/** Keyed hash of an identity (kind: enum store_key), under which it stands in the index, or of
+ * another name in a key (services.c). */
+void store_hash(const struct store *s, unsigned kind, struct span identity,
                 char out[STORE_HASH_SIZE]);
 
 #endif

@@ -58,6 +58,19 @@ void store_next_news(struct store *store, struct store_op *op, uint64_t after) {
     read_op(store, op, &(struct store_read){.kind = READ_NEXT_NEWS, .id = after});
 }
 
+void store_next_due(struct store *store, struct store_op *op, uint64_t after) {
+    read_op(store, op, &(struct store_read){.kind = READ_NEXT_DUE, .id = after});
+}
+
+void store_load_repository(struct store *store, struct store_op *op, uint64_t id, struct span owner,
+                           bool of_aliases, struct span service_indication) {
+    char key[STORE_REPOSITORY_KEY_SIZE];
+
+    store_repository_key(store, id, owner, of_aliases, service_indication, key);
+    read_op(store, op,
+            &(struct store_read){.kind = READ_REPOSITORY, .text = span_of(key, sizeof key)});
+}
+
 void store_load_sqn(struct store *store, struct store_op *op, uint64_t id, unsigned impi_slot) {
     read_op(store, op, &(struct store_read){.kind = READ_SQN, .id = id, .impi_slot = impi_slot});
 }
@@ -182,6 +195,7 @@ static size_t bytes_of(const struct store_change *changes, size_t n) {
 
     for (size_t i = 0; i < n; i++) {
         bytes += changes[i].data.n + changes[i].state.n + changes[i].news.n + changes[i].profile.n;
+        bytes += changes[i].watchers.n + changes[i].repository.n;
     }
     return bytes;
 }
@@ -195,6 +209,8 @@ static void copy_changes(struct store_write *w, const struct store_change *chang
         w->changes[i].state = copy(at, changes[i].state);
         w->changes[i].news = copy(at, changes[i].news);
         w->changes[i].profile = copy(at, changes[i].profile);
+        w->changes[i].watchers = copy(at, changes[i].watchers);
+        w->changes[i].repository = copy(at, changes[i].repository);
     }
 }
 

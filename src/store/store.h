@@ -1,9 +1,10 @@
 /* The repository: subscriptions, service profiles and sequence numbers, kept durably.
  *
  * A subscription is two records (codec/records/): its static data, and its small registration
- * state; they share one version, which every save raises by one. The store finds a subscription by
- * its number, or by an identity (an IMPI, an IMPU, or the subscription's own name) through an index
- * that it derives from the static record.
+ * state; and, where application servers know it, a third one with what they want to hear of, and
+ * transparent data that they keep here. All share one version, which every save raises by one. The
+ * store finds a subscription by its number, or by an identity (an IMPI, an IMPU, or the
+ * subscription's own name) through an index that it derives from the static record.
  *
  * Operations are asynchronous. The caller embeds a struct store_op in its own object, sets `done`
  * and starts the operation; bytes that are to be written are copied before the call returns. One
@@ -35,10 +36,12 @@ enum store_key {
 
 /** A subscription as it was read. */
 struct store_subscription {
-    uint64_t id;       /* number that the store gave it; never used again */
-    uint64_t version;  /* of this content: from 1 on */
-    struct span data;  /* static record (struct rec_subscription), checked */
-    struct span state; /* registration record (struct rec_registration), checked; never empty */
+    uint64_t id;          /* number that the store gave it; never used again */
+    uint64_t version;     /* of this content: from 1 on */
+    struct span data;     /* static record (struct rec_subscription), checked */
+    struct span state;    /* registration record (struct rec_registration), checked; never empty */
+    struct span watchers; /* what application servers want to hear of (struct rec_watchers),
+                             checked; empty: nobody does */
 };
 
 /** One operation under way; owned by the caller, who leaves it alone until `done`. */
@@ -50,7 +53,7 @@ struct store_op {
     /* Results; spans are valid until `done` returns. */
     struct store_subscription subscription; /* of a load; id and version also of a save */
     uint64_t sqn;                           /* of store_load_sqn */
-    struct span record;                     /* of a profile that was loaded */
+    struct span record;                     /* of a profile or repository data that was loaded */
     size_t failed_at;            /* of an import that failed: index of the subscription at fault */
     struct span failed_identity; /* ERR_EXISTS: the identity that another subscription has */
     const struct store_outcome *outcomes; /* of an import: what became of each change */
@@ -82,17 +85,37 @@ struct store_change {
     struct span state;   /* new registration record; empty: unchanged, or nobody is registered */
     struct span news;    /* goes into the outbox with it (struct rec_news); empty: nothing does */
     struct span profile; /* only in imports: name of the service profile that data is; else empty */
+    struct span watchers;   /* new record of watchers; without any: nobody wants to hear anything;
+                               empty: unchanged */
+    struct span repository; /* transparent data (struct rec_repository) of one owner and service, in
+                               place of what it had; empty: unchanged */
+    bool repository_goes;   /* that record's data is deleted instead */
+    uint32_t repository_max; /* how many services an owner may have data of; 0: any number */
 };
 
 /** Saves. ERR_CONFLICT: it has another version by now, or is gone; nothing was changed. ERR_EXISTS:
- * another subscription has one of the identities. ERR_STORE: the disk failed, see the
- * implementation. */
+ * another subscription has one of the identities. ERR_BUSY: the owner has transparent data of
+ * repository_max services already. ERR_STORE: the disk failed, see the implementation.
+ *
+ * Transparent data follows its owner when static data changes: whoever joins a group of aliases
+ * brings it along unless the group has data of that service already, who leaves one takes a copy
+ * with him, and the last of its owners takes it away. */
 void store_save(struct store *store, struct store_op *op, const struct store_change *change);
 
-/** Deletes a subscription with its index entries and sequence numbers; news (may be empty) goes
+/** Deletes a subscription with its index entries, sequence numbers, watchers and transparent data;
+ * news (may be empty) goes
  * into the outbox. ERR_CONFLICT, ERR_STORE. */
 void store_delete(struct store *store, struct store_op *op, uint64_t id, uint64_t version,
                   struct span news);
+
+/** Loads transparent data of a subscription: op->record (struct rec_repository). of_aliases: owner
+ * is a group of aliases. ERR_NOT_FOUND, ERR_CORRUPT. */
+void store_load_repository(struct store *store, struct store_op *op, uint64_t id, struct span owner,
+                           bool of_aliases, struct span service_indication);
+
+/** Loads the subscription with the lowest number above `after` of whose changes an application
+ * server has not been told yet. ERR_NOT_FOUND. */
+void store_next_due(struct store *store, struct store_op *op, uint64_t after);
 
 /* The outbox: what others have to hear of changes, durable with them, in the order of the changes.
  * Entries have numbers from 1 on that are never used again. */
