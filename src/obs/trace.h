@@ -26,7 +26,7 @@ enum trace_protocol {
 };
 
 struct trace_message {
-    uint64_t at_us;  /* env_now_us */
+    uint64_t at_us;  /* env_clock_us */
     int64_t wall_us; /* env_wall_us */
     enum trace_protocol protocol;
     bool stream; /* TCP, or a byte queue; else UDP */

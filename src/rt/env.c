@@ -12,6 +12,10 @@ uint64_t env_now_us(struct env *env) {
     return env->ops->now_us(env);
 }
 
+uint64_t env_clock_us(struct env *env) {
+    return env->ops->clock_us(env);
+}
+
 int64_t env_wall_us(struct env *env) {
     return env->ops->wall_us(env);
 }

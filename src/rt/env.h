@@ -44,6 +44,10 @@ void env_close(struct env *env);
  * clock. */
 uint64_t env_now_us(struct env *env);
 
+/** Monotonic time of this instant, not of the turn: for traces, whose readers want to see what took
+ * how long within one. */
+uint64_t env_clock_us(struct env *env);
+
 /** Time since 1970: for what people and peers read. May jump. */
 int64_t env_wall_us(struct env *env);
 
@@ -219,6 +223,7 @@ void stream_close(struct stream *s);
 
 struct env_ops {
     uint64_t (*now_us)(struct env *env);
+    uint64_t (*clock_us)(struct env *env);
     int64_t (*wall_us)(struct env *env);
     void (*random)(struct env *env, void *out, size_t n);
     void (*post)(struct env *env, struct post *p);

@@ -202,6 +202,11 @@ const struct loop_counters *loop_counters(const struct loop *l) {
 
 /* Environments. */
 
+static uint64_t env_op_clock_us(struct env *env) {
+    (void)env;
+    return clock_us(CLOCK_MONOTONIC);
+}
+
 static uint64_t env_op_now_us(struct env *env) {
     return loop_now_us(loop_env_of(env)->loop);
 }
@@ -250,6 +255,7 @@ static void env_op_close(struct env *env) {
 }
 
 static const struct env_ops loop_ops = {.now_us = env_op_now_us,
+                                        .clock_us = env_op_clock_us,
                                         .wall_us = env_op_wall_us,
                                         .random = env_op_random,
                                         .post = env_op_post,

@@ -274,6 +274,7 @@ static void env_op_close(struct env *env) {
 }
 
 static const struct env_ops sim_ops = {.now_us = env_op_now_us,
+                                       .clock_us = env_op_now_us,
                                        .wall_us = env_op_wall_us,
                                        .random = env_op_random,
                                        .post = env_op_post,

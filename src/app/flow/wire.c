@@ -225,6 +225,10 @@ static uint64_t now_us(struct env *env) {
     return env_now_us(inner_of(env));
 }
 
+static uint64_t clock_us(struct env *env) {
+    return env_clock_us(inner_of(env));
+}
+
 static int64_t wall_us(struct env *env) {
     return env_wall_us(inner_of(env));
 }
@@ -276,6 +280,7 @@ static enum error connect_tcp(struct env *env, const struct addr *remote,
 
 static const struct env_ops env_ops = {
     .now_us = now_us,
+    .clock_us = clock_us,
     .wall_us = wall_us,
     .random = randomness,
     .post = post,

@@ -18,7 +18,7 @@ static void trace_message(struct connection *c, bool received, struct span bytes
         return;
     }
     const struct trace_message m = {
-        .at_us = env_now_us(env),
+        .at_us = env_clock_us(env),
         .wall_us = env_wall_us(env),
         .protocol = TRACE_DIAMETER,
         .stream = true,

@@ -30,7 +30,7 @@ enum sip_transport resolver_demanded(const struct resolver_name *name) {
 
 static void trace_words(struct resolver *r, bool question, struct span words) {
     struct span self = span_from_cstr(r->env->name), dns = SPAN("dns");
-    trace_record(r->env->trace, &(struct trace_message){.at_us = env_now_us(r->env),
+    trace_record(r->env->trace, &(struct trace_message){.at_us = env_clock_us(r->env),
                                                         .wall_us = env_wall_us(r->env),
                                                         .protocol = TRACE_DNS,
                                                         .from_name = question ? self : dns,

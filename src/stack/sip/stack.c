@@ -39,7 +39,7 @@ void sip_stack_put_token(struct sip_stack *stack, struct buf *b) {
 
 void sip_stack_record(struct sip_stack *stack, const struct addr *from, const struct addr *to,
                       bool stream, struct span bytes) {
-    const struct trace_message m = {.at_us = env_now_us(stack->env),
+    const struct trace_message m = {.at_us = env_clock_us(stack->env),
                                     .wall_us = env_wall_us(stack->env),
                                     .protocol = TRACE_SIP,
                                     .stream = stream,
