@@ -39,7 +39,7 @@ void journal_add(struct env *env, const struct journal_note *note) {
     j->next = j->next + 1 == j->cap ? 0 : j->next + 1;
     j->n += j->n < j->cap;
     j->reasons[note->reason]++;
-    e->at_us = env_now_us(env);
+    e->at_us = env_clock_us(env);
     e->wall_us = env_wall_us(env);
     e->step = note->step;
     e->reason = note->reason;
