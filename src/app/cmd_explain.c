@@ -470,13 +470,13 @@ static int say_silent(const struct silent *s) {
 }
 
 /* Adds the journals of the other processes. */
-static int add_journals(const char *addresses, const char *path, json_t **steps,
-                        struct silent *silent) {
+static int add_journals(const struct remote *like, const char *addresses, const char *path,
+                        json_t **steps, struct silent *silent) {
     struct span rest = span_from_cstr(addresses);
     int code = EXIT_CODE_OK;
     for (size_t n = 0; !code && rest.n; n++) {
         char address[96];
-        struct remote r = {.web = address};
+        struct remote r = {.web = address, .token_file = like->token_file, .trust = like->trust};
         struct span one = span_trim(span_slice(rest, 0, span_find_char(rest, ',')));
         rest = span_after(rest, span_find_char(rest, ',') + 1);
         json_t *more = NULL;
@@ -513,7 +513,7 @@ static int explain(const struct options *o, const char *identity) {
     int code = read_journal(&o->remote, path, &steps, &e);
     code = e ? remote_failed(&o->remote, e) : code;
     if (!code && o->also) {
-        code = add_journals(o->also, path, &steps, &silent);
+        code = add_journals(&o->remote, o->also, path, &steps, &silent);
     }
     if (!code && o->json) {
         sub_print_json(steps);

@@ -72,7 +72,11 @@ static void print_network(const struct options *o, const struct config *c,
                       n->role == NAMING_HSS ? "Diameter over TLS" : "SIP over TLS");
         }
     }
-    print_row("web", process_web(p), "HTTP: provisioning and trace");
+    struct addr web = process_web(p), tls = process_web_tls(p);
+    print_row("web", &web, "HTTP: provisioning and trace");
+    if (tls.family) {
+        print_row("", &tls, "HTTPS");
+    }
     print_hints(o, c);
 }
 

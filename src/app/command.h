@@ -134,6 +134,9 @@ int cmd_simulate(const struct command *self, int argc, char **argv);
 /** muster sub: subscriptions of a running process. */
 int cmd_sub(const struct command *self, int argc, char **argv);
 
+/** muster token: who may use the web interface. */
+int cmd_token(const struct command *self, int argc, char **argv);
+
 /** muster ue: a terminal. */
 int cmd_ue(const struct command *self, int argc, char **argv);
 

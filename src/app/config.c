@@ -37,15 +37,6 @@ static void read_store(struct settings *s, setting_value value, void *object) {
     settings_read(s, value, table, object);
 }
 
-static void read_web(struct settings *s, setting_value value, void *object) {
-    static const struct setting table[] = {
-        SETTING("listen", SETTING_ADDR, AT(web.listen), .min = NAMING_WEB_PORT),
-        SETTING("body-max", SETTING_SIZE, AT(web.body_max), .min = 4096, .max = 4 * GIB),
-        {0},
-    };
-    settings_read(s, value, table, object);
-}
-
 static void read_dns_server(struct settings *s, setting_value value, void *object) {
     struct config *c = object;
     const char *text = settings_text(s, value, "a DNS server");
@@ -122,7 +113,7 @@ static void read_all(struct settings *s, struct config *c) {
         SETTING_GROUP("dns", read_dns),
         SETTING_GROUP("subscribers", read_subscribers),
         SETTING_GROUP("tls", read_tls),
-        SETTING_GROUP("web", read_web),
+        SETTING_GROUP("web", config_read_web),
         SETTING("log", SETTING_CHOICE, AT(log_level), .choices = log_levels),
         SETTING("journal", SETTING_SIZE, AT(journal_bytes), .max = GIB),
         SETTING("trace", SETTING_SIZE, AT(trace_bytes), .max = 64 * GIB),
@@ -140,22 +131,25 @@ static size_t count_faults(const struct config *c) {
     for (size_t i = 0; i < c->n_layers; i++) {
         n += settings_faults(c->layers[i]);
     }
-    return n;
+    return n + (c->web.tokens_settings ? settings_faults(c->web.tokens_settings) : 0);
 }
 
 static char *join_faults(const struct config *c) {
-    size_t cap = 64;
-    for (size_t i = 0; i < c->n_layers; i++) {
-        cap += settings_fault_text(c->layers[i]).n + 64;
+    const struct settings *all[CONFIG_LAYERS_MAX + 1];
+    size_t cap = 64, n_all = 0;
+    for (size_t i = 0; i <= c->n_layers; i++) {
+        all[n_all] = i < c->n_layers ? c->layers[i] : c->web.tokens_settings;
+        cap += all[n_all] ? settings_fault_text(all[n_all]).n + 64 : 0;
+        n_all += all[n_all] != NULL;
     }
     char *text = malloc(cap);
     if (!text) {
         return NULL;
     }
     struct buf b = buf_init(text, cap - 1);
-    for (size_t i = 0; i < c->n_layers; i++) {
-        size_t n = settings_faults(c->layers[i]);
-        buf_put(&b, settings_fault_text(c->layers[i]));
+    for (size_t i = 0; i < n_all; i++) {
+        size_t n = settings_faults(all[i]);
+        buf_put(&b, settings_fault_text(all[i]));
         if (n > FAULTS_SHOWN) {
             buf_printf(&b, "... and %zu more\n", n - FAULTS_SHOWN);
         }
@@ -190,7 +184,9 @@ enum error config_load_layers(const struct config_layer *layers, size_t n, struc
     enum error e = n && n <= CONFIG_LAYERS_MAX ? OK : ERR_INVALID;
     *faults = NULL;
     *out = (struct config){
-        .web = {.listen = addr_v4(127, 0, 0, 1, NAMING_WEB_PORT), .body_max = 256 * MIB},
+        .web = {.listen = addr_v4(127, 0, 0, 1, NAMING_WEB_PORT),
+                .body_max = 256 * MIB,
+                .changes_max = CONFIG_CHANGES_MAX},
         .log_level = LOG_NOTICE,
         .trace_bytes = 16 * MIB,
         .journal_bytes = 4 * MIB,
@@ -223,6 +219,7 @@ void config_free(struct config *c) {
     for (size_t i = 0; i < c->n_layers; i++) {
         settings_close(c->layers[i]);
     }
+    settings_close(c->web.tokens_settings);
     *c = (struct config){0};
 }
 

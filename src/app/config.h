@@ -14,8 +14,14 @@
 #include "model/registration/algorithm.h"
 #include "rt/tls.h"
 #include "stack/dns/client.h"
+#include "stack/http/access.h"
 
-enum { CONFIG_NODES_MAX = 64, CONFIG_NUMBER_MAX = 0x7fffffff };
+enum {
+    CONFIG_NODES_MAX = 64,
+    CONFIG_NUMBER_MAX = 0x7fffffff,
+    CONFIG_WEB_TLS_PORT = 8443,
+    CONFIG_CHANGES_MAX = 100000,
+};
 
 /** A Diameter peer of an HSS that is not a node of this configuration. */
 struct config_peer {
@@ -134,8 +140,18 @@ struct config {
         uint64_t map_size;
     } store;
     struct {
-        struct addr listen;
+        struct addr listen;     /* plain, loopback */
+        struct addr tls_listen; /* over TLS; family 0: not */
+        const char *host;       /* the name that its certificate is for */
+        struct config_tls tls;  /* its own; see config_tls_of_web */
         uint64_t body_max;
+        uint32_t connections_max;
+        uint32_t changes_max; /* entries of the log of changes that are kept; 0: there is none */
+        bool if_match_required;
+        struct config_file tokens_file;
+        struct web_token *tokens; /* of that file */
+        size_t n_tokens;
+        struct settings *tokens_settings; /* that file; NULL: there is none */
     } web;
     struct {
         struct addr servers[DNS_SERVERS_MAX]; /* none: the generated zone answers */
@@ -171,6 +187,20 @@ const struct config_node *config_node(const struct config *c, struct span name);
 /** The TLS settings that hold for a node (NULL: for whoever is none): its own, else those of the
  * whole file. */
 struct config_tls config_tls_of(const struct config *c, const struct config_node *n);
+
+/** The TLS settings of the web interface: its own, else those of the whole file. */
+struct config_tls config_tls_of_web(const struct config *c);
+
+/** A context for the web interface. Errors as config_tls_context. */
+MUST_CHECK enum error config_web_tls_context(const struct config *c, struct tls_context **out,
+                                             char *message, size_t cap);
+
+/** Where the file of tokens is; false: there is none. */
+MUST_CHECK bool config_web_tokens_path(const struct config *c, char *out, size_t cap);
+
+/** Where the file with the trusted authorities of the web interface's clients is; false: none is
+ * named. */
+MUST_CHECK bool config_web_trust_path(const struct config *c, char *out, size_t cap);
 
 /** A context that only connects, as a terminal: whom the network trusts, without a certificate.
  * Errors as config_tls_context. */

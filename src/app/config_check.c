@@ -312,11 +312,5 @@ void config_check(struct config *c) {
     }
     check_company(c);
     config_check_tls(c);
-    if (!addr_is_loopback(&c->web.listen)) {
-        setting_value web = settings_entry(c->layers[0], settings_root(c->layers[0]), "web");
-        settings_fault(c->layers[0], settings_entry_line(c->layers[0], web, "listen"),
-                       "web: listen takes a loopback address, as in \"127.0.0.1:%d\": nobody else "
-                       "may provision",
-                       NAMING_WEB_PORT);
-    }
+    config_check_web(c);
 }

@@ -11,6 +11,13 @@ void config_read_nodes(struct settings *s, setting_value value, void *object);
 /** Reads certificate, key and trust (setting_read_fn; object is a struct config_tls). */
 void config_read_tls(struct settings *s, setting_value value, void *object);
 
+/** Reads the settings of the web interface (setting_read_fn; object is the struct config). */
+void config_read_web(struct settings *s, setting_value value, void *object);
+
+/** Reads the tokens, fills in what was not given of the web interface, and notes as faults what
+ * would let strangers in. */
+void config_check_web(struct config *c);
+
 /** Notes as faults what does not fit together in TLS. */
 void config_check_tls(struct config *c);
 

@@ -31,14 +31,22 @@ void config_read_tls(struct settings *s, setting_value value, void *object) {
     settings_read(s, value, table, object);
 }
 
-struct config_tls config_tls_of(const struct config *c, const struct config_node *n) {
-    struct config_tls t = n ? n->tls : c->tls;
+/* What is not given is that of the whole file. */
+static struct config_tls complete(struct config_tls t, const struct config *c) {
     if (!t.certificate.path && !t.key.path) { /* these two go together */
         t.certificate = c->tls.certificate;
         t.key = c->tls.key;
     }
     t.trust = t.trust.path ? t.trust : c->tls.trust;
     return t;
+}
+
+struct config_tls config_tls_of(const struct config *c, const struct config_node *n) {
+    return complete(n ? n->tls : c->tls, c);
+}
+
+struct config_tls config_tls_of_web(const struct config *c) {
+    return complete(c->web.tls, c);
 }
 
 /* The setting by which a node needs a certificate; NULL: it needs none. */
@@ -85,6 +93,7 @@ static void check_node(const struct config *c, const struct config_node *n) {
 
 void config_check_tls(struct config *c) {
     check_pair(&c->tls);
+    check_pair(&c->web.tls);
     for (size_t i = 0; i < c->n_nodes; i++) {
         check_node(c, &c->nodes[i]);
     }
@@ -150,17 +159,35 @@ enum error config_tls_of_terminal(const struct config *c, struct tls_context **o
     return make(&c->tls, &config, out, message, cap);
 }
 
-enum error config_tls_context(const struct config *c, const struct config_node *n,
-                              enum tls_client_certificate client, struct tls_context **out,
-                              char *message, size_t cap) {
+static enum error make_whole(const struct config *c, const struct config_tls *t,
+                             enum tls_client_certificate client, struct tls_context **out,
+                             char *message, size_t cap) {
     char paths[3][2048];
-    const struct config_tls t = config_tls_of(c, n);
     struct tls_config config = {.client = client};
-    if (!resolve(c, &t.certificate, paths[0], sizeof paths[0], &config.certificate) ||
-        !resolve(c, &t.key, paths[1], sizeof paths[1], &config.key) ||
-        !resolve(c, &t.trust, paths[2], sizeof paths[2], &config.trust)) {
+    if (!resolve(c, &t->certificate, paths[0], sizeof paths[0], &config.certificate) ||
+        !resolve(c, &t->key, paths[1], sizeof paths[1], &config.key) ||
+        !resolve(c, &t->trust, paths[2], sizeof paths[2], &config.trust)) {
         snprintf(message, cap, "tls: a path is too long");
         return ERR_TOO_BIG;
     }
-    return make(&t, &config, out, message, cap);
+    return make(t, &config, out, message, cap);
+}
+
+enum error config_tls_context(const struct config *c, const struct config_node *n,
+                              enum tls_client_certificate client, struct tls_context **out,
+                              char *message, size_t cap) {
+    const struct config_tls t = config_tls_of(c, n);
+    return make_whole(c, &t, client, out, message, cap);
+}
+
+enum error config_web_tls_context(const struct config *c, struct tls_context **out, char *message,
+                                  size_t cap) {
+    const struct config_tls t = config_tls_of_web(c);
+    return make_whole(c, &t, TLS_CLIENT_ANYBODY, out, message, cap);
+}
+
+bool config_web_trust_path(const struct config *c, char *out, size_t cap) {
+    const struct config_tls t = config_tls_of_web(c);
+    struct tls_pem pem;
+    return t.trust.path && resolve(c, &t.trust, out, cap, &pem);
 }

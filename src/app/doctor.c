@@ -133,7 +133,8 @@ static json_t *find_running(const struct config *c) {
     buf_cstr(&b, "/health");
     url[b.n] = '\0';
     struct web_reply reply;
-    const struct web_call call = {.method = "GET", .url = url, .timeout_s = 2};
+    const struct web_call call = {
+        .method = "GET", .url = url, .token = getenv("MUSTER_TOKEN"), .timeout_s = 2};
     json_t *listens = NULL;
     if (web_client_call(&call, &reply) == OK) {
         json_t *health = json_loadb(reply.body, reply.body_n, 0, NULL);

@@ -9,6 +9,7 @@ static const struct command commands[] = {
     {"demo", "run a flow and draw its ladder", cmd_demo},
     {"ue", "a terminal: register, deregister", cmd_ue},
     {"sub", "subscriptions of a running Muster: add, list, show, set, rm, import", cmd_sub},
+    {"token", "who may use the web interface: new, list, rm", cmd_token},
     {"zone", "the DNS zone that a configuration needs", cmd_zone},
     {"doctor", "is this set-up right? says what to mend", cmd_doctor},
     {"explain", "a subscriber's last attempts: what failed, why, what to mend", cmd_explain},

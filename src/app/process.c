@@ -4,10 +4,10 @@
 #include "app/metrics.h"
 #include "app/notify.h"
 #include "app/reload.h"
-
 #include "app/subscribers.h"
 #include "app/trace_web.h"
 #include "base/htab.h"
+#include "node/hss/hss.h"
 #include "obs/trace.h"
 #include "rt/loop.h"
 #include "stack/http/server.h"
@@ -29,6 +29,7 @@ struct process {
     struct env *env; /* the process's own timers and log */
     struct network *network;
     struct web_server *web;
+    struct tls_context *web_tls;
     struct trace_web *trace_web;
     struct journal *journal;
     struct metrics metrics;
@@ -230,6 +231,19 @@ static void tell_reload(struct process *p, const struct reload_report *r) {
     free(text);
 }
 
+/* Tokens that are gone, or new, count from the next request on; so does a new certificate. */
+static void reload_web(struct process *p, const struct config *fresh, struct reload_report *r) {
+    struct tls_problem problem = {.text = ""};
+    enum error e = web_server_set_tokens(p->web, fresh->web.tokens, fresh->web.n_tokens);
+    if (!e && p->web_tls) {
+        e = tls_context_reload(p->web_tls, &problem);
+    }
+    if (e && !r->trouble &&
+        asprintf(&r->trouble, "web: %s", problem.text[0] ? problem.text : error_text(e)) < 0) {
+        r->trouble = NULL;
+    }
+}
+
 static void reload(struct process *p) {
     struct reload_report r = {0};
     struct config *fresh = calloc(1, sizeof *fresh);
@@ -238,6 +252,9 @@ static void reload(struct process *p) {
     enum error e = fresh ? p->options.load(p->options.ctx, fresh, &r.faults) : ERR_NO_MEMORY;
     if (!e) {
         e = reload_apply(p->reloaded ? p->reloaded : p->config, fresh, p->network, p->loop, &r);
+    }
+    if (!e) {
+        reload_web(p, fresh, &r);
     }
     if (e && !r.faults) {
         r.faults = strdup(error_text(e));
@@ -296,28 +313,54 @@ static enum error start_network(struct process *p, const struct process_options 
     return network_new(p->config, &options, &p->network, message);
 }
 
+static enum web_right admin_only(const struct web_request *request) {
+    (void)request;
+    return WEB_ADMIN;
+}
+
+static enum error start_web_tls(struct process *p, char **message) {
+    char why[1024];
+    enum error e = p->config->web.tls_listen.family
+                       ? config_web_tls_context(p->config, &p->web_tls, why, sizeof why)
+                       : OK;
+    if (e) {
+        explain(message, "%s", why);
+    }
+    return e;
+}
+
 static enum error start_web(struct process *p, char **message) {
-    struct web_server_config web = {.local = p->config->web.listen,
-                                    .max_body = (size_t)p->config->web.body_max};
+    enum error e = start_web_tls(p, message);
+    const struct web_server_config web = {.local = p->config->web.listen,
+                                          .local_tls = p->config->web.tls_listen,
+                                          .tls = p->web_tls,
+                                          .tokens = p->config->web.tokens,
+                                          .n_tokens = p->config->web.n_tokens,
+                                          .max_connections = p->config->web.connections_max,
+                                          .max_body = (size_t)p->config->web.body_max};
     p->metrics = (struct metrics){.network = p->network, .loop = p->loop, .journal = p->journal};
-    enum error e = trace_web_new(p->env, loop_trace(p->loop), &p->trace_web);
+    e = e ? e : trace_web_new(p->env, loop_trace(p->loop), &p->trace_web);
     if (e) {
         return e;
     }
     const struct web_route routes[] = {
-        {"/", network_web, p->network},
-        {"/trace", trace_web_handle, p->trace_web},
-        {"/journal", journal_web_handle, p->journal},
-        {"/metrics", metrics_handle, &p->metrics},
-        {"/health", metrics_health, &p->metrics},
-        {"/ready", metrics_ready, &p->metrics},
-        {"/reload", reload_handle, p},
+        {"/", network_web, p->network, hss_web_needs},
+        {"/trace", trace_web_handle, p->trace_web, NULL},
+        {"/journal", journal_web_handle, p->journal, NULL},
+        {"/metrics", metrics_handle, &p->metrics, NULL},
+        {"/health", metrics_health, &p->metrics, NULL},
+        {"/ready", metrics_ready, &p->metrics, NULL},
+        {"/reload", reload_handle, p, admin_only},
     };
     e = web_server_new(p->loop, &web, routes, COUNT_OF(routes), &p->web);
     if (e) {
-        char where[64];
+        char where[160];
         struct buf b = buf_init(where, sizeof where - 1);
         addr_put(&b, &web.local);
+        if (web.local_tls.family) {
+            buf_cstr(&b, " and ");
+            addr_put(&b, &web.local_tls);
+        }
         where[b.n] = '\0';
         explain(message, "the web interface cannot start on %s: %s", where, error_text(e));
     }
@@ -379,7 +422,7 @@ struct loop *process_loop(struct process *p) {
     return p->loop;
 }
 
-const struct addr *process_web(const struct process *p) {
+struct addr process_web(const struct process *p) {
     return web_server_local(p->web);
 }
 
@@ -390,6 +433,10 @@ static void end_reloads(void) {
     sigemptyset(&reload);
     sigaddset(&reload, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &reload, NULL);
+}
+
+struct addr process_web_tls(const struct process *p) {
+    return web_server_local_tls(p->web);
 }
 
 /* Nodes first: they drop the requests that the web server still waits for. */
@@ -403,6 +450,7 @@ void process_free(struct process *p) {
     network_free(p->network);
     trace_web_free(p->trace_web);
     web_server_free(p->web);
+    tls_context_free(p->web_tls);
     end_reloads();
     for (size_t i = 0; i < COUNT_OF(p->signals); i++) {
         signal_watch_free(p->signals[i]);

@@ -41,7 +41,10 @@ struct network *process_network(struct process *p);
 struct loop *process_loop(struct process *p);
 
 /** Where the web interface listens. */
-const struct addr *process_web(const struct process *p);
+struct addr process_web(const struct process *p);
+
+/** The same over TLS; family 0: it does not. */
+struct addr process_web_tls(const struct process *p);
 
 /** Drops everything. NULL is allowed. */
 void process_free(struct process *p);

@@ -14,7 +14,7 @@ struct differences {
 
 /* These are taken by reload_apply itself. */
 static bool changes_at_once(const char *path) {
-    static const char *const names[] = {"log", "trace", "subscribers"};
+    static const char *const names[] = {"log", "trace", "subscribers", "web.tokens-file"};
     for (size_t i = 0; i < COUNT_OF(names); i++) {
         if (strcmp(path, names[i]) == 0) {
             return true;

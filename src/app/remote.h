@@ -8,9 +8,13 @@
 
 /** Where a running Muster listens. Zeroed: 127.0.0.1:8080. */
 struct remote {
-    const char *web;    /* option --web: "127.0.0.1:8080" */
-    const char *config; /* option -c: the file that it was started with */
-    char base[96];      /* "http://127.0.0.1:8080", by remote_open */
+    const char *web;        /* option --web: "127.0.0.1:8080", "https://hss.example.org:8443" */
+    const char *config;     /* option -c: the file that it was started with */
+    const char *token_file; /* option --token-file; else MUSTER_TOKEN_FILE, or MUSTER_TOKEN */
+    const char *trust;      /* option --trust; else MUSTER_TRUST, or as the configuration says */
+    char base[300];         /* "http://127.0.0.1:8080", by remote_open */
+    char token[128];        /* empty: none */
+    char trust_path[1024];  /* empty: the system's authorities */
 };
 
 /** Rows for a command's table of options. */
@@ -20,13 +24,27 @@ struct remote {
      .help = "where the running Muster's web interface is (127.0.0.1:8080)",                       \
      .kind = OPTION_TEXT,                                                                          \
      .out = &(remote)->web},                                                                       \
+        {.name = "token-file",                                                                     \
+         .value = "FILE",                                                                          \
+         .help = "a file with the token to show (MUSTER_TOKEN_FILE, MUSTER_TOKEN)",                \
+         .kind = OPTION_TEXT,                                                                      \
+         .out = &(remote)->token_file},                                                            \
+        {.name = "trust",                                                                          \
+         .value = "FILE",                                                                          \
+         .help = "authorities for https, PEM (MUSTER_TRUST; those of the system)",                 \
+         .kind = OPTION_TEXT,                                                                      \
+         .out = &(remote)->trust},                                                                 \
     {                                                                                              \
         .name = "config", .letter = 'c', .value = "FILE",                                          \
         .help = "take its address from the configuration it runs with", .kind = OPTION_TEXT,       \
         .out = &(remote)->config                                                                   \
     }
 
-/** Works out the address. An exit code: EXIT_CODE_OK, or after a message another one. */
+/** Fills in what goes with each request of this address: token and authorities. */
+void remote_dress(const struct remote *r, struct web_call *call);
+
+/** Works out the address and the token. An exit code: EXIT_CODE_OK, or after a message another one.
+ */
 MUST_CHECK int remote_open(struct remote *r);
 
 /** Asks for a path (with its query), body as JSON. EXIT_CODE_OK for every HTTP answer; after a

@@ -213,13 +213,14 @@ static int send_batch(struct import *im, struct batch *b) {
     char url[PATH];
     struct buf u = buf_init(url, sizeof url);
     put_url(im, b, &u);
-    const struct web_call call = {
+    struct web_call call = {
         .method = "POST",
         .url = url,
         .content_type = SPAN_INIT("application/x-ndjson"),
         .body = b->body.n ? span_of(b->body.p, b->body.n) : SPAN("\n"),
         .timeout_s = TIMEOUT_S,
     };
+    remote_dress(&im->remote, &call);
     enum error e = u.overflow ? ERR_TOO_BIG : web_client_begin(im->client, &call, &b->exchange);
     return e ? command_fail(EXIT_CODE_SYSTEM, "%s", error_text(e)) : EXIT_CODE_OK;
 }

@@ -168,7 +168,7 @@ static void stored(struct store_op *op) {
     }
     if (b->mode != BULK_CHECK) {
         count_profiles(w);
-        w->hss->counters.provisioned += fine;
+        web_changed(w, "subscriptions were imported", SPAN_NONE, fine);
     }
     report(w, 200, fine, b->mode == BULK_CHECK ? fine : op->mark_stored, before + b->n_faults);
 }

@@ -9,6 +9,7 @@
 #include "obs/latency.h"
 #include "rt/env.h"
 #include "stack/diameter/diameter_node.h"
+#include "stack/http/access.h"
 #include "stack/http/web.h"
 
 struct store;
@@ -90,13 +91,18 @@ const struct addr *hss_address(const struct hss *h);
 struct addr hss_tls_address(const struct hss *h);
 
 /** Serves a provisioning request (web_handle_fn with the HSS as ctx). Paths, methods and JSON
- * members are described in README.md. Access control is the HTTP server's business. */
+ * members are described in README.md. Access control is the HTTP server's business, see
+ * hss_web_needs. */
 void hss_web(struct hss *h, const struct web_request *request, web_answer_fn *answer,
              void *answer_ctx);
 
 /** The same as a web_handle_fn. */
 void hss_web_handle(void *hss, const struct web_request *request, web_answer_fn *answer,
                     void *answer_ctx);
+
+/** Which right a provisioning request needs: secrets need WEB_ADMIN, other reading WEB_READ, all
+ * else WEB_WRITE. For struct web_route. */
+enum web_right hss_web_needs(const struct web_request *request);
 
 struct hss_counters {
     uint64_t uar, mar, sar, lir;                                       /* requests taken */

@@ -47,7 +47,7 @@ static void import_done(struct store_op *op) {
         web_store_problem(w, e);
         return;
     }
-    w->hss->counters.provisioned += w->n_subscriptions;
+    web_changed(w, "subscriptions were added", SPAN_NONE, w->n_subscriptions);
     json_t *reply = json_object();
     json_object_set_new(reply, "added", json_integer((json_int_t)w->n_subscriptions));
     web_end(w, 201, reply);

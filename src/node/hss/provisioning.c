@@ -239,7 +239,8 @@ static void put_done(struct store_op *op) {
         put_failed(w, op);
         return;
     }
-    w->hss->counters.provisioned++;
+    web_changed(w, w->creates ? "a subscription was added" : "a subscription was changed",
+                web_name(w), 1);
     if (s) {
         struct subscription_difference d;
         if (subscription_differ(&s->s, &now.data, &w->arena, &d) == OK) {
@@ -270,7 +271,7 @@ static void delete_done(struct store_op *op) {
         web_store_problem(w, op->error);
         return;
     }
-    w->hss->counters.provisioned++;
+    web_changed(w, "a subscription was deleted", web_name(w), 1);
     sqn_forget(w->hss, s->id);
     s->stale = true;
     courier_wake(w->hss);

@@ -125,6 +125,23 @@ void web_store_problem(struct web_job *w, enum error e) {
     web_problem(w, e == ERR_NO_MEMORY ? 503 : 500, error_text(e), NULL, NULL);
 }
 
+void web_changed(struct web_job *w, const char *what, struct span name, size_t n) {
+    char from[64];
+    struct buf b = buf_init(from, sizeof from);
+    struct log *log = &w->hss->env->log;
+    enum log_level level = w->remote.family ? LOG_NOTICE : LOG_INFO;
+
+    w->hss->counters.provisioned += n;
+    addr_put(&b, &w->remote);
+    if (n && name.n) {
+        LOG(log, level, what, LOG_SPAN("name", name), LOG_CSTR("who", w->who),
+            LOG_SPAN("from", buf_span(&b)));
+    } else if (n) {
+        LOG(log, level, what, LOG_U64("n", n), LOG_CSTR("who", w->who),
+            LOG_SPAN("from", buf_span(&b)));
+    }
+}
+
 void web_with_subscription(struct web_job *w, enum store_key key, void (*run)(struct job *job)) {
     w->job = job_new(w->hss, run);
     if (!w->job) {
@@ -356,6 +373,17 @@ static void dispatch(struct web_job *w, const struct web_request *request) {
     }
 }
 
+enum web_right hss_web_needs(const struct web_request *request) {
+    char room[16];
+    struct buf b = buf_init(room, sizeof room);
+
+    if (!span_eq(request->method, SPAN("GET"))) {
+        return WEB_WRITE;
+    }
+    /* As read_secrets reads it: what that does not find is not given either. */
+    return web_query(request->query, SPAN("credentials"), &b) ? WEB_ADMIN : WEB_READ;
+}
+
 static void no_pause(struct timer *t) {
     (void)t; /* replaced by whoever walks */
 }
@@ -371,6 +399,8 @@ void hss_web(struct hss *h, const struct web_request *request, web_answer_fn *an
     w->hss = h;
     w->answer = answer;
     w->answer_ctx = answer_ctx;
+    w->remote = request->remote;
+    snprintf(w->who, sizeof w->who, "%.*s", SPAN_ARG(request->who));
     w->arena = arena_init(h->env->chunks);
     timer_init(&w->pause, no_pause);
     list_insert(&h->web, &w->link);

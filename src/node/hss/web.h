@@ -21,6 +21,8 @@ struct web_job {
     struct hss *hss;
     web_answer_fn *answer;
     void *answer_ctx;
+    struct addr remote; /* who asks, and from where; family 0: this process itself */
+    char who[WEB_TOKEN_NAME_MAX + 1];
     struct job *job;    /* while it has, or waits for, a subscription's turn */
     struct store_op op; /* what is done without a turn */
     struct arena arena;
@@ -66,6 +68,9 @@ void web_problem(struct web_job *w, unsigned status, const char *detail,
 
 /** Answers 405; allowed: the methods that there are. */
 void web_refuse_method(struct web_job *w, const char *allowed);
+
+/** Counts and logs a change that is durable now: what was done to which (empty: to n of them). */
+void web_changed(struct web_job *w, const char *what, struct span name, size_t n);
 
 /** Overwrites keys and passwords in what was sent. */
 void web_wipe(json_t *json);

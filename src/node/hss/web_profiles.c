@@ -36,7 +36,8 @@ void web_profile_list(struct web_job *w) {
 }
 
 static void put_over(struct web_job *w) {
-    w->hss->counters.provisioned++;
+    web_changed(w, w->creates ? "a service profile was added" : "a service profile was changed",
+                web_name(w), 1);
     web_end(w, w->creates ? 201 : 200, profile_to_json(rec_profile_of(w->record)));
 }
 
@@ -144,7 +145,7 @@ static void delete_done(struct store_op *op) {
     struct profile *p = w->going;
     w->going = NULL;
     profiles_remove(h, p);
-    h->counters.provisioned++;
+    web_changed(w, "a service profile was deleted", web_name(w), 1);
     if (!profiles_find(h, SPAN("default"))) {
         profiles_put_default(h);
     }

@@ -1,6 +1,8 @@
 #include "stack/http/client.h"
 
 #include <curl/curl.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { DEFAULT_TIMEOUT_S = 30, CONNECT_TIMEOUT_S = 5, FIRST_CAPACITY = 4096 };
@@ -57,6 +59,11 @@ static enum error error_from_curl(CURLcode code, const struct incoming *in) {
     case CURLE_SEND_ERROR:
     case CURLE_PARTIAL_FILE:
         return ERR_CLOSED;
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_ISSUER_ERROR:
+        return ERR_AUTHENTICATION;
+    case CURLE_SSL_CACERT_BADFILE:
+        return ERR_NOT_FOUND;
     case CURLE_OUT_OF_MEMORY:
         return ERR_NO_MEMORY;
     case CURLE_URL_MALFORMAT:
@@ -68,17 +75,29 @@ static enum error error_from_curl(CURLcode code, const struct incoming *in) {
 }
 
 /* "Expect:" keeps libcurl from waiting for a 100 that nobody owes it. */
-static struct curl_slist *make_headers(const struct web_call *call) {
-    struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
+static struct curl_slist *add_header(struct curl_slist *headers, const char *name,
+                                     struct span value) {
     char line[256];
-    int n = snprintf(line, sizeof line, "Content-Type: %.*s", SPAN_ARG(call->content_type));
-    if (headers && call->content_type.n && n > 0 && (size_t)n < sizeof line) {
-        struct curl_slist *longer = curl_slist_append(headers, line);
-        if (!longer) {
-            curl_slist_free_all(headers);
-        }
-        headers = longer;
+    int n = snprintf(line, sizeof line, "%s: %.*s", name, SPAN_ARG(value));
+    if (!headers || !value.n || n < 0 || (size_t)n >= sizeof line) {
+        return headers;
     }
+    struct curl_slist *longer = curl_slist_append(headers, line);
+    if (!longer) {
+        curl_slist_free_all(headers);
+    }
+    OPENSSL_cleanse(line, sizeof line);
+    return longer;
+}
+
+static struct curl_slist *make_headers(const struct web_call *call) {
+    char bearer[200] = "";
+    struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
+    headers = add_header(headers, "Content-Type", call->content_type);
+    if (call->token && snprintf(bearer, sizeof bearer, "Bearer %s", call->token) > 0) {
+        headers = add_header(headers, "Authorization", span_from_cstr(bearer));
+    }
+    OPENSSL_cleanse(bearer, sizeof bearer);
     return headers;
 }
 
@@ -86,7 +105,10 @@ static void set_up(CURL *curl, const struct web_call *call, struct curl_slist *h
                    struct incoming *in) {
     long timeout_s = call->timeout_s ? (long)call->timeout_s : DEFAULT_TIMEOUT_S;
     curl_easy_setopt(curl, CURLOPT_URL, call->url);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http");
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    if (call->trust) {
+        curl_easy_setopt(curl, CURLOPT_CAINFO, call->trust);
+    }
     curl_easy_setopt(curl, CURLOPT_PROXY, "");
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, call->method);

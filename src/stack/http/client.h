@@ -8,7 +8,9 @@
 
 struct web_call {
     const char *method; /* "GET", "POST", ... */
-    const char *url;    /* http:// only; proxies are never used */
+    const char *url;    /* http:// or https://; proxies are never used */
+    const char *token;  /* shown as Authorization: Bearer; NULL: none */
+    const char *trust;  /* https: file of authorities, PEM; NULL: those of the system */
     struct span content_type;
     struct span body;
     unsigned timeout_s; /* for the whole exchange; 0: 30 s */
@@ -24,7 +26,8 @@ enum { WEB_REPLY_MAX = 256 << 20 }; /* the client refuses longer answers */
 
 /** Asks and waits. OK for every HTTP status. ERR_UNREACHABLE: nobody listens there; ERR_CLOSED: the
  * connection ended before the answer; ERR_TIMEOUT; ERR_TOO_BIG; ERR_INVALID: no such URL; ERR_IO;
- * ERR_NO_MEMORY. After an error *out is empty. */
+ * ERR_AUTHENTICATION: the certificate is not that of the host, or not of an authority in trust;
+ * ERR_NOT_FOUND: trust cannot be read; ERR_NO_MEMORY. After an error *out is empty. */
 MUST_CHECK enum error web_client_call(const struct web_call *call, struct web_reply *out);
 
 struct web_client;

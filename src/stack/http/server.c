@@ -1,260 +1,341 @@
-/* libmicrohttpd without threads: its epoll descriptor is watched by the loop, which calls MHD_run
- * when something is ready, a timeout of MHD's is due or a connection goes on. A request whose
- * answer comes later has its connection suspended meanwhile; MHD does not look at a suspended
- * connection, so an exchange lives at least until it is answered. */
+/* RFC 9112 (connections, framing), RFC 9110 (what status codes mean), RFC 6750 (tokens).
+ *
+ * A connection is in one of three phases: it waits for the rest of a request (its head or its
+ * body), or its request is under way (the handler has it, or the answer goes out). Bytes that come
+ * meanwhile stay, and the stream is held: one request after another. A request outlives its
+ * connection until its handler has answered. */
 #include "stack/http/server.h"
 
 #include "base/list.h"
 #include "rt/loop.h"
+#include "rt/tls.h"
+#include "stack/http/message.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <microhttpd.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include <time.h>
 
 enum {
     DEFAULT_MAX_BODY = 1 << 20,
-    DEFAULT_CONNECTIONS = 64,
+    DEFAULT_CONNECTIONS = 512,
     DEFAULT_IDLE_S = 10,
-    DEFAULT_REQUEST_S = 60,
-    HEADERS_MAX = 16 << 10, /* request line and headers of a request */
-    BACKLOG = 64,
+    HEAD_MAX = 16 << 10,     /* request line and fields */
+    BODY_RATE = 1 << 10,     /* bytes a second that a body must have */
+    KEEP_MAX = 64 << 10,     /* of a quiet connection's buffer */
+    PIPELINE_MAX = 2 << 20,  /* what a client may send ahead of an answer */
+    PIECE = 128 << 10,       /* of an answer, for the stream */
+    BACKLOG_MAX = 256 << 10, /* that waits in the stream */
+    PUMP_MS = 2,
 };
+
+enum phase { PHASE_HEAD, PHASE_BODY, PHASE_BUSY, PHASES };
 
 struct web_server {
     struct env *env;
-    struct MHD_Daemon *daemon;
-    struct fd_watch *watch;
-    struct timer timeout; /* MHD's own timeouts: idle connections, work left over */
-    struct addr local;
+    struct listener *listener, *tls_listener;
+    struct list connections[PHASES]; /* each in the order in which they came into the phase */
+    size_t n_connections;
     struct list exchanges;
     struct web_route *routes;
     size_t n_routes;
+    struct web_token *tokens;
+    size_t n_tokens;
     size_t max_body;
-    unsigned request_s;
-    bool resumed; /* MHD has to run again: a connection goes on */
-    bool stopping;
+    unsigned max_connections, idle_s;
+    struct web_server_counters counters;
+};
+
+/* Bytes that grow. */
+struct bytes_room {
+    char *p;
+    size_t n, cap;
 };
 
 struct exchange {
     struct list entry;
     struct web_server *server;
-    struct MHD_Connection *connection;
-    uint64_t began_us;
-    char *target; /* path and query as they came */
-    char *body;
-    size_t body_n, body_cap;
-    bool begun;     /* MHD has shown us the headers */
-    bool discarded; /* the body outgrew its limit and is thrown away */
-    bool suspended;
-    bool answered;
-    struct MHD_Response *response;
-    unsigned status;
+    struct connection *connection; /* NULL: it is gone */
+    char *head_bytes;
+    struct http_head head;
+    struct http_chunks chunks;
+    struct bytes_room body;
+    char who[WEB_TOKEN_NAME_MAX + 1];
+    bool dispatched, answered;
 };
 
-static unsigned connections(const struct web_server *s) {
-    const union MHD_DaemonInfo *info =
-        MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
-    return info ? info->num_connections : 0;
+struct connection {
+    struct list entry;
+    struct web_server *server;
+    struct stream *stream;
+    enum phase phase;
+    struct timer patience; /* until the request is there; later between pieces of an answer */
+    struct post again;     /* there are bytes of a next request */
+    struct bytes_room in;
+    size_t scanned;
+    size_t body_seen; /* when patience began */
+    struct exchange *exchange;
+    char *out;
+    size_t out_n, out_at;
+    size_t taken; /* of the answer by the client when that was last more than before */
+    uint64_t taken_us;
+    bool closes; /* after the answer */
+};
+
+/* Memory. */
+
+static enum error room_append(struct bytes_room *r, const char *bytes, size_t n) {
+    if (n > r->cap - r->n) {
+        size_t cap = r->cap ? r->cap : 4096;
+        while (cap < r->n + n) {
+            cap *= 2;
+        }
+        char *grown = realloc(r->p, cap);
+        if (!grown) {
+            return ERR_NO_MEMORY;
+        }
+        r->p = grown;
+        r->cap = cap;
+    }
+    if (n) {
+        memcpy(r->p + r->n, bytes, n);
+    }
+    r->n += n;
+    return OK;
 }
 
-/* At its limit of connections MHD ceases to accept, and begins again only in the run after the one
- * that closed some. */
-static void run(struct web_server *s) {
-    MHD_UNSIGNED_LONG_LONG ms;
-    unsigned before;
-    do {
-        before = connections(s);
-        s->resumed = false;
-        MHD_run(s->daemon);
-    } while (s->resumed || connections(s) < before);
-    if (MHD_get_timeout(s->daemon, &ms) == MHD_YES) {
-        timer_start(s->env, &s->timeout, (uint64_t)ms * MS_IN_US);
-    } else {
-        timer_stop(&s->timeout);
+/* What people send may be keys. */
+static void room_free(struct bytes_room *r) {
+    if (r->p) {
+        OPENSSL_cleanse(r->p, r->n);
+        free(r->p);
+    }
+    *r = (struct bytes_room){0};
+}
+
+static void room_take(struct bytes_room *r, size_t n) {
+    if (n == r->n) {
+        OPENSSL_cleanse(r->p, r->n);
+        r->n = 0;
+        if (r->cap > KEEP_MAX) {
+            room_free(r);
+        }
+    } else if (n) {
+        memmove(r->p, r->p + n, r->n - n);
+        r->n -= n;
     }
 }
 
-static void on_ready(void *ctx, int fd, unsigned events) {
-    (void)fd;
-    (void)events;
-    run(ctx);
+static void exchange_free(struct exchange *x) {
+    list_remove(&x->entry);
+    if (x->head_bytes) {
+        OPENSSL_cleanse(x->head_bytes, strlen(x->head_bytes)); /* a token stands there */
+    }
+    free(x->head_bytes);
+    room_free(&x->body);
+    free(x);
 }
 
-static void on_timeout(struct timer *t) {
-    run(CONTAINER_OF(t, struct web_server, timeout));
+/* Connections. */
+
+static void set_phase(struct connection *c, enum phase phase) {
+    list_remove(&c->entry);
+    list_insert(&c->server->connections[phase], &c->entry);
+    c->phase = phase;
+}
+
+/* Frees a connection; its stream is closed already, or is closed here. */
+static void connection_free(struct connection *c, bool close) {
+    struct exchange *x = c->exchange;
+
+    timer_stop(&c->patience);
+    post_cancel(&c->again);
+    list_remove(&c->entry);
+    c->server->n_connections--;
+    if (close) {
+        stream_close(c->stream);
+    }
+    if (x && (x->answered || !x->dispatched)) {
+        exchange_free(x);
+    } else if (x) {
+        x->connection = NULL;
+    }
+    room_free(&c->in);
+    free(c->out);
+    free(c);
+}
+
+static uint64_t idle_us(const struct web_server *s) {
+    return s->idle_s * SEC_IN_US;
+}
+
+static void wait_for_head(struct connection *c) {
+    set_phase(c, PHASE_HEAD);
+    c->scanned = 0;
+    timer_start(c->server->env, &c->patience, idle_us(c->server));
 }
 
 /* Answers. */
 
-static void add_header(struct MHD_Response *response, const char *name, struct span value) {
-    char text[1024];
-    if (value.n && span_to_cstr(value, text, sizeof text)) {
-        MHD_add_response_header(response, name, text);
+static void pump(struct connection *c);
+
+static void answer_done(struct connection *c) {
+    exchange_free(c->exchange);
+    c->exchange = NULL;
+    free(c->out);
+    c->out = NULL;
+    if (c->closes) {
+        connection_free(c, true);
+        return;
+    }
+    wait_for_head(c);
+    stream_hold(c->stream, false);
+    if (c->in.n) {
+        env_post(c->server->env, &c->again);
     }
 }
 
-static struct MHD_Response *make_response(const struct web_answer *a) {
-    /* The buffer is copied: the const of its parameter is missing for history's sake. */
-    union {
-        const void *in;
-        void *out;
-    } body = {.in = a->body.n ? a->body.p : ""};
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(a->body.n, body.out, MHD_RESPMEM_MUST_COPY);
-    if (!response) {
-        return NULL;
-    }
-    add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, a->content_type);
-    add_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, SPAN("no-store"));
-    for (size_t i = 0; i < a->n_headers; i++) {
-        char name[64];
-        if (span_to_cstr(a->headers[i].name, name, sizeof name)) {
-            add_header(response, name, a->headers[i].value);
+/* Hands the answer to the stream as fast as that is read; false: the connection is gone. */
+static void pump(struct connection *c) {
+    struct web_server *s = c->server;
+
+    while (c->out_at < c->out_n) {
+        size_t waits = stream_backlog(c->stream), n = c->out_n - c->out_at;
+        uint64_t now_us = env_now_us(s->env);
+
+        if (c->out_at - (waits < c->out_at ? waits : c->out_at) > c->taken) {
+            c->taken = c->out_at - waits;
+            c->taken_us = now_us;
         }
+        if (waits > BACKLOG_MAX && now_us - c->taken_us > idle_us(s)) {
+            s->counters.slow++;
+            connection_free(c, true);
+            return;
+        }
+        if (waits > BACKLOG_MAX) {
+            timer_start(s->env, &c->patience, PUMP_MS * MS_IN_US);
+            return;
+        }
+        n = n < PIECE ? n : PIECE;
+        if (stream_send(c->stream, span_of(c->out + c->out_at, n)) != OK) {
+            connection_free(c, true);
+            return;
+        }
+        c->out_at += n;
     }
-    return response;
+    answer_done(c);
+}
+
+static void put_date(struct buf *b, struct env *env) {
+    static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    time_t now = (time_t)(env_wall_us(env) / (int64_t)SEC_IN_US);
+    struct tm t;
+
+    if (gmtime_r(&now, &t)) {
+        buf_printf(b, "Date: %s, %02d %s %d %02d:%02d:%02d GMT\r\n", days[t.tm_wday], t.tm_mday,
+                   months[t.tm_mon], t.tm_year + 1900, t.tm_hour, t.tm_min, t.tm_sec);
+    }
+}
+
+static void put_field(struct buf *b, struct span name, struct span value) {
+    if (value.n) {
+        buf_printf(b, "%.*s: %.*s\r\n", SPAN_ARG(name), SPAN_ARG(value));
+    }
+}
+
+static bool has_no_body(unsigned status) {
+    return status < 200 || status == 204 || status == 304;
+}
+
+static void put_head(struct buf *b, const struct connection *c, const struct web_answer *a) {
+    buf_printf(b, "HTTP/1.1 %u %s\r\n", a->status, web_status_text(a->status));
+    put_date(b, c->server->env);
+    put_field(b, SPAN("Content-Type"), a->content_type);
+    if (!has_no_body(a->status)) {
+        buf_printf(b, "Content-Length: %zu\r\n", a->body.n);
+    }
+    for (size_t i = 0; i < a->n_headers; i++) {
+        put_field(b, a->headers[i].name, a->headers[i].value);
+    }
+    buf_cstr(b, "Cache-Control: no-store\r\n");
+    if (c->closes) {
+        buf_cstr(b, "Connection: close\r\n");
+    }
+    buf_cstr(b, "\r\n");
 }
 
 static void take_answer(void *ctx, const struct web_answer *answer) {
+    enum { ANSWER_HEAD_MAX = 8192 };
     struct exchange *x = ctx;
+    struct connection *c = x->connection;
+
     x->answered = true;
-    x->status = answer->status;
-    x->response = make_response(answer);
-    if (x->suspended) {
-        x->suspended = false;
-        MHD_resume_connection(x->connection);
-        x->server->resumed = true;
-        timer_start(x->server->env, &x->server->timeout, 0);
+    if (!c) {
+        exchange_free(x);
+        return;
     }
+    bool bare = span_eq(x->head.method, SPAN("HEAD")) || has_no_body(answer->status);
+    size_t body_n = bare ? 0 : answer->body.n;
+    c->out = malloc(ANSWER_HEAD_MAX + body_n);
+    struct buf b = buf_init(c->out, c->out ? ANSWER_HEAD_MAX : 0);
+    put_head(&b, c, answer);
+    if (b.overflow) {
+        connection_free(c, true);
+        return;
+    }
+    if (body_n) {
+        memcpy(c->out + b.n, answer->body.p, body_n);
+    }
+    c->out_n = b.n + body_n;
+    c->out_at = c->taken = 0;
+    c->taken_us = env_now_us(c->server->env);
+    pump(c);
 }
 
-static enum MHD_Result send_answer(struct exchange *x) {
-    if (!x->response) {
-        return MHD_NO; /* out of memory, or the server ends: the connection is closed */
-    }
-    return MHD_queue_response(x->connection, x->status, x->response);
+/* A request is there, or is refused: nothing more is read until it is answered. */
+static void go_busy(struct connection *c) {
+    set_phase(c, PHASE_BUSY);
+    timer_stop(&c->patience);
+    stream_hold(c->stream, true);
 }
 
-/* An answer before the body was read: nothing else on this connection can be trusted. */
-static enum MHD_Result refuse(struct exchange *x, unsigned status, const char *text) {
-    web_refuse(take_answer, x, status, text);
-    if (x->response) {
-        MHD_add_response_header(x->response, MHD_HTTP_HEADER_CONNECTION, "close");
-    }
-    return send_answer(x);
+/* Refuses; the rest of what comes on this connection is not trusted. */
+static void refuse(struct connection *c, unsigned status, const char *text) {
+    uint64_t *count = status == 403   ? &c->server->counters.forbidden
+                      : status == 408 ? &c->server->counters.slow
+                                      : &c->server->counters.malformed;
+    ++*count;
+    c->closes = true;
+    go_busy(c);
+    web_refuse(take_answer, c->exchange, status, text);
 }
 
-/* What is wrong with the headers of a request? */
-
-struct header_facts {
-    unsigned content_length, transfer_encoding, host, origin;
-    struct span length, host_value, origin_value;
-};
-
-static enum MHD_Result look_at_header(void *ctx, enum MHD_ValueKind kind, const char *name,
-                                      const char *value) {
-    struct header_facts *facts = ctx;
-    struct span n = span_from_cstr(name), v = span_from_cstr(value);
-    (void)kind;
-    if (span_eq_nocase(n, SPAN("content-length"))) {
-        facts->content_length++;
-        facts->length = v;
-    } else if (span_eq_nocase(n, SPAN("transfer-encoding"))) {
-        facts->transfer_encoding++;
-    } else if (span_eq_nocase(n, SPAN("host"))) {
-        facts->host++;
-        facts->host_value = v;
-    } else if (span_eq_nocase(n, SPAN("origin"))) {
-        facts->origin++;
-        facts->origin_value = v;
-    }
-    return MHD_YES;
-}
+/* Who may ask. */
 
 static bool is_local_name(struct span host) {
     struct addr a;
-    struct span name = host;
-    size_t colon = span_find_char(host, ':');
     if (addr_parse(host, &a) || addr_parse_host(host, 0, &a)) {
         return addr_is_loopback(&a);
     }
-    return span_eq_nocase(span_slice(name, 0, colon), SPAN("localhost"));
+    return span_eq_nocase(span_slice(host, 0, span_find_char(host, ':')), SPAN("localhost"));
 }
 
-/* 0, or the status of the refusal with its reason. */
-static unsigned judge(const struct header_facts *f, size_t max_body, const char **why) {
-    static const char scheme[] = "http://";
-    uint64_t length = 0;
-    if (f->content_length > 1 || f->transfer_encoding > 1 ||
-        (f->content_length && f->transfer_encoding)) {
-        *why = "repeated or contradicting Content-Length and Transfer-Encoding";
-        return MHD_HTTP_BAD_REQUEST;
-    }
-    if (f->content_length && !span_to_u64(f->length, UINT64_MAX, &length)) {
-        *why = "Content-Length is not a number";
-        return MHD_HTTP_BAD_REQUEST;
-    }
-    if (length > max_body) {
-        *why = "the body is larger than the configured limit";
-        return MHD_HTTP_CONTENT_TOO_LARGE;
-    }
-    if (f->host != 1 || !is_local_name(f->host_value)) {
-        *why = "Host is not an address of this machine's loopback";
-        return MHD_HTTP_FORBIDDEN;
-    }
-    if (f->origin &&
-        (f->origin > 1 || !span_starts_with_nocase(f->origin_value, SPAN(scheme)) ||
-         !span_eq_nocase(span_after(f->origin_value, sizeof scheme - 1), f->host_value))) {
-        *why = "requests from other origins are not served";
-        return MHD_HTTP_FORBIDDEN;
-    }
-    return 0;
-}
+/* NULL, or why the request of a browser's page, perhaps, is not served. */
+static const char *judge_origin(const struct web_server *s, const struct http_head *h) {
+    bool repeated;
+    struct span origin = http_field(h, SPAN("origin"), &repeated);
+    size_t scheme = span_find(origin, SPAN("://")) + 3;
 
-/* Requests. */
-
-static enum error keep_body(struct exchange *x, const char *bytes, size_t n) {
-    size_t limit = x->server->max_body;
-    if (x->discarded || n > limit - x->body_n) {
-        x->discarded = true;
-        return ERR_TOO_BIG;
+    if (!s->n_tokens && !is_local_name(h->host)) {
+        return "Host is not an address of this machine's loopback";
     }
-    if (x->body_n + n > x->body_cap) {
-        size_t cap = x->body_cap ? x->body_cap : 4096;
-        while (cap < x->body_n + n) {
-            cap *= 2;
-        }
-        char *grown = realloc(x->body, cap);
-        if (!grown) {
-            return ERR_NO_MEMORY;
-        }
-        x->body = grown;
-        x->body_cap = cap;
+    if (repeated ||
+        (origin.p && (scheme > origin.n || !span_eq_nocase(span_after(origin, scheme), h->host)))) {
+        return "requests from other origins are not served";
     }
-    memcpy(x->body + x->body_n, bytes, n);
-    x->body_n += n;
-    return OK;
-}
-
-static struct addr addr_from_sockaddr(const struct sockaddr *sa) {
-    struct addr a = {0};
-    if (sa && sa->sa_family == AF_INET) {
-        struct sockaddr_in in;
-        memcpy(&in, sa, sizeof in);
-        a.family = 4;
-        a.port = ntohs(in.sin_port);
-        memcpy(a.ip, &in.sin_addr, 4);
-    } else if (sa && sa->sa_family == AF_INET6) {
-        struct sockaddr_in6 in6;
-        memcpy(&in6, sa, sizeof in6);
-        a.family = 6;
-        a.port = ntohs(in6.sin6_port);
-        memcpy(a.ip, &in6.sin6_addr, 16);
-    }
-    return a;
+    return NULL;
 }
 
 static const struct web_route *find_route(const struct web_server *s, struct span path) {
@@ -273,207 +354,376 @@ static const struct web_route *find_route(const struct web_server *s, struct spa
     return best;
 }
 
-static void dispatch(struct exchange *x, const char *method) {
-    struct span query = span_from_cstr(x->target), path = span_cut(&query, '?');
-    const char *type =
-        MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE);
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    const struct web_route *route = find_route(x->server, path);
-    struct web_request request = {
-        .method = span_from_cstr(method),
+static struct web_request request_of(const struct exchange *x) {
+    const struct http_head *h = &x->head;
+    struct span query = h->target, path = span_cut(&query, '?');
+    bool head = span_eq(h->method, SPAN("HEAD"));
+
+    return (struct web_request){
+        .method = head ? SPAN("GET") : h->method,
         .path = path,
         .query = query,
-        .content_type = span_from_cstr(type),
-        .body = span_of(x->body, x->body_n),
-        .remote = addr_from_sockaddr(info ? info->client_addr : NULL),
+        .content_type = http_field(h, SPAN("content-type"), NULL),
+        .if_match = http_field(h, SPAN("if-match"), NULL),
+        .if_none_match = http_field(h, SPAN("if-none-match"), NULL),
+        .body = span_of(x->body.p, x->body.n),
+        .remote = *stream_remote(x->connection->stream),
+        .who = span_from_cstr(x->who),
     };
+}
+
+static enum web_right right_needed(const struct web_route *route,
+                                   const struct web_request *request) {
+    enum web_right right = span_eq(request->method, SPAN("GET")) ? WEB_READ : WEB_WRITE;
+
+    return route && route->needs ? route->needs(request) : right;
+}
+
+static void log_refused(struct connection *c, const struct web_request *r, const char *what,
+                        struct span who) {
+    char where[64];
+    struct buf b = buf_init(where, sizeof where);
+
+    addr_put(&b, &r->remote);
+    LOG(&c->server->env->log, LOG_NOTICE, what, LOG_SPAN("who", who),
+        LOG_SPAN("from", buf_span(&b)), LOG_SPAN("method", r->method), LOG_SPAN("path", r->path));
+}
+
+static void refuse_access(struct connection *c, unsigned status, struct span challenge,
+                          const char *text) {
+    char body[320];
+    struct buf b = buf_init(body, sizeof body);
+    const struct web_header header = {SPAN("WWW-Authenticate"), challenge};
+
+    buf_printf(&b, "{\"status\": %u, \"title\": \"%s\", \"detail\": \"%s\"}\n", status,
+               web_status_text(status), text);
+    struct web_answer a = {.status = status,
+                           .content_type = SPAN("application/problem+json"),
+                           .body = buf_span(&b),
+                           .headers = &header,
+                           .n_headers = 1};
+    c->closes = true;
+    go_busy(c);
+    take_answer(c->exchange, &a);
+}
+
+/* Has the request a token that permits it? False: it was refused. */
+static bool check_token(struct connection *c) {
+    struct exchange *x = c->exchange;
+    struct web_server *s = c->server;
+    struct web_request request = request_of(x);
+    struct span shown = http_field(&x->head, SPAN("authorization"), NULL);
+    const struct web_token *token = web_token_find(s->tokens, s->n_tokens, shown);
+
+    if (!token) {
+        s->counters.unauthorized++;
+        log_refused(c, &request, "a web request without a good token", SPAN_NONE);
+        refuse_access(c, 401,
+                      shown.p ? SPAN("Bearer realm=\"muster\", error=\"invalid_token\"")
+                              : SPAN("Bearer realm=\"muster\""),
+                      "a token is needed: Authorization: Bearer TOKEN");
+        return false;
+    }
+    enum web_right needed = right_needed(find_route(s, request.path), &request);
+    if (token->right < needed) {
+        s->counters.forbidden++;
+        log_refused(c, &request, "a web request whose token does not permit it",
+                    span_from_cstr(token->name));
+        refuse_access(c, 403, SPAN("Bearer realm=\"muster\", error=\"insufficient_scope\""),
+                      needed == WEB_ADMIN ? "this token does not permit that: admin is needed"
+                                          : "this token does not permit that: write is needed");
+        return false;
+    }
+    snprintf(x->who, sizeof x->who, "%s", token->name);
+    return true;
+}
+
+/* Requests. */
+
+static void dispatch(struct connection *c) {
+    struct exchange *x = c->exchange;
+    struct web_request request = request_of(x);
+    const struct web_route *route = find_route(c->server, request.path);
+
+    go_busy(c);
+    x->dispatched = true;
+    c->server->counters.requests++;
     if (route) {
         route->handle(route->ctx, &request, take_answer, x);
     } else {
-        web_refuse(take_answer, x, MHD_HTTP_NOT_FOUND, "nothing is served under this path");
+        web_refuse(take_answer, x, 404, "nothing is served under this path");
     }
 }
 
-static enum MHD_Result begin(struct exchange *x) {
-    struct header_facts facts = {0};
-    const char *why = "";
-    x->begun = true;
-    MHD_get_connection_values(x->connection, MHD_HEADER_KIND, look_at_header, &facts);
-    unsigned status = judge(&facts, x->server->max_body, &why);
-    return status ? refuse(x, status, why) : MHD_YES;
+/* Takes what is there of the body; true: it is whole, or was refused. */
+static bool take_body(struct connection *c) {
+    struct exchange *x = c->exchange;
+    struct span in = span_of(c->in.p, c->in.n), piece;
+    enum http_chunk k = HTTP_CHUNK_MORE;
+    bool memory = true, large = false;
+
+    if (!x->head.chunked) {
+        size_t left = (size_t)x->head.length - x->body.n;
+        piece = span_slice(in, 0, left);
+        in = span_after(in, piece.n);
+        memory = room_append(&x->body, piece.p, piece.n) == OK;
+        k = x->body.n == x->head.length ? HTTP_CHUNK_END : HTTP_CHUNK_MORE;
+    } else {
+        while (memory && !large &&
+               (k = http_chunks_take(&x->chunks, &in, &piece)) == HTTP_CHUNK_DATA) {
+            large = piece.n > c->server->max_body - x->body.n;
+            memory = large || room_append(&x->body, piece.p, piece.n) == OK;
+        }
+    }
+    room_take(&c->in, c->in.n - in.n);
+    if (k == HTTP_CHUNK_MORE && memory && !large) {
+        return false;
+    }
+    if (!memory) {
+        refuse(c, 503, "memory is out");
+    } else if (large) {
+        refuse(c, 413, "the body is larger than the configured limit");
+    } else if (k == HTTP_CHUNK_BAD) {
+        refuse(c, 400, "the chunks of the body are broken");
+    } else {
+        dispatch(c);
+    }
+    return true;
 }
 
-static enum MHD_Result take_body(struct exchange *x, const char *bytes, size_t *n) {
-    uint64_t age_us = env_now_us(x->server->env) - x->began_us;
-    if (age_us > x->server->request_s * SEC_IN_US || keep_body(x, bytes, *n) == ERR_NO_MEMORY) {
-        return MHD_NO;
-    }
-    *n = 0;
-    return MHD_YES;
-}
-
-/* MHD calls this for a request once with its headers, then for each piece of its body, then once
- * without a piece, and again after a resumption. */
-static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *url,
-                                  const char *method, const char *version, const char *upload,
-                                  size_t *upload_n, void **con_ctx) {
-    struct exchange *x = *con_ctx;
-    (void)ctx;
-    (void)connection;
-    (void)url;
-    (void)version;
-    if (!x || x->server->stopping) {
-        return MHD_NO;
-    }
-    if (!x->begun) {
-        return begin(x);
-    }
-    if (*upload_n) {
-        return take_body(x, upload, upload_n);
-    }
-    if (x->discarded) {
-        return refuse(x, MHD_HTTP_CONTENT_TOO_LARGE,
-                      "the body is larger than the configured limit");
-    }
-    if (!x->answered) {
-        dispatch(x, method);
-    }
-    if (!x->answered) {
-        x->suspended = true;
-        MHD_suspend_connection(x->connection);
-        return MHD_YES;
-    }
-    return send_answer(x);
-}
-
-static void *on_request_line(void *ctx, const char *target, struct MHD_Connection *connection) {
-    struct web_server *s = ctx;
+static struct exchange *exchange_new(struct connection *c, size_t head_n) {
     struct exchange *x = calloc(1, sizeof *x);
+
     if (!x) {
         return NULL;
     }
-    x->target = strdup(target);
-    if (!x->target) {
+    x->head_bytes = calloc(1, head_n + 1);
+    if (!x->head_bytes) {
         free(x);
         return NULL;
     }
-    x->server = s;
-    x->connection = connection;
-    x->began_us = env_now_us(s->env);
-    list_insert(&s->exchanges, &x->entry);
+    if (head_n) {
+        memcpy(x->head_bytes, c->in.p, head_n);
+    }
+    x->server = c->server;
+    x->connection = c;
+    list_insert(&c->server->exchanges, &x->entry);
+    c->exchange = x;
     return x;
 }
 
-static void on_completed(void *ctx, struct MHD_Connection *connection, void **con_ctx,
-                         enum MHD_RequestTerminationCode why) {
-    struct exchange *x = *con_ctx;
-    (void)ctx;
-    (void)connection;
-    (void)why;
-    if (!x) {
+/* Looks at a head. True: go on with the body; else it was answered. */
+static bool begin(struct connection *c, size_t head_n) {
+    static const struct span carry_on = SPAN_INIT("HTTP/1.1 100 Continue\r\n\r\n");
+    struct exchange *x = c->exchange;
+    const char *why = NULL;
+    unsigned status = http_head_parse(span_of(x->head_bytes, head_n), &x->head, &why);
+
+    room_take(&c->in, head_n);
+    c->closes = x->head.closes;
+    if (status) {
+        refuse(c, status, why);
+        return false;
+    }
+    why = judge_origin(c->server, &x->head);
+    if (why) {
+        refuse(c, 403, why);
+        return false;
+    }
+    if (c->server->n_tokens && !check_token(c)) {
+        return false;
+    }
+    if (x->head.length > c->server->max_body) {
+        refuse(c, 413, "the body is larger than the configured limit");
+        return false;
+    }
+    if (x->head.expects_continue && !c->in.n && stream_send(c->stream, carry_on) != OK) {
+        connection_free(c, true);
+        return false;
+    }
+    return true;
+}
+
+/* Takes a head if it is whole. True: the body is next. */
+static bool take_head(struct connection *c) {
+    size_t head_n = 0;
+
+    if (c->in.n >= 2 && c->scanned == 0 && memcmp(c->in.p, "\r\n", 2) == 0) {
+        room_take(&c->in, 2); /* left over from the request before (RFC 9112 2.2) */
+    }
+    enum http_scan found = http_head_scan(span_of(c->in.p, c->in.n), &c->scanned, &head_n);
+    bool large = head_n > HEAD_MAX || (found == HTTP_MORE && c->in.n > HEAD_MAX);
+    if (found == HTTP_MORE && !large) {
+        return false;
+    }
+    if (!exchange_new(c, found == HTTP_WHOLE && !large ? head_n : 0)) {
+        connection_free(c, true);
+        return false;
+    }
+    if (large || found == HTTP_BAD) {
+        refuse(c, large ? 431 : 400,
+               large ? "the request's head is too large"
+                     : "the request's head has a bare LF or CR, or a control character");
+        return false;
+    }
+    return begin(c, head_n);
+}
+
+/* Goes as far as what is there allows, which is one request at most; c may be gone afterwards. */
+static void process(struct connection *c) {
+    if (c->phase == PHASE_HEAD && take_head(c)) {
+        set_phase(c, PHASE_BODY);
+        c->body_seen = 0;
+        timer_start(c->server->env, &c->patience, idle_us(c->server));
+    } else if (c->phase != PHASE_BODY) {
         return;
     }
-    *con_ctx = NULL;
-    list_remove(&x->entry);
-    if (x->response) {
-        MHD_destroy_response(x->response);
+    (void)take_body(c);
+}
+
+/* Streams. */
+
+static size_t on_received(void *ctx, struct stream *s, char *bytes, size_t n) {
+    struct connection *c = ctx;
+    (void)s;
+    if (c->in.n + n > PIPELINE_MAX || room_append(&c->in, bytes, n) != OK) {
+        connection_free(c, true);
+        return n;
     }
-    free(x->target);
-    free(x->body);
-    free(x);
+    if (c->phase == PHASE_HEAD && c->in.n == n) { /* the first bytes of a request */
+        timer_start(c->server->env, &c->patience, idle_us(c->server));
+    }
+    if (c->phase != PHASE_BUSY && !post_is_waiting(&c->again)) {
+        process(c);
+    }
+    return n;
+}
+
+static void on_closed(void *ctx, struct stream *s, enum error why) {
+    (void)s;
+    (void)why;
+    connection_free(ctx, false);
+}
+
+static void on_again(struct post *p) {
+    process(CONTAINER_OF(p, struct connection, again));
+}
+
+static void on_patience(struct timer *t) {
+    struct connection *c = CONTAINER_OF(t, struct connection, patience);
+    struct web_server *s = c->server;
+
+    if (c->phase == PHASE_BUSY) {
+        pump(c);
+    } else if (c->phase == PHASE_BODY &&
+               c->exchange->body.n - c->body_seen >= (size_t)BODY_RATE * s->idle_s) {
+        c->body_seen = c->exchange->body.n;
+        timer_start(s->env, t, idle_us(s));
+    } else if (c->phase == PHASE_BODY) {
+        refuse(c, 408, "the body comes too slowly");
+    } else {
+        s->counters.slow += c->in.n > 0;
+        connection_free(c, true);
+    }
+}
+
+/* Somebody wants to come in and all places are taken: who waits longest for his own bytes goes. */
+static bool make_room(struct web_server *s) {
+    for (enum phase p = PHASE_HEAD; p < PHASE_BUSY; p++) {
+        if (!list_is_empty(&s->connections[p])) {
+            s->counters.crowded++;
+            connection_free(CONTAINER_OF(s->connections[p].next, struct connection, entry), true);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void on_accept(void *ctx, struct listener *l, struct stream *stream) {
+    static const struct stream_handler handler = {.received = on_received, .closed = on_closed};
+    struct web_server *s = ctx;
+    struct connection *c = NULL;
+    (void)l;
+    if (s->n_connections < s->max_connections || make_room(s)) {
+        c = calloc(1, sizeof *c);
+    }
+    if (!c) {
+        s->counters.crowded++;
+        stream_close(stream);
+        return;
+    }
+    c->server = s;
+    c->stream = stream;
+    list_init(&c->entry);
+    timer_init(&c->patience, on_patience);
+    post_init(&c->again, on_again);
+    s->n_connections++;
+    stream_attach(stream, &handler, c);
+    wait_for_head(c);
 }
 
 /* Start and end. */
 
-static socklen_t addr_to_sockaddr(const struct addr *a, struct sockaddr_storage *out) {
-    memset(out, 0, sizeof *out);
-    if (a->family == 4) {
-        struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(a->port)};
-        memcpy(&in.sin_addr, a->ip, 4);
-        memcpy(out, &in, sizeof in);
-        return sizeof in;
-    }
-    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(a->port)};
-    memcpy(&in6.sin6_addr, a->ip, 16);
-    memcpy(out, &in6, sizeof in6);
-    return sizeof in6;
+static bool may_serve(const struct addr *plain, const struct addr *tls, size_t n_tokens) {
+    return (!plain->family || addr_is_loopback(plain)) &&
+           (!tls->family || addr_is_loopback(tls) || n_tokens);
 }
 
-static enum error open_socket(const struct addr *wanted, int *out, struct addr *bound) {
-    struct sockaddr_storage sa;
-    socklen_t n = addr_to_sockaddr(wanted, &sa);
-    int yes = 1;
-    int fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) < 0 ||
-        bind(fd, (struct sockaddr *)&sa, n) < 0 || listen(fd, BACKLOG) < 0 ||
-        getsockname(fd, (struct sockaddr *)&sa, &n) < 0) {
-        enum error why = error_from_errno(errno);
-        if (fd >= 0) {
-            close(fd);
-        }
-        return why;
-    }
-    *bound = addr_from_sockaddr((struct sockaddr *)&sa);
-    *out = fd;
-    return OK;
-}
+enum error web_server_set_tokens(struct web_server *s, const struct web_token *tokens, size_t n) {
+    struct addr plain = web_server_local(s), tls = web_server_local_tls(s);
+    struct web_token *copy = calloc(n ? n : 1, sizeof *copy);
 
-static enum error start_daemon(struct web_server *s, const struct web_server_config *c) {
-    int fd = -1;
-    enum error e = open_socket(&c->local, &fd, &s->local);
-    if (e) {
+    if (!copy || !may_serve(&plain, &tls, n)) {
+        enum error e = copy ? ERR_PERMISSION : ERR_NO_MEMORY;
+        free(copy);
         return e;
     }
-    unsigned connections = c->max_connections ? c->max_connections : DEFAULT_CONNECTIONS;
-    unsigned idle_s = c->idle_s ? c->idle_s : DEFAULT_IDLE_S;
-    s->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, s,
-        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, connections,
-        MHD_OPTION_CONNECTION_TIMEOUT, idle_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)2 * HEADERS_MAX, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK,
-        on_request_line, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_END);
-    if (!s->daemon) {
-        close(fd);
-        return ERR_IO;
+    if (n) {
+        memcpy(copy, tokens, n * sizeof *copy);
     }
+    free(s->tokens);
+    s->tokens = copy;
+    s->n_tokens = n;
     return OK;
 }
 
-static enum error watch_daemon(struct web_server *s, struct loop *loop) {
-    const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-    if (!info) {
-        return ERR_INTERNAL;
+static enum error listen_all(struct web_server *s, const struct web_server_config *c) {
+    enum error e = OK;
+
+    if (c->local.family) {
+        e = env_listen(s->env, &c->local, on_accept, s, &s->listener);
     }
-    return loop_fd_watch(loop, info->epoll_fd, FD_READABLE, on_ready, s, &s->watch);
+    if (!e && c->local_tls.family) {
+        e = env_listen_tls(s->env, c->tls, &c->local_tls, on_accept, s, &s->tls_listener);
+    }
+    return e;
 }
 
 enum error web_server_new(struct loop *loop, const struct web_server_config *config,
                           const struct web_route *routes, size_t n_routes,
                           struct web_server **out) {
     *out = NULL;
-    if (!addr_is_loopback(&config->local)) {
+    if (!may_serve(&config->local, &config->local_tls, config->n_tokens)) {
         return ERR_PERMISSION;
     }
     struct web_server *s = calloc(1, sizeof *s);
     if (!s) {
         return ERR_NO_MEMORY;
     }
+    for (size_t p = 0; p < PHASES; p++) {
+        list_init(&s->connections[p]);
+    }
     list_init(&s->exchanges);
-    timer_init(&s->timeout, on_timeout);
     s->max_body = config->max_body ? config->max_body : DEFAULT_MAX_BODY;
-    s->request_s = config->request_s ? config->request_s : DEFAULT_REQUEST_S;
+    s->idle_s = config->idle_s ? config->idle_s : DEFAULT_IDLE_S;
+    s->max_connections = config->max_connections ? config->max_connections : DEFAULT_CONNECTIONS;
     s->routes = calloc(n_routes ? n_routes : 1, sizeof *s->routes);
     enum error e = s->routes ? loop_env_new(loop, "web", &s->env) : ERR_NO_MEMORY;
-    if (!e) {
-        for (size_t i = 0; i < n_routes; i++) {
-            s->routes[s->n_routes++] = routes[i];
-        }
-        e = start_daemon(s, config);
+    for (size_t i = 0; i < n_routes && !e; i++) {
+        s->routes[s->n_routes++] = routes[i];
     }
-    if (!e) {
-        e = watch_daemon(s, loop);
-    }
+    e = e ? e : web_server_set_tokens(s, config->tokens, config->n_tokens);
+    e = e ? e : listen_all(s, config);
     if (e) {
         web_server_free(s);
         return e;
@@ -482,28 +732,34 @@ enum error web_server_new(struct loop *loop, const struct web_server_config *con
     return OK;
 }
 
-const struct addr *web_server_local(const struct web_server *server) {
-    return &server->local;
+struct addr web_server_local(const struct web_server *s) {
+    return s->listener ? *listener_local(s->listener) : (struct addr){0};
+}
+
+struct addr web_server_local_tls(const struct web_server *s) {
+    return s->tls_listener ? *listener_local(s->tls_listener) : (struct addr){0};
+}
+
+const struct web_server_counters *web_server_counters(const struct web_server *s) {
+    return &s->counters;
 }
 
 void web_server_free(struct web_server *s) {
     if (!s) {
         return;
     }
-    s->stopping = true;
-    fd_watch_free(s->watch);
-    timer_stop(&s->timeout);
-    if (s->daemon) {
-        LIST_EACH(&s->exchanges, x, struct exchange, entry) {
-            if (x->suspended) { /* MHD does not stop with suspended connections */
-                x->suspended = false;
-                MHD_resume_connection(x->connection);
-            }
+    for (size_t p = 0; p < PHASES; p++) {
+        LIST_EACH(&s->connections[p], c, struct connection, entry) {
+            connection_free(c, true);
         }
-        MHD_run(s->daemon);
-        MHD_stop_daemon(s->daemon);
     }
+    LIST_EACH(&s->exchanges, x, struct exchange, entry) {
+        exchange_free(x);
+    }
+    listener_close(s->listener);
+    listener_close(s->tls_listener);
     env_close(s->env);
+    free(s->tokens);
     free(s->routes);
     free(s);
 }

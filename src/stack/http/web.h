@@ -15,9 +15,11 @@ struct web_request {
     struct span method; /* "GET", "POST", ...; case matters */
     struct span path;   /* from the first slash, still percent-encoded: see web_path_segment */
     struct span query;  /* behind the question mark, still encoded: see web_query */
-    struct span content_type; /* empty if there is none */
-    struct span body;         /* whole; empty if there is none */
-    struct addr remote;       /* who asks; family 0 in the process itself */
+    struct span content_type;            /* empty if there is none */
+    struct span if_match, if_none_match; /* conditions (RFC 9110 13.1); empty: none */
+    struct span body;                    /* whole; empty if there is none */
+    struct addr remote;                  /* from where; family 0: from the process itself */
+    struct span who;                     /* whose token it has; empty: there are no tokens */
 };
 
 struct web_header {

@@ -41,8 +41,20 @@ static const struct {
      "t.yaml:7: subscribers: a list is expected, not a single value\n"},
     {WHOLE "store: {kind: oracle}\n", "t.yaml:7: kind is \"oracle\"; it takes lmdb or memory\n"},
     {WHOLE "web: {listen: 10.0.0.1}\n",
-     "t.yaml:7: web: listen takes a loopback address, as in \"127.0.0.1:8080\": nobody else may "
-     "provision\n"},
+     "t.yaml:7: web: listen takes a loopback address, as in \"127.0.0.1:8080\"; others are served "
+     "over TLS and with tokens only: give tls-listen, tls and tokens-file\n"},
+    {WHOLE "web: {tls-listen: 10.0.0.1, tls: {certificate: a, key: b}}\n",
+     "t.yaml:7: web: tls-listen is not a loopback address, so it needs a tokens-file; \"muster "
+     "token new NAME --rights admin --file FILE\" begins one\n"},
+    {WHOLE "web: {tls-listen: 127.0.0.1}\n",
+     "t.yaml:7: web: tls-listen needs a certificate for "
+     "hss.ims.mnc001.mcc001.3gppnetwork.org: add tls: {certificate: FILE, key: FILE}, here or for "
+     "the whole file; docs/tls.md shows how to make them\n"},
+    {WHOLE "web: {tls-listen: 127.0.0.1:8080, tls: {certificate: a, key: b}}\n",
+     "t.yaml:7: web: listen and tls-listen are the same address\n"},
+    {WHOLE "web: {tokens-file: /nowhere/tokens.yaml}\n",
+     "t.yaml:7: web: tokens-file /nowhere/tokens.yaml: not found; \"muster token new NAME --rights "
+     "admin --file /nowhere/tokens.yaml\" begins one\n"},
     {WHOLE "web: {listen: localhost}\n",
      "t.yaml:7: listen is \"localhost\"; it takes an IP address, with a port if it is not 8080, as "
      "in \"127.0.0.1:8080\"\n"},

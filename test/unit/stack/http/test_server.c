@@ -1,5 +1,6 @@
 /* The HTTP server over real sockets: what it hands to a handler, and what it does not. The client
- * runs in a thread of its own and speaks plain bytes where it has to be rude. */
+ * runs in a thread of its own and speaks plain bytes where it has to be rude.
+ * covers: HA7 HB7 HB8 */
 #include "stack/http/client.h"
 #include "stack/http/server.h"
 
@@ -87,13 +88,15 @@ static void large(void *ctx, const struct web_request *r, web_answer_fn *answer,
 static void start(struct fixture *f) {
     struct web_server_config config = {
         .local = addr_v4(127, 0, 0, 1, 0), .max_body = BODY_MAX, .idle_s = 1, .max_connections = 4};
-    const struct web_route routes[] = {
-        {"/echo", echo, f}, {"/echo/later", later, f}, {"/never", never, f}, {"/large", large, f}};
+    const struct web_route routes[] = {{"/echo", echo, f, NULL},
+                                       {"/echo/later", later, f, NULL},
+                                       {"/never", never, f, NULL},
+                                       {"/large", large, f, NULL}};
     *f = (struct fixture){0};
     assert_int_equal(loop_new(&f->loop), OK);
     assert_int_equal(loop_env_new(f->loop, "test", &f->env), OK);
     assert_int_equal(web_server_new(f->loop, &config, routes, COUNT_OF(routes), &f->server), OK);
-    f->port = web_server_local(f->server)->port;
+    f->port = web_server_local(f->server).port;
     timer_init(&f->later, later_fire);
 }
 
@@ -248,7 +251,7 @@ static void contradictions(struct fixture *f) {
         {"Host: evil.example\r\n", 403},
         {"Host: 192.0.2.1:8080\r\n", 403},
         {"Host: localhost.evil.example\r\n", 403},
-        {"Host: localhost\r\nHost: localhost\r\n", 403},
+        {"Host: localhost\r\nHost: localhost\r\n", 400},
         {"Host: localhost\r\nOrigin: http://evil.example\r\n", 403},
         {"Host: localhost:80\r\nOrigin: http://localhost:81\r\n", 403},
         {"Host: localhost:80\r\nOrigin: http://localhost:80\r\n", 200},
@@ -266,6 +269,97 @@ static void contradictions(struct fixture *f) {
 static void contradictions_and_strangers_are_refused(void **state) {
     (void)state;
     play(contradictions);
+}
+
+/* Reads until the server closes; the number of answers. */
+static int count_answers(const struct fixture *f, const char *bytes, int *first) {
+    char got[8192];
+    size_t n = 0;
+    ssize_t k;
+    int fd = dial(f), answers = 0;
+    *first = 0;
+    if (fd < 0 || send(fd, bytes, strlen(bytes), MSG_NOSIGNAL) < 0) {
+        close(fd);
+        return -1;
+    }
+    while (n < sizeof got - 1 && (k = recv(fd, got + n, sizeof got - 1 - n, 0)) > 0) {
+        n += (size_t)k;
+    }
+    got[n] = '\0';
+    close(fd);
+    for (const char *at = got; (at = strstr(at, "HTTP/1.1 ")) != NULL; at++) {
+        answers++;
+        *first = *first ? *first : (int)strtol(at + 9, NULL, 10);
+    }
+    return answers;
+}
+
+#define SMUGGLED "GET /echo/smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+static void smuggling(struct fixture *f) {
+    static const char *const heads[] = {
+        "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+        "Content-Length: 0\r\nContent-Length: 5\r\n\r\n",
+        "Transfer-Encoding: pigeons\r\n\r\n",
+        "TE: pigeons\r\n\r\n",
+        "Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n",
+        "Content-Length : 0\r\n\r\n",
+        "X: y\nContent-Length: 0\r\n\r\n",
+        "X: y\n\n",
+        "Transfer-Encoding: chunked\r\n\r\n0\n\n",
+        "Transfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\n",
+    };
+    for (size_t i = 0; i < COUNT_OF(heads); i++) {
+        char bytes[512];
+        int first;
+        snprintf(bytes, sizeof bytes, "POST /echo HTTP/1.1\r\nHost: localhost\r\n%s" SMUGGLED,
+                 heads[i]);
+        check(f, count_answers(f, bytes, &first) == 1 && first == 400, heads[i]);
+    }
+    check(f, f->handled == 0, "none of them reached the handler");
+}
+
+static void smuggled_requests_are_not_seen(void **state) {
+    (void)state;
+    play(smuggling);
+}
+
+static void pipeline(struct fixture *f) {
+    int first;
+    check(f,
+          count_answers(f,
+                        SMUGGLED "\r\nPOST /echo HTTP/1.1\r\nHost: localhost\r\n"
+                                 "Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"
+                                 "HEAD /echo HTTP/1.0\r\nHost: localhost\r\n\r\n",
+                        &first) == 3 &&
+              first == 200,
+          "one answer each, in order");
+    check(f, f->handled == 3, "all reached the handler");
+}
+
+static void requests_may_follow_each_other(void **state) {
+    (void)state;
+    play(pipeline);
+}
+
+static void slow_body(struct fixture *f) {
+    static const char head[] = "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\n"
+                               "\r\n";
+    int fd = dial(f), status = 0;
+    char got[512] = "";
+    check(f, fd >= 0 && send(fd, head, sizeof head - 1, 0) > 0, "begins");
+    for (int i = 0; i < 60 && recv(fd, got, sizeof got - 1, MSG_DONTWAIT) < 0; i++) {
+        check(f, send(fd, "x", 1, MSG_NOSIGNAL) == 1, "a byte now and then");
+        check(f, status_of(f, "GET", "/echo/later", SPAN_NONE) == 200, "others are served");
+    }
+    check(f, sscanf(got, "HTTP/1.1 %d", &status) == 1 && status == 408, "too slow");
+    close(fd);
+}
+
+static void slow_bodies_are_refused(void **state) {
+    (void)state;
+    play(slow_body);
 }
 
 static void slow(struct fixture *f) {
@@ -322,6 +416,81 @@ static void crowds_pass(void **state) {
     play(crowd);
 }
 
+static void crowd_of_slow_ones(struct fixture *f) {
+    int fds[100];
+    for (size_t i = 0; i < COUNT_OF(fds); i++) {
+        fds[i] = dial(f);
+        check(f, fds[i] >= 0 && send(fds[i], "GET /", 5, MSG_NOSIGNAL) == 5, "begins");
+        if (i % 10 == 0) {
+            check(f, status_of(f, "GET", "/echo", SPAN_NONE) == 200, "others come in at any time");
+        }
+    }
+    for (size_t i = 0; i < COUNT_OF(fds); i++) {
+        char c;
+        check(f, recv(fds[i], &c, 1, 0) <= 0, "slow ones are closed");
+        close(fds[i]);
+    }
+    check(f, web_server_counters(f->server)->crowded >= 90, "they were counted");
+}
+
+static void a_crowd_of_slow_clients_keeps_nobody_out(void **state) {
+    (void)state;
+    play(crowd_of_slow_ones);
+}
+
+static enum web_right admin(const struct web_request *request) {
+    (void)request;
+    return WEB_ADMIN;
+}
+
+/* With tokens: what each of them may. */
+static unsigned with_token(const struct fixture *f, const char *method, const char *path,
+                           const char *token) {
+    char url[128];
+    struct web_reply reply;
+    snprintf(url, sizeof url, "http://127.0.0.1:%u%s", f->port, path);
+    struct web_call c = {.method = method, .url = url, .token = token, .timeout_s = DEADLINE_S};
+    unsigned status = web_client_call(&c, &reply) == OK ? reply.status : 0;
+    web_reply_free(&reply);
+    return status;
+}
+
+static void with_tokens(struct fixture *f) {
+    check(f, with_token(f, "GET", "/echo", NULL) == 401, "no token");
+    check(f, with_token(f, "GET", "/nothing", NULL) == 401, "no token, no such route");
+    check(f, with_token(f, "GET", "/echo", "wrong") == 401, "wrong token");
+    check(f, with_token(f, "GET", "/echo", "r") == 200, "read");
+    check(f, with_token(f, "PUT", "/echo", "r") == 403, "read is not write");
+    check(f, with_token(f, "get", "/echo", "r") == 403, "what is no GET is not reading");
+    check(f, with_token(f, "PUT", "/echo", "w") == 200, "write");
+    check(f, with_token(f, "GET", "/never", "w") == 403, "write is not admin");
+    check(f, f->handled == 2, "only what is permitted reached the handler");
+}
+
+static void tokens_decide_who_may_what(void **state) {
+    struct fixture f;
+    struct web_token tokens[2] = {{.name = "reader", .right = WEB_READ},
+                                  {.name = "writer", .right = WEB_WRITE}};
+    const struct web_route routes[] = {{"/echo", echo, &f, NULL}, {"/never", never, &f, admin}};
+    pthread_t thread;
+    (void)state;
+    assert_int_equal(web_token_hash(SPAN("r"), tokens[0].hash), OK);
+    assert_int_equal(web_token_hash(SPAN("w"), tokens[1].hash), OK);
+    start(&f);
+    web_server_free(f.server);
+    struct web_server_config config = {
+        .local = addr_v4(127, 0, 0, 1, 0), .tokens = tokens, .n_tokens = COUNT_OF(tokens)};
+    assert_int_equal(web_server_new(f.loop, &config, routes, COUNT_OF(routes), &f.server), OK);
+    f.port = web_server_local(f.server).port;
+    f.scenario = with_tokens;
+    assert_int_equal(pthread_create(&thread, NULL, run_scenario, &f), 0);
+    loop_run(f.loop);
+    pthread_join(thread, NULL);
+    assert_int_equal(web_server_set_tokens(f.server, tokens, 0), OK); /* loopback */
+    finish(&f);
+    assert_null(f.failure);
+}
+
 static void never_answered(struct fixture *f) {
     struct web_reply r;
     check(f, call(f, "GET", "/never", SPAN_NONE, &r) == 0, "the connection is closed");
@@ -350,7 +519,12 @@ static void only_loopback_and_only_once(void **state) {
     start(&f);
     assert_int_equal(web_server_new(f.loop, &config, NULL, 0, &other), ERR_PERMISSION);
     assert_null(other);
-    config.local = *web_server_local(f.server);
+    config.local = (struct addr){0};
+    config.local_tls = addr_v4(0, 0, 0, 0, 0);
+    config.local_tls.port = 1;
+    assert_int_equal(web_server_new(f.loop, &config, NULL, 0, &other), ERR_PERMISSION);
+    config.local_tls = (struct addr){0};
+    config.local = web_server_local(f.server);
     assert_int_equal(web_server_new(f.loop, &config, NULL, 0, &other), ERR_ADDRESS_IN_USE);
     assert_null(other);
     finish(&f);
@@ -372,6 +546,11 @@ int main(void) {
         cmocka_unit_test(answers_may_come_later),
         cmocka_unit_test(bodies_have_a_limit),
         cmocka_unit_test(contradictions_and_strangers_are_refused),
+        cmocka_unit_test(smuggled_requests_are_not_seen),
+        cmocka_unit_test(requests_may_follow_each_other),
+        cmocka_unit_test(slow_bodies_are_refused),
+        cmocka_unit_test(a_crowd_of_slow_clients_keeps_nobody_out),
+        cmocka_unit_test(tokens_decide_who_may_what),
         cmocka_unit_test(slow_clients_are_closed),
         cmocka_unit_test(slow_readers_are_closed),
         cmocka_unit_test(crowds_pass),
