@@ -18,7 +18,7 @@
 
 enum {
     DEFAULT_MAX_BODY = 1 << 20,
-    DEFAULT_CONNECTIONS = 512,
+    DEFAULT_CONNECTIONS = 2048,
     DEFAULT_IDLE_S = 10,
     HEAD_MAX = 16 << 10,     /* request line and fields */
     BODY_RATE = 1 << 10,     /* bytes a second that a body must have */

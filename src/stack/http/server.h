@@ -29,7 +29,7 @@ struct web_server_config {
     const struct web_token *tokens; /* none: everybody may do everything; copied */
     size_t n_tokens;
     size_t max_body;          /* bytes; longer ones get 413; 0: 1 MiB */
-    unsigned max_connections; /* beyond it, one that waits for its client is closed; 0: 512 */
+    unsigned max_connections; /* beyond it, one that waits for its client is closed; 0: 2048 */
     unsigned idle_s;          /* a connection whose request's head is not there after so long, whose
                                * body comes with less than a KiB a second in so long, or whose answer
                                * is not taken at all for so long is closed; 0: 10 s */
