@@ -2,6 +2,7 @@
 
 #include "app/names.h"
 #include "app/subscribers.h"
+#include "node/hss/hss.h"
 #include "rt/loop.h"
 #include "rt/tls.h"
 #include "stack/http/client.h"
@@ -539,10 +540,42 @@ static void look_at_kernel(const struct visit *v) {
     }
 }
 
+static void tell_unproved(const struct visit *v, const struct config_node *hss, const char *host,
+                          bool gets_keys) {
+    char place[300];
+    tell(v, DOCTOR_WARNING, place_of(hss, place),
+         "speak TLS with it (docs/tls.md), or name its address: peers: {HOST: {role: ..., "
+         "address: ...}}",
+         "whoever can reach %s's Diameter port may say that he is %s%s", hss->name, host,
+         gets_keys ? ", and gets authentication vectors" : "");
+}
+
+/* Peers of an HSS that are believed by their name alone, though strangers may reach it. */
+static void look_at_unproved_peers(const struct visit *v, const struct config_node *hss) {
+    if (addr_is_loopback(&hss->listen)) {
+        return;
+    }
+    for (size_t i = 0; i < v->c->n_nodes; i++) {
+        const struct config_node *n = &v->c->nodes[i];
+        if ((n->role == NAMING_ICSCF || n->role == NAMING_SCSCF) && n->remote && !n->diameter_tls) {
+            tell_unproved(v, hss, n->host, n->role == NAMING_SCSCF);
+        }
+    }
+    for (size_t i = 0; i < hss->n_peers; i++) {
+        const struct config_peer *p = &hss->peers[i];
+        if (!p->tls && !p->address.family) {
+            tell_unproved(v, hss, p->host, p->roles & HSS_PEER_SCSCF);
+        }
+    }
+}
+
 static void look_at_security(const struct visit *v) {
     for (size_t i = 0; i < v->c->n_nodes; i++) {
         const struct config_node *n = &v->c->nodes[i];
         char place[300];
+        if (n->role == NAMING_HSS && !n->remote) {
+            look_at_unproved_peers(v, n);
+        }
         if (n->role == NAMING_SCSCF && !n->remote && n->aka_without_integrity == 0) {
             tell(v, DOCTOR_NOTE, place_of(n, place),
                  "right where the way to the terminals is private; IPsec is not built yet",

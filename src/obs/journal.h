@@ -27,7 +27,7 @@ enum { JOURNAL_IDENTITY = 96, JOURNAL_CALL_ID = 48, JOURNAL_DETAIL = 80, JOURNAL
 
 /** What is kept of it. */
 struct journal_entry {
-    uint64_t at_us;  /* env_now_us */
+    uint64_t at_us;  /* env_clock_us */
     int64_t wall_us; /* env_wall_us */
     enum journal_step step;
     enum reason reason;

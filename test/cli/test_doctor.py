@@ -73,6 +73,17 @@ class Doctor(unittest.TestCase):
             core.terminate()
         self.assert_finding(findings, "ok", "hss listens on 127.0.45.1:3868 (Diameter): it runs")
 
+    def test_a_peer_that_is_believed_by_its_name_alone(self):
+        hss = "{listen: '%s:3868', peers: {as.example.com: as, scscf2.example.com: %s}}"
+        text = self.config().replace(f"{{listen: '{HOST}:3868'}}", hss)
+        text = text.replace(f"icscf: {{listen: '{HOST}:4060'", f"icscf: {{remote: yes, listen: '{HOST}:4060'")
+        findings = self.doctor(text % ("192.0.2.1", "{role: scscf, address: 192.0.2.2}"), 1)
+        named = [f["what"].split(" he is ")[1] for f in findings if " he is " in f["what"]]
+        self.assertEqual(["icscf.ims.mnc001.mcc001.3gppnetwork.org", "as.example.com"], named)
+        findings = self.doctor(text % ("192.0.2.1", "scscf"), 1)
+        self.assert_finding(findings, "warning", "is scscf2.example.com, and gets authentication vectors")
+        self.assertNotIn(" he is ", json.dumps(self.doctor(text % (HOST, "scscf"))))
+
     def test_a_store_that_forgets_and_one_that_cannot_be(self):
         self.assert_finding(self.doctor(self.config(store="kind: memory")), "warning", "forgets its subscribers")
         self.assert_finding(self.doctor(self.config(store="path: /proc/nowhere"), 1), "error", "nothing can be written")
