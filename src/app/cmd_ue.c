@@ -50,6 +50,7 @@ struct terminal {
     struct ue *ue;
     struct signal_watch *signals[2];
     bool registered, deregistered, failed, interrupted;
+    bool told; /* of a change by the network */
     uint64_t interrupted_us;
     char pcscf_text[64]; /* the address that is tried */
     char tls_fault[320]; /* why TLS did not come about; empty: no reason is known */
@@ -61,10 +62,23 @@ struct terminal {
 static void on_registered(void *ctx, struct ue *ue) {
     struct terminal *t = ctx;
     t->registered = true;
-    if (ue_refreshed(ue)) {
+    if (ue_refreshed(ue) || t->told) {
         printf("registered again for %u s\n", ue_expires_s(ue));
         fflush(stdout);
     }
+}
+
+static void on_told(void *ctx, struct ue *ue, enum reginfo_event event, uint32_t seconds) {
+    struct terminal *t = ctx;
+    struct span name = reginfo_event_name(event);
+    (void)ue;
+    t->told = true;
+    printf("the network says: %.*s", SPAN_ARG(name));
+    if (seconds) {
+        printf(event == REGINFO_SHORTENED ? ", %u s are left" : ", come again in %u s", seconds);
+    }
+    putchar('\n');
+    fflush(stdout);
 }
 
 /* Says why not, and where it was tried if nobody answered there. */
@@ -107,7 +121,7 @@ static void on_failed(void *ctx, struct ue *ue, const struct ue_failure *why) {
     say_failure(t, "", why);
 }
 
-static const struct ue_handler handler = {on_registered, on_deregistered, on_failed};
+static const struct ue_handler handler = {on_registered, on_deregistered, on_failed, on_told};
 
 static void on_signal(void *ctx, int signum) {
     struct terminal *t = ctx;
@@ -296,8 +310,10 @@ static int open_terminal(struct terminal *t) {
                                         .pcscf = t->pcscf,
                                         .n_pcscf = t->n_pcscf,
                                         .agent = SPAN("Muster " MUSTER_VERSION)};
-    const struct ue_config ue = {
-        .isim = &t->card.isim, .expires_s = (uint32_t)t->options->expires_s, .no_retry = true};
+    const struct ue_config ue = {.isim = &t->card.isim,
+                                 .expires_s = (uint32_t)t->options->expires_s,
+                                 .reg_event = t->options->stay,
+                                 .no_retry = true};
     enum error e = loop_env_new(t->loop, "ue", &t->env);
     if (!e) {
         t->env->log.level = t->tls ? LOG_NOTICE : LOG_ERROR; /* what happens is printed */

@@ -237,6 +237,10 @@ static void count_entry(struct summary *s, const struct ladder_entry *e) {
     if (a->protocol != TRACE_SIP || !peek_sip(a->bytes, &sip)) {
         return;
     }
+    if (s->asked &&
+        (span_eq(sip.method, SPAN("SUBSCRIBE")) || span_eq(sip.method, SPAN("NOTIFY")))) {
+        return; /* what follows upon a registration says nothing of it */
+    }
     if (is_terminal(a->from) && sip.request) {
         struct span authorization = peek_sip_header(a->bytes, "Authorization", 0);
         struct span algorithm = peek_sip_param(authorization, "algorithm");

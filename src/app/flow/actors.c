@@ -117,13 +117,15 @@ static bool configure(struct actor *a, const struct flow_step *step) {
     const struct flow_terminal *t = a->terminal;
     struct span at = t ? t->pcscf : SPAN_NONE;
     struct pcscf *pcscf = network_pcscf(r->network, at);
-    a->config = (struct ue_config){.isim = &a->card->isim, .contact_user = a->name};
+    a->config =
+        (struct ue_config){.isim = &a->card->isim, .contact_user = a->name, .reg_event = true};
     if (t) {
         a->config.instance = t->instance;
         a->config.reg_id = t->reg_id;
         a->config.expires_s = t->expires_s;
         a->config.no_refresh = t->no_refresh;
         a->config.no_retry = t->no_retry;
+        a->config.reg_event = !t->no_reg_event;
         struct span impu = runner_identity(r, t->impu);
         if (t->impu.n && !impu_index(&a->card->isim, impu, &a->config.impu)) {
             runner_complain(r, t->line, "the card has no %.*s", SPAN_ARG(impu));

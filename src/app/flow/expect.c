@@ -84,6 +84,11 @@ static void check_actor(struct check *c) {
         buf_printf(&c->seen, "expires %u", ue_expires_s(a->ue));
         return;
     }
+    if (is(c, 0, "subscribed")) {
+        c->met = ue_is_subscribed(a->ue);
+        buf_cstr(&c->seen, c->met ? "subscribed" : "not subscribed");
+        return;
+    }
     if (is(c, 0, "associated")) {
         check_associated(c);
         return;
@@ -153,6 +158,7 @@ static void check_number(struct check *c) {
         {"sets", c->scscf, counts.sets},
         {"identities", c->scscf, counts.identities},
         {"challenges", c->scscf, counts.challenges},
+        {"subscriptions", c->scscf, counts.watchers},
         {"registrations", c->pcscf, c->pcscf ? pcscf_registrations(c->pcscf) : 0},
     };
     for (size_t i = 0; i < COUNT_OF(numbers); i++) {

@@ -129,12 +129,12 @@ struct flow_setting {
     struct span node, key, value;
 };
 
-/** `terminal NAME IMPI [impu X] [expires N] [instance X] [reg-id N] [at NODE] [no refresh]` */
+/** `terminal NAME IMPI [impu X] [expires N] [instance X] [reg-id N] [at NODE] [no refresh] [no reg-event]` */
 struct flow_terminal {
     unsigned line;
     struct span name, impi, impu, instance, pcscf;
     uint32_t expires_s, reg_id;
-    bool no_refresh, no_retry;
+    bool no_refresh, no_retry, no_reg_event;
     enum sip_transport transport;
 };
 
@@ -148,6 +148,7 @@ struct flow {
     size_t n_covers;
     struct span only_simulated; /* the reason why it does not run over sockets; empty: it does */
     bool show_dns, show_peers;  /* compare and draw DNS, and CER, DWR, DPR */
+    bool show_reg_event;        /* and subscriptions to registration state */
     const struct flow_setting *settings;
     size_t n_settings;
     const struct flow_terminal *terminals;

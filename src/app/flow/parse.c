@@ -157,7 +157,8 @@ static bool read_terminal_part(struct flow_parser *p, struct flow_terminal *t, s
         struct span what = flow_word(rest);
         t->no_refresh |= span_eq(what, SPAN("refresh"));
         t->no_retry |= span_eq(what, SPAN("retry"));
-        return t->no_refresh || t->no_retry;
+        t->no_reg_event |= span_eq(what, SPAN("reg-event"));
+        return t->no_refresh || t->no_retry || t->no_reg_event;
     } else {
         return false;
     }
@@ -174,7 +175,7 @@ static void read_terminal(struct flow_parser *p, struct span rest) {
         if (!read_terminal_part(p, &t, word, &rest)) {
             flow_fault(p,
                        "\"%.*s\" does not say anything of a terminal: impu X, expires N, "
-                       "instance X, reg-id N, at NODE, no refresh, no retry",
+                       "instance X, reg-id N, at NODE, no refresh, no retry, no reg-event",
                        SPAN_ARG(word));
             return;
         }
@@ -196,8 +197,10 @@ static void read_show(struct flow_parser *p, struct span rest) {
             p->flow->show_dns = true;
         } else if (span_eq(what, SPAN("peers"))) {
             p->flow->show_peers = true;
+        } else if (span_eq(what, SPAN("reg-event"))) {
+            p->flow->show_reg_event = true;
         } else {
-            flow_fault(p, "show knows dns and peers");
+            flow_fault(p, "show knows dns, peers and reg-event");
         }
     }
 }

@@ -34,14 +34,30 @@ void runner_complain(struct runner *r, unsigned line, const char *format, ...) {
     buf_printf(&r->text, "%.*s:%u: %s\n", SPAN_ARG(r->flow->file), line, text);
 }
 
-/* A message that has to do with flows: DNS and the upkeep of Diameter connections only if asked
- * for.
- */
-static bool is_shown(const struct flow *f, const struct trace_message *m) {
+/* SUBSCRIBE and NOTIFY, their answers, and how the I-CSCF finds the way. */
+static bool is_reg_event(const struct runner *r, const struct trace_message *m) {
+    enum { LIR = 302 };
+    struct peek_diameter d;
+    struct peek_sip s;
+    if (m->protocol == TRACE_DIAMETER) {
+        return peek_diameter(m->bytes, &d) && d.command == LIR &&
+               (network_icscf(r->network, m->from_name) || network_icscf(r->network, m->to_name));
+    }
+    return m->protocol == TRACE_SIP && peek_sip(m->bytes, &s) &&
+           (span_eq(s.method, SPAN("SUBSCRIBE")) || span_eq(s.method, SPAN("NOTIFY")));
+}
+
+/* A message that has to do with flows: DNS, the upkeep of Diameter connections and subscriptions to
+ * registration state only if asked for. */
+static bool is_shown(const struct runner *r, const struct trace_message *m) {
     enum { CER = 257, DWR = 280, DPR = 282 };
+    const struct flow *f = r->flow;
     struct peek_diameter d;
     if (m->protocol == TRACE_DNS) {
         return f->show_dns;
+    }
+    if (!f->show_reg_event && is_reg_event(r, m)) {
+        return false;
     }
     if (m->protocol == TRACE_DIAMETER && peek_diameter(m->bytes, &d)) {
         return f->show_peers || (d.command != CER && d.command != DWR && d.command != DPR);
@@ -51,7 +67,7 @@ static bool is_shown(const struct flow *f, const struct trace_message *m) {
 
 static void on_message(void *ctx, const struct trace_message *m) {
     struct runner *r = ctx;
-    if (!is_shown(r->flow, m)) {
+    if (!is_shown(r, m)) {
         return;
     }
     if (ladder_add(r->ladder, m) != OK) {

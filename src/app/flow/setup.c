@@ -104,20 +104,6 @@ static char *translate_faults(const struct runner *r, const struct config_text *
     return out;
 }
 
-/* P-CSCFs subscribe to registration state only in flows that say so: else SUBSCRIBE, LIR and NOTIFY
- * would stand under every registration. */
-static void set_reg_event(struct runner *r) {
-    for (size_t i = 0; i < r->config.n_nodes; i++) {
-        struct config_node *n = &r->config.nodes[i];
-        bool said = false;
-        for (size_t k = 0; k < r->flow->n_settings; k++) {
-            const struct flow_setting *s = &r->flow->settings[k];
-            said |= span_eq(s->node, span_from_cstr(n->name)) && span_eq(s->key, SPAN("reg-event"));
-        }
-        n->reg_event &= said;
-    }
-}
-
 static enum error configure(struct runner *r, char **message) {
     struct config_text *t = calloc(1, sizeof *t);
     char *bytes = malloc(CONFIG_BYTES), *faults = NULL;
@@ -133,9 +119,6 @@ static enum error configure(struct runner *r, char **message) {
                               : config_load_layers(layers, text.n ? 2 : 1, &r->config, &faults);
         r->has_config = err == OK;
         r->config.log_level = LOG_ERROR; /* refusals are what many flows are about */
-        if (r->has_config) {
-            set_reg_event(r);
-        }
     }
     if (faults) {
         *message = translate_faults(r, t, faults);

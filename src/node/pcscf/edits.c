@@ -288,6 +288,60 @@ enum error pcscf_edit_register(struct pcscf *p, const struct sip_msg *req,
     return e == OK && edits->overflow ? ERR_TOO_BIG : e;
 }
 
+/* Record-Route with a token that leads back to the terminal. Over a stream the terminal may have no
+ * other way; TLS is its own affair with us. */
+static void put_record_route(struct pcscf *p, const struct terminal_request *from, struct buf *b) {
+    buf_cstr(b, "<sip:");
+    put_hex64(b, from->token);
+    buf_char(b, '@');
+    buf_cstr(b, p->sent_by);
+    if (from->source->transport == SIP_TCP) {
+        sip_put_transport(b, SIP_TCP);
+    }
+    buf_cstr(b, ";lr>");
+}
+
+enum error pcscf_edit_request(struct pcscf *p, const struct sip_msg *req,
+                              const struct terminal_request *from, struct register_values *values,
+                              struct sip_edits *edits, unsigned *stripped) {
+    *stripped = remove_all(req, untrusted, COUNT_OF(untrusted), edits);
+    remove_all(req, hop_by_hop, COUNT_OF(hop_by_hop), edits);
+    sip_edit_remove(edits, SIP_H_P_PREFERRED_IDENTITY);
+    enum error e = edit_tags(req, SIP_H_REQUIRE, SPAN_NONE,
+                             buf_init(values->require, sizeof values->require), edits);
+    if (e == OK) {
+        e = edit_tags(req, SIP_H_PROXY_REQUIRE, SPAN_NONE,
+                      buf_init(values->proxy_require, sizeof values->proxy_require), edits);
+    }
+    if (e == OK) {
+        e = edit_access(req, values, edits, stripped);
+    }
+    if (e != OK) {
+        return e;
+    }
+    if (from->route.n) {
+        sip_edit_append(edits, SIP_H_ROUTE, from->route);
+    }
+    if (from->asserted.n) {
+        sip_edit_append(edits, SIP_H_P_ASSERTED_IDENTITY, from->asserted);
+    }
+    struct buf route = buf_init(values->path, sizeof values->path);
+    put_record_route(p, from, &route);
+    sip_edit_append(edits, SIP_H_RECORD_ROUTE, buf_span(&route));
+    struct buf charging = buf_init(values->charging, sizeof values->charging);
+    pcscf_put_charging_vector(p, &charging);
+    sip_edit_append(edits, SIP_H_P_CHARGING_VECTOR, buf_span(&charging));
+    return route.overflow || charging.overflow || edits->overflow ? ERR_TOO_BIG : OK;
+}
+
+void pcscf_edit_to_terminal(const struct sip_msg *msg, struct sip_edits *edits) {
+    remove_all(msg, not_for_terminals, COUNT_OF(not_for_terminals), edits);
+}
+
+unsigned pcscf_edit_from_terminal(const struct sip_msg *answer, struct sip_edits *edits) {
+    return remove_all(answer, untrusted, COUNT_OF(untrusted), edits);
+}
+
 static void take_keys(const struct sip_auth *a, struct challenge_keys *keys) {
     if (!keys->found && a->ck.p && a->ik.p) {
         keys->found = span_to_bytes(a->ck, keys->ck, sizeof keys->ck) &&

@@ -8,6 +8,7 @@
 #include "model/registration/guesses.h"
 #include "node/pcscf/pcscf.h"
 #include "obs/journal.h"
+#include "stack/sip/dialog.h"
 #include "stack/sip/proxy.h"
 #include "stack/sip/refuse.h"
 
@@ -28,6 +29,7 @@ struct registration {
     struct list of_subscription;
     struct timer expiry;
     struct pcscf *pcscf;
+    struct list relayed;               /* subscriptions of its terminal */
     struct subscription *subscription; /* to the state of its set; NULL: none */
     uint64_t since_us;                 /* of its last 200 */
     uint64_t token;                    /* the user part of our Path: finds the terminal again */
@@ -39,6 +41,20 @@ struct registration {
     uint16_t n_service_route, n_associated;
 };
 
+/* A terminal's own subscription, which passes through here. It outlives the registration, so that
+ * the terminal hears of its end. */
+struct relayed {
+    struct htab_node node;       /* by token */
+    struct list of_registration; /* oldest first; in none when that has ended */
+    struct pcscf *pcscf;
+    struct timer end;
+    uint64_t token;           /* the user part of our Record-Route */
+    struct sip_hop terminal;  /* where its requests come from */
+    struct sip_dialog dialog; /* towards the home network */
+    struct span asserted;     /* value of P-Asserted-Identity; behind the structure */
+    char asserted_text[];
+};
+
 /* CK and IK of a challenge that waits for its answer (TS 24.229 5.2.2.1). */
 struct challenge {
     struct htab_node node; /* by binding */
@@ -46,12 +62,6 @@ struct challenge {
     struct timer timeout;
     struct pcscf *pcscf;
     uint8_t ck[16], ik[16];
-};
-
-/* What a 2xx to SUBSCRIBE says of a dialog (RFC 3261 12.1.2), in one block. */
-struct dialog {
-    struct span tag, target; /* theirs */
-    struct span route;       /* value of Route; empty: none */
 };
 
 enum subscription_state {
@@ -71,7 +81,7 @@ struct subscription {
     struct resolver_query query; /* of a SUBSCRIBE */
     struct sip_client *asking;   /* a SUBSCRIBE under way, or NULL */
     struct sip_hop to;           /* where that goes */
-    struct dialog dialog;
+    struct sip_dialog dialog;
     enum subscription_state state;
     uint32_t expires_s; /* asked for */
     uint32_t cseq, their_cseq;
@@ -91,6 +101,7 @@ struct pcscf {
     struct htab terminals;
     struct htab subscriptions; /* by Call-ID */
     struct htab subscribed;    /* those that do not leave, by user */
+    struct htab relayed;       /* terminals' own subscriptions, by token */
     struct htab challenges;
     struct list challenge_age;
     struct guess_policy guess_policy;
@@ -156,6 +167,26 @@ MUST_CHECK enum error pcscf_edit_answer(const struct sip_msg *answer,
                                         struct register_values *values, struct sip_edits *edits,
                                         struct challenge_keys *keys);
 
+struct terminal_request {         /* that is no REGISTER */
+    const struct sip_hop *source; /* where it came from */
+    uint64_t token;               /* finds the terminal again */
+    struct span asserted;         /* value of P-Asserted-Identity; empty: none */
+    struct span route;            /* value of Route; empty: none */
+};
+
+/** The changes of another request of a terminal that makes a dialog or refreshes its target
+ * (5.2.6.3.3, 5.2.6.3.5). Errors as of pcscf_edit_register. */
+MUST_CHECK enum error pcscf_edit_request(struct pcscf *p, const struct sip_msg *req,
+                                         const struct terminal_request *from,
+                                         struct register_values *values, struct sip_edits *edits,
+                                         unsigned *stripped);
+
+/** What a request or an answer of the home network loses on its way to a terminal (5.2.6.4). */
+void pcscf_edit_to_terminal(const struct sip_msg *msg, struct sip_edits *edits);
+
+/** What an answer of a terminal must not say. Returns the number of lines. */
+unsigned pcscf_edit_from_terminal(const struct sip_msg *answer, struct sip_edits *edits);
+
 /* guesses.c */
 
 /** Does an Authorization try a password? */
@@ -199,6 +230,25 @@ void pcscf_end_subscription(struct subscription *s, bool again);
 /** Forgets all. */
 void pcscf_forget_subscriptions(struct pcscf *p);
 
+/* relay.c: terminals' own subscriptions to registration state */
+
+/** Takes a SUBSCRIBE of a terminal; up is consumed. */
+void pcscf_relay_subscribe(struct pcscf *p, struct sip_server *up, const struct sip_msg *req);
+
+/** Takes a request of the home network whose first Route has a token of ours, if the token belongs
+ * to a terminal's subscription; up is consumed then. False: it does not. */
+bool pcscf_relay_notify(struct pcscf *p, struct sip_server *up, const struct sip_msg *req,
+                        struct span user);
+
+/** Lets a registration go on with another one's relayed subscriptions, which it replaces. */
+void pcscf_inherit_relayed(struct registration *r, struct registration *from);
+
+/** A registration ends: its relayed subscriptions wait for their last NOTIFY. */
+void pcscf_leave_relayed(struct registration *r);
+
+/** Forgets all. */
+void pcscf_forget_relayed(struct pcscf *p);
+
 /* notify.c */
 
 /** Takes a NOTIFY; up is consumed. */
@@ -214,6 +264,14 @@ struct registration *pcscf_find(struct pcscf *p, const struct binding_key *key);
 
 /** Does a registration of this terminal's address stand? */
 bool pcscf_knows_terminal(struct pcscf *p, const struct addr *terminal);
+
+/** The registration that a request belongs to which came from a terminal: of this identity
+ * (canonical) and contact; else of this contact; else the terminal's first. NULL: it has none. */
+struct registration *pcscf_registration_at(struct pcscf *p, const struct addr *terminal,
+                                           struct span impu, struct span contact);
+
+/** Reads a token of ours: the user part of Path or Record-Route. */
+MUST_CHECK bool pcscf_read_token(struct span user, uint64_t *token);
 
 /** A registration by the user part of our Path, or NULL. */
 struct registration *pcscf_find_token(struct pcscf *p, struct span user);

@@ -1,9 +1,10 @@
 /* The P-CSCF as a node: its life, who gets which request, and what can be seen of it.
  *
- * NOTIFYs of our own subscriptions are ours. Requests other than REGISTER (TS 24.229 5.2.6.3.1):
- * from a terminal that is not registered 403; to a registration that is not there 480; sessions are
- * not served yet (501, see README.md).
- * OPTIONS to the P-CSCF itself is answered, as terminals and monitors ask it whether it lives. */
+ * NOTIFYs of our own subscriptions are ours; SUBSCRIBEs of terminals and NOTIFYs to them pass
+ * through. Other requests than REGISTER (TS 24.229 5.2.6.3.1): from a terminal that is not
+ * registered 403; to a registration that is not there 480; sessions are not served yet (501, see
+ * README.md). OPTIONS to the P-CSCF itself is answered, as terminals and monitors ask it whether it
+ * lives. */
 #include "codec/sip/headers.h"
 #include "node/pcscf/internal.h"
 
@@ -55,7 +56,13 @@ static void answer_options(struct sip_server *up) {
 
 static void other_request(struct pcscf *p, struct sip_server *up, const struct sip_msg *req) {
     struct span user;
-    if (is_terminating(p, req, &user)) {
+    bool core = is_core(p, &sip_server_source(up)->addr);
+    if (req->method == SIP_SUBSCRIBE && !core) {
+        pcscf_relay_subscribe(p, up, req);
+    } else if (is_terminating(p, req, &user)) {
+        if (pcscf_relay_notify(p, up, req, user)) {
+            return;
+        }
         if (pcscf_find_token(p, user)) {
             pcscf_refuse(p, up, 501, REASON_SESSIONS_NOT_SERVED);
         } else {

@@ -71,6 +71,7 @@ struct pcscf_counters {
     uint64_t subscribed;      /* subscriptions to registration state that were granted */
     uint64_t notified;        /* NOTIFYs of them taken */
     uint64_t ended;           /* registrations that the home network ended, as they said */
+    uint64_t relayed;         /* SUBSCRIBEs of terminals and NOTIFYs to them */
     uint64_t refused;         /* requests answered with an error of our own */
     uint64_t relayed_errors;  /* final errors of the home network relayed */
     uint64_t stripped;        /* header fields removed because terminals must not send them */

@@ -63,14 +63,44 @@ bool pcscf_knows_terminal(struct pcscf *p, const struct addr *terminal) {
     return find_terminal(p, terminal) != NULL;
 }
 
-struct registration *pcscf_find_token(struct pcscf *p, struct span user) {
+struct registration *pcscf_registration_at(struct pcscf *p, const struct addr *terminal,
+                                           struct span impu, struct span contact) {
+    enum { LOOKED_AT_MAX = 64 }; /* a trunk's address has any number */
+    const struct binding_key key = pcscf_key(impu, contact);
+    struct registration *found = pcscf_find(p, &key);
+    if (found && addr_eq(&found->terminal->addr, terminal)) {
+        return found;
+    }
+    struct terminal *t = find_terminal(p, terminal);
+    size_t n = 0;
+    found = NULL;
+    for (struct list *at = t ? t->registrations.next : NULL;
+         t && at != &t->registrations && n < LOOKED_AT_MAX; at = at->next, n++) {
+        struct registration *r = CONTAINER_OF(at, struct registration, of_terminal);
+        if (span_eq(r->contact, contact)) {
+            return r;
+        }
+        found = found ? found : r;
+    }
+    return found;
+}
+
+bool pcscf_read_token(struct span user, uint64_t *token) {
     uint8_t bytes[8];
     if (!span_to_bytes(user, bytes, sizeof bytes)) {
-        return NULL;
+        return false;
     }
-    uint64_t token = 0;
+    *token = 0;
     for (size_t i = 0; i < sizeof bytes; i++) {
-        token = token << 8 | bytes[i];
+        *token = *token << 8 | bytes[i];
+    }
+    return true;
+}
+
+struct registration *pcscf_find_token(struct pcscf *p, struct span user) {
+    uint64_t token;
+    if (!pcscf_read_token(user, &token)) {
+        return NULL;
     }
     for (struct htab_node *n = htab_first(&p->by_token, token_hash(token)); n; n = htab_next(n)) {
         struct registration *r = CONTAINER_OF(n, struct registration, by_token);
@@ -93,6 +123,7 @@ static void expire(struct timer *t) {
 void pcscf_drop(struct pcscf *p, struct registration *r) {
     timer_stop(&r->expiry);
     pcscf_leave_subscription(r);
+    pcscf_leave_relayed(r);
     htab_remove(&p->by_token, &r->by_token);
     htab_remove(&p->by_binding, &r->by_binding);
     htab_remove(&p->by_pair, &r->by_pair);
@@ -166,6 +197,7 @@ static struct registration *compose(const struct registration_news *news, const 
     r->contact = keep(&at, news->key->contact);
     r->impi = keep(&at, news->impi);
     list_init(&r->of_subscription);
+    list_init(&r->relayed);
     return r;
 }
 
@@ -220,6 +252,7 @@ static enum error put(struct pcscf *p, struct registration *r, struct registrati
     r->since_us = env_now_us(p->env);
     if (old) {
         pcscf_inherit_subscription(r, old);
+        pcscf_inherit_relayed(r, old);
         pcscf_drop(p, old);
     }
     r->pcscf = p;
@@ -331,6 +364,7 @@ void pcscf_forget_all(struct pcscf *p) {
     }
     htab_each(&p->by_binding, drop_node, p);
     pcscf_forget_subscriptions(p);
+    pcscf_forget_relayed(p);
     htab_free(&p->by_binding);
     htab_free(&p->by_pair);
     htab_free(&p->by_token);

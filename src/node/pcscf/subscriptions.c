@@ -14,9 +14,7 @@
 enum {
     EXPIRES_S = 600000,
     LEAVING_S = 32, /* a request's longest life */
-    REFRESH_BEFORE_S = 600,
-    ROUTE_MAX = 2048,
-    DIALOG_MAX = 4096
+    REFRESH_BEFORE_S = 600
 };
 
 static uint64_t user_hash(struct span impu, struct span impi) {
@@ -59,11 +57,6 @@ static void stop_asking(struct subscription *s) {
     s->asking = NULL;
 }
 
-static void forget_dialog(struct subscription *s) {
-    free((char *)(uintptr_t)s->dialog.tag.p); /* the block's beginning */
-    s->dialog = (struct dialog){0};
-}
-
 static void free_subscription(struct subscription *s) {
     struct pcscf *p = s->pcscf;
     stop_asking(s);
@@ -75,7 +68,7 @@ static void free_subscription(struct subscription *s) {
     if (s->state != SUBSCRIPTION_LEAVES) {
         htab_remove(&p->subscribed, &s->by_user);
     }
-    forget_dialog(s);
+    sip_dialog_forget(&s->dialog);
     free(s);
 }
 
@@ -140,59 +133,12 @@ static void fail(struct subscription *s, const char *why) {
     free_subscription(s);
 }
 
-/* The route set of who has asked: Record-Route from its end (RFC 3261 12.1.2). */
-static void put_route(struct buf *b, const struct sip_msg *answer) {
-    struct span values[PCSCF_ROUTES_MAX];
-    size_t n = 0;
-    struct sip_list list = sip_list_of(answer, SIP_H_RECORD_ROUTE);
-    while (n < COUNT_OF(values) && sip_list_next(&list, &values[n])) {
-        n++;
-    }
-    while (n) {
-        if (b->n) {
-            buf_cstr(b, ", ");
-        }
-        buf_put(b, values[--n]);
-    }
-}
-
-/* ERR_MALFORMED: no Contact. */
-static enum error learn_dialog(struct subscription *s, const struct sip_msg *answer) {
-    struct sip_list list = sip_list_of(answer, SIP_H_CONTACT);
-    struct sip_contact contact;
-    char text[ROUTE_MAX];
-    struct buf route = buf_init(text, sizeof text);
-    put_route(&route, answer);
-    if (!sip_contact_next(&list, &contact) || contact.address.star || !answer->to_tag.n ||
-        route.overflow) {
-        return ERR_MALFORMED;
-    }
-    struct span target = contact.address.uri_text;
-    size_t n = answer->to_tag.n + target.n + route.n;
-    char *block = n <= DIALOG_MAX ? (char *)malloc(n) : NULL;
-    if (!block) {
-        return ERR_NO_MEMORY;
-    }
-    struct buf b = buf_init(block, n);
-    buf_put(&b, answer->to_tag);
-    buf_put(&b, target);
-    buf_put(&b, buf_span(&route));
-    forget_dialog(s);
-    s->dialog.tag = span_of(block, answer->to_tag.n);
-    s->dialog.target = span_of(block + answer->to_tag.n, target.n);
-    s->dialog.route = span_of(block + answer->to_tag.n + target.n, route.n);
-    return OK;
-}
-
-/* 600 s before its end, or at half its time if that is short. */
 static void await_refresh(struct subscription *s, const struct sip_msg *answer) {
     uint32_t expires_s = s->expires_s;
     if (sip_number_of(answer, SIP_H_EXPIRES, &expires_s) != OK || expires_s > s->expires_s) {
         expires_s = s->expires_s;
     }
-    uint32_t wait_s =
-        expires_s > 2 * REFRESH_BEFORE_S ? expires_s - REFRESH_BEFORE_S : expires_s / 2;
-    timer_start(s->pcscf->env, &s->timer, (wait_s ? wait_s : 1) * SEC_IN_US);
+    timer_start(s->pcscf->env, &s->timer, sip_subscription_refresh_s(expires_s) * SEC_IN_US);
 }
 
 static void on_answer(void *ctx, struct sip_client *tx, const struct sip_msg *answer) {
@@ -214,7 +160,7 @@ static void on_answer(void *ctx, struct sip_client *tx, const struct sip_msg *an
         }
         return;
     }
-    enum error e = s->dialog.tag.n ? OK : learn_dialog(s, answer);
+    enum error e = s->dialog.tag.n ? OK : sip_dialog_learn(&s->dialog, answer);
     if (e != OK) {
         fail(s, error_text(e));
         return;
@@ -267,18 +213,13 @@ static void on_resolved(struct resolver_query *query, enum error e,
 /* The first one goes to the home network's door, by the domain alone; within the dialog to the
  * first Route or the Contact. */
 static void ask(struct subscription *s) {
-    struct span to = s->dialog.tag.n ? s->dialog.target : s->impu;
-    struct sip_list list = sip_list_of_text(s->dialog.route);
-    struct sip_address route;
+    bool stands = s->dialog.tag.n > 0;
     struct sip_uri uri;
-    if (sip_address_next(&list, &route)) {
-        to = route.uri_text;
-    }
-    enum error e = sip_uri_parse(to, &uri);
     struct resolver_name name = {0};
     struct resolver_answer answer;
+    enum error e = stands ? sip_dialog_next_hop(&s->dialog, &uri) : sip_uri_parse(s->impu, &uri);
     if (e == OK) {
-        name = s->dialog.tag.n ? resolver_name_of(&uri) : (struct resolver_name){.host = uri.host};
+        name = stands ? resolver_name_of(&uri) : (struct resolver_name){.host = uri.host};
         e = resolver_cached(s->pcscf->resolver, &name, &answer);
     }
     if (e == ERR_INCOMPLETE) {

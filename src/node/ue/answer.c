@@ -10,6 +10,7 @@
 #include "model/aka/nonce.h"
 
 #include <openssl/crypto.h>
+#include <stdlib.h>
 
 /* Is this the contact that we registered? */
 static bool is_ours(const struct ue *ue, const struct sip_contact *contact) {
@@ -70,6 +71,26 @@ enum error ue_read_grant(struct ue *ue, const struct sip_msg *answer, uint32_t *
         return ERR_NO_MEMORY;
     }
     *expires_s = seconds;
+    return OK;
+}
+
+enum error ue_reassociate(struct ue *ue, const struct span *values, size_t n) {
+    struct ue_text fresh = {0};
+    struct ue_slice route, piece;
+    bool good = ue_text_add(&fresh, ue_text_at(&ue->grant, ue->service_route), &route);
+    uint16_t at = fresh.n;
+    for (size_t i = 0; i < n && good; i++) {
+        good = (i == 0 || ue_text_add(&fresh, SPAN(", "), &piece)) &&
+               ue_text_add(&fresh, values[i], &piece);
+    }
+    if (!good) {
+        free(fresh.p);
+        return ERR_NO_MEMORY;
+    }
+    free(ue->grant.p);
+    ue->grant = fresh;
+    ue->service_route = route;
+    ue->associated = (struct ue_slice){at, (uint16_t)(fresh.n - at)};
     return OK;
 }
 

@@ -2,8 +2,11 @@
 #ifndef MUSTER_NODE_UE_INTERNAL_H
 #define MUSTER_NODE_UE_INTERNAL_H
 
+#include "base/htab.h"
+#include "codec/reginfo/reginfo.h"
 #include "crypto/akav2.h"
 #include "node/ue/ue.h"
+#include "stack/sip/dialog.h"
 #include "stack/sip/keep_alive.h"
 
 struct ue_pool {
@@ -15,6 +18,7 @@ struct ue_pool {
     struct milenage milenage;
     struct digest digest;
     struct list ues;
+    struct htab subscriptions; /* struct ue_subscription by Call-ID */
     size_t n_registered;
     struct sip_keep_alive flow; /* to the P-CSCF, while somebody is registered and it asks for it */
     struct ue_counters counters;
@@ -39,6 +43,37 @@ enum ue_auth {
     UE_AUTH_REFUSAL,  /* its MAC was wrong: neither */
 };
 
+enum ue_subscription_state {
+    UE_SUBSCRIPTION_ASKS, /* the first SUBSCRIBE has no answer yet */
+    UE_SUBSCRIPTION_STANDS,
+    UE_SUBSCRIPTION_WAITS, /* to begin anew */
+    UE_SUBSCRIPTION_LEAVES /* the registration has ended; a last NOTIFY may come */
+};
+
+/* A subscription to the registration state (5.1.1.3). One block: the identity stands behind it. */
+struct ue_subscription {
+    struct htab_node node; /* by Call-ID */
+    struct ue *ue;
+    struct timer timer;        /* refresh, next try, or the end of its leaving */
+    struct sip_client *asking; /* a SUBSCRIBE under way, or NULL */
+    struct sip_dialog dialog;
+    uint8_t state; /* enum ue_subscription_state */
+    bool has_version;
+    uint32_t version; /* of the last document */
+    uint32_t cseq, their_cseq;
+    uint32_t ask_s; /* expiry to ask for; grows with 423 */
+    char call_id[16], tag[16];
+    struct span impu; /* that it is for */
+};
+
+/* What a NOTIFY says of our contact. */
+struct ue_news {
+    bool any;
+    bool active; /* else terminated */
+    enum reginfo_event event;
+    uint32_t seconds; /* shortened to; of probation */
+};
+
 struct ue {
     struct list in_pool;
     struct ue_pool *pool;
@@ -59,9 +94,13 @@ struct ue {
     bool refreshed;
     bool registered; /* the network has said so, and the time is not over */
     uint32_t cseq;
-    uint32_t ask_s;     /* expiry to ask for; grows with 423 */
-    uint32_t granted_s; /* of the last 200 */
-    unsigned pcscf;     /* the one in use */
+    uint32_t granted_cseq; /* of the REGISTER that the last 200 was for */
+    uint64_t granted_at_us;
+    struct ue_news early; /* of a NOTIFY that came before the 200 of the REGISTER it tells of */
+    struct ue_subscription *subscription; /* NULL: none */
+    uint32_t ask_s;                       /* expiry to ask for; grows with 423 */
+    uint32_t granted_s;                   /* of the last 200 */
+    unsigned pcscf;                       /* the one in use */
     char call_id[16], tag[16], cnonce[16];
     struct ue_text challenge; /* realm, nonce, opaque of the last challenge */
     struct ue_slice realm, nonce, opaque;
@@ -101,7 +140,37 @@ void ue_set_registered(struct ue *ue, bool registered);
 /** The flow to the P-CSCF is gone: those who are registered by it register anew. */
 void ue_flow_failed(struct sip_keep_alive *flow, enum error why);
 
+/** The network has told what a NOTIFY says of our contact. The ue may be gone afterwards. */
+void ue_told(struct ue *ue, const struct ue_news *news);
+
+/* subscription.c */
+
+/** After a 200: begins a subscription to the registration state, if there is none and the ue's
+ * configuration wants one. */
+void ue_subscribe(struct ue *ue);
+
+/** Asks for all there is: a document was missed. */
+void ue_refresh_subscription(struct ue_subscription *s);
+
+/** The registration has ended: the subscription waits for its last NOTIFY. */
+void ue_leave_subscription(struct ue *ue);
+
+/** The network has ended the subscription: begins anew after so long (0: at once). again false: not
+ * by itself. */
+void ue_end_subscription(struct ue_subscription *s, bool again, uint32_t wait_s);
+
+/** Forgets it silently. */
+void ue_forget_subscription(struct ue *ue);
+
+/* notify.c */
+
+/** Takes a NOTIFY; tx is consumed. */
+void ue_notify(struct ue_pool *pool, struct sip_server *tx, const struct sip_msg *req);
+
 /* request.c */
+
+/** Writes the value of Route that leads to the P-CSCF. */
+void ue_put_pcscf(const struct ue *ue, struct buf *b, const struct addr *pcscf);
 
 /** Where the ue's requests go. */
 struct sip_hop ue_hop(const struct ue *ue);
@@ -118,6 +187,10 @@ extern const struct sip_client_handler ue_client_handler; /* registration.c */
  * contact is not there, or for no time; ERR_MALFORMED; ERR_NO_MEMORY. */
 MUST_CHECK enum error ue_read_grant(struct ue *ue, const struct sip_msg *answer,
                                     uint32_t *expires_s);
+
+/** Puts other values of P-Associated-URI in place of those of the last 200; they may view those.
+ * ERR_NO_MEMORY leaves them as they are. */
+MUST_CHECK enum error ue_reassociate(struct ue *ue, const struct span *values, size_t n);
 
 enum ue_challenge {
     UE_CHALLENGE_GOOD,       /* answer it */

@@ -11,6 +11,8 @@
  * 5626 4.5), and that fails as any re-registration.
  * - With several P-CSCFs the next one is tried after timer F, 305 and 503.
  * - Leaving ends locally, whatever the network says to it.
+ * - What a NOTIFY says while a REGISTER is under way counts if it is of that REGISTER, and has
+ *   overtaken its 200; else the REGISTER decides. What is older than the last 200 changes nothing.
  * - A procedure has at most UE_ROUNDS_MAX 401s and 423s that are answered, and of the 401s no three
  *   in a row may be invalid.
  */
@@ -28,6 +30,11 @@ enum event {
     ON_REFUSED,       /* a failure that will not pass */
     ON_TIMER,         /* time to refresh, or to try again */
     ON_EXPIRY,        /* time is over, and nobody refreshed */
+    ON_SHORTENED,     /* the network wants to authenticate us again; this and the next by NOTIFY */
+    ON_DEACTIVATED,   /* it has ended the registration, and we shall come again */
+    ON_PROBATION,     /* the same, but later */
+    ON_REPLACED,      /* another terminal of the user, or he himself, has ended it */
+    ON_REJECTED,      /* it has ended it for good */
     ON_FLOW_FAILED,   /* the P-CSCF does not answer keep-alives, or the connection to it is gone */
     EVENTS
 };
@@ -41,74 +48,80 @@ struct occasion {
 typedef void action_fn(struct ue *ue, struct occasion *o);
 
 static action_fn start, send_again, longer, accept, back_off, give_up, leave, left, remember_in,
-    remember_out, stay_out, expired;
+    remember_out, stay_out, expired, shorten, begin_anew;
 
 /* State by event: next state and what is done. Empty: the event changes nothing. */
 static const struct rule {
     uint8_t next; /* enum ue_state */
     action_fn *action;
     const char *clause; /* of TS 24.229 */
-} rules[UE_STATES][EVENTS] = {
-    [UE_IDLE] =
-        {
-            [ON_REGISTER] = {UE_REGISTERING, start, "5.1.1.2.1"},
-            [ON_DEREGISTER] = {UE_LEAVING, leave, "5.1.1.6.1"},
-        },
-    [UE_REGISTERING] =
-        {
-            [ON_REGISTER] = {UE_REGISTERING, remember_in, ""},
-            [ON_DEREGISTER] = {UE_REGISTERING, remember_out, "RFC 3261 10.2: one at a time"},
-            [ON_GRANTED] = {UE_REGISTERED, accept, "5.1.1.2.1"},
-            [ON_CHALLENGE] = {UE_REGISTERING, send_again, "5.1.1.5.1"},
-            [ON_BAD_CHALLENGE] = {UE_REGISTERING, send_again, "5.1.1.5.3"},
-            [ON_TOO_BRIEF] = {UE_REGISTERING, longer, "5.1.1.2.1"},
-            [ON_TROUBLE] = {UE_WAITING, back_off, "5.1.1.2.1, RFC 5626 4.5"},
-            [ON_BUSY] = {UE_WAITING, back_off, "5.1.1.2.1"},
-            [ON_REFUSED] = {UE_REFUSED, give_up, "5.1.1.2.1"},
-        },
-    [UE_REGISTERED] =
-        {
-            [ON_REGISTER] = {UE_REFRESHING, start, "5.1.1.4.1"},
-            [ON_DEREGISTER] = {UE_LEAVING, leave, "5.1.1.6.1"},
-            [ON_TIMER] = {UE_REFRESHING, start, "5.1.1.4.1"},
-            [ON_EXPIRY] = {UE_IDLE, expired, "RFC 3261 10.2"},
-            [ON_FLOW_FAILED] = {UE_REFRESHING, start, "RFC 5626 4.5"},
-        },
-    [UE_REFRESHING] =
-        {
-            [ON_REGISTER] = {UE_REFRESHING, remember_in, ""},
-            [ON_DEREGISTER] = {UE_REFRESHING, remember_out, "RFC 3261 10.2: one at a time"},
-            [ON_GRANTED] = {UE_REGISTERED, accept, "5.1.1.4.1"},
-            [ON_CHALLENGE] = {UE_REFRESHING, send_again, "5.1.1.5.1"},
-            [ON_BAD_CHALLENGE] = {UE_REFRESHING, send_again, "5.1.1.5.3"},
-            [ON_TOO_BRIEF] = {UE_REFRESHING, longer, "5.1.1.4.1"},
-            [ON_TROUBLE] = {UE_REGISTERING, start, "5.1.1.4.1: as an initial registration"},
-            [ON_BUSY] = {UE_WAITING, back_off, "5.1.1.4.1"},
-            [ON_REFUSED] = {UE_REFUSED, give_up, "5.1.1.4.1"},
-        },
-    [UE_WAITING] =
-        {
-            [ON_REGISTER] = {UE_REGISTERING, start, "5.1.1.2.1"},
-            [ON_DEREGISTER] = {UE_LEAVING, leave, "5.1.1.6.1"},
-            [ON_TIMER] = {UE_REGISTERING, start, "5.1.1.2.1"},
-        },
-    [UE_LEAVING] =
-        {
-            [ON_REGISTER] = {UE_LEAVING, remember_in, "RFC 3261 10.2: one at a time"},
-            [ON_DEREGISTER] = {UE_LEAVING, stay_out, ""},
-            [ON_GRANTED] = {UE_IDLE, left, "5.1.1.6.1"},
-            [ON_CHALLENGE] = {UE_LEAVING, send_again, "5.1.1.5.1"},
-            [ON_BAD_CHALLENGE] = {UE_LEAVING, send_again, "5.1.1.5.3"},
-            [ON_TOO_BRIEF] = {UE_IDLE, left, "5.1.1.6.1"},
-            [ON_TROUBLE] = {UE_IDLE, left, "5.1.1.6.1"},
-            [ON_BUSY] = {UE_IDLE, left, "5.1.1.6.1"},
-            [ON_REFUSED] = {UE_IDLE, left, "5.1.1.6.1"},
-        },
-    [UE_REFUSED] =
-        {
-            [ON_REGISTER] = {UE_REGISTERING, start, "5.1.1.2.1"},
-            [ON_DEREGISTER] = {UE_LEAVING, leave, "5.1.1.6.1"},
-        },
+} rules[UE_STATES][EVENTS] =
+    {
+        [UE_IDLE] =
+            {
+                [ON_REGISTER] = {UE_REGISTERING, start, "5.1.1.2.1"},
+                [ON_DEREGISTER] = {UE_LEAVING, leave, "5.1.1.6.1"},
+            },
+        [UE_REGISTERING] =
+            {
+                [ON_REGISTER] = {UE_REGISTERING, remember_in, ""},
+                [ON_DEREGISTER] = {UE_REGISTERING, remember_out, "RFC 3261 10.2: one at a time"},
+                [ON_GRANTED] = {UE_REGISTERED, accept, "5.1.1.2.1"},
+                [ON_CHALLENGE] = {UE_REGISTERING, send_again, "5.1.1.5.1"},
+                [ON_BAD_CHALLENGE] = {UE_REGISTERING, send_again, "5.1.1.5.3"},
+                [ON_TOO_BRIEF] = {UE_REGISTERING, longer, "5.1.1.2.1"},
+                [ON_TROUBLE] = {UE_WAITING, back_off, "5.1.1.2.1, RFC 5626 4.5"},
+                [ON_BUSY] = {UE_WAITING, back_off, "5.1.1.2.1"},
+                [ON_REFUSED] = {UE_REFUSED, give_up, "5.1.1.2.1"},
+            },
+        [UE_REGISTERED] =
+            {
+                [ON_REGISTER] = {UE_REFRESHING, start, "5.1.1.4.1"},
+                [ON_DEREGISTER] = {UE_LEAVING, leave, "5.1.1.6.1"},
+                [ON_TIMER] = {UE_REFRESHING, start, "5.1.1.4.1"},
+                [ON_EXPIRY] = {UE_IDLE, expired, "RFC 3261 10.2"},
+                [ON_SHORTENED] = {UE_REGISTERED, shorten, "5.1.1.5A"},
+                [ON_DEACTIVATED] = {UE_REGISTERING, begin_anew, "5.1.1.7"},
+                [ON_PROBATION] = {UE_WAITING, back_off, "5.1.1.7, RFC 3680 5.2"},
+                [ON_REPLACED] = {UE_IDLE, give_up, "5.1.1.7"},
+                [ON_REJECTED] = {UE_REFUSED, give_up, "5.1.1.7"},
+                [ON_FLOW_FAILED] = {UE_REFRESHING, start, "RFC 5626 4.5"},
+            },
+        [UE_REFRESHING] =
+            {
+                [ON_REGISTER] = {UE_REFRESHING, remember_in, ""},
+                [ON_DEREGISTER] = {UE_REFRESHING, remember_out, "RFC 3261 10.2: one at a time"},
+                [ON_GRANTED] = {UE_REGISTERED, accept, "5.1.1.4.1"},
+                [ON_CHALLENGE] = {UE_REFRESHING, send_again, "5.1.1.5.1"},
+                [ON_BAD_CHALLENGE] = {UE_REFRESHING, send_again, "5.1.1.5.3"},
+                [ON_TOO_BRIEF] = {UE_REFRESHING, longer, "5.1.1.4.1"},
+                [ON_TROUBLE] = {UE_REGISTERING, start, "5.1.1.4.1: as an initial registration"},
+                [ON_BUSY] = {UE_WAITING, back_off, "5.1.1.4.1"},
+                [ON_REFUSED] = {UE_REFUSED, give_up, "5.1.1.4.1"},
+            },
+        [UE_WAITING] =
+            {
+                [ON_REGISTER] = {UE_REGISTERING, start, "5.1.1.2.1"},
+                [ON_DEREGISTER] = {UE_LEAVING, leave, "5.1.1.6.1"},
+                [ON_TIMER] = {UE_REGISTERING, start, "5.1.1.2.1"},
+            },
+        [UE_LEAVING] =
+            {
+                [ON_REGISTER] = {UE_LEAVING, remember_in, "RFC 3261 10.2: one at a time"},
+                [ON_DEREGISTER] = {UE_LEAVING, stay_out, ""},
+                [ON_GRANTED] = {UE_IDLE, left, "5.1.1.6.1"},
+                [ON_CHALLENGE] = {UE_LEAVING, send_again, "5.1.1.5.1"},
+                [ON_BAD_CHALLENGE] = {UE_LEAVING, send_again, "5.1.1.5.3"},
+                [ON_TOO_BRIEF] = {UE_IDLE, left, "5.1.1.6.1"},
+                [ON_TROUBLE] = {UE_IDLE, left, "5.1.1.6.1"},
+                [ON_BUSY] = {UE_IDLE, left, "5.1.1.6.1"},
+                [ON_REFUSED] = {UE_IDLE, left, "5.1.1.6.1"},
+            },
+        [UE_REFUSED] =
+            {
+                [ON_REGISTER] = {UE_REGISTERING, start, "5.1.1.2.1"},
+                [ON_DEREGISTER] = {UE_LEAVING, leave, "5.1.1.6.1"},
+            },
 };
 
 /* The ue may be gone when this returns. */
@@ -129,6 +142,9 @@ void ue_set_registered(struct ue *ue, bool registered) {
         pool->n_registered += registered ? 1 : -(size_t)1;
         if (pool->n_registered == 0) {
             sip_keep_alive_stop(&pool->flow);
+        }
+        if (!registered) {
+            ue_leave_subscription(ue);
         }
     }
 }
@@ -178,6 +194,13 @@ static void stay_out(struct ue *ue, struct occasion *o) {
     ue->wants_in = false;
 }
 
+/* 600 s before the registration ends, or at half its time if that is short. */
+static void await_refresh(struct ue *ue) {
+    uint64_t expiry_us = ue->granted_s * SEC_IN_US;
+    uint64_t refresh_us = ue->granted_s > 1200 ? expiry_us - 600 * SEC_IN_US : expiry_us / 2;
+    timer_start(ue->pool->env, &ue->timer, ue->config.no_refresh ? expiry_us : refresh_us);
+}
+
 static void accept(struct ue *ue, struct occasion *o) {
     struct ue_pool *pool = ue->pool;
     pool->counters.granted++;
@@ -189,10 +212,13 @@ static void accept(struct ue *ue, struct occasion *o) {
         handle(ue, ON_DEREGISTER, o);
         return;
     }
-    uint64_t expiry_us = o->seconds * SEC_IN_US;
-    uint64_t refresh_us = o->seconds > 1200 ? expiry_us - 600 * SEC_IN_US : expiry_us / 2;
-    timer_start(pool->env, &ue->timer, ue->config.no_refresh ? expiry_us : refresh_us);
-    if (pool->handler.registered) {
+    ue->granted_cseq = ue->cseq;
+    ue->granted_at_us = env_now_us(pool->env);
+    await_refresh(ue);
+    ue_subscribe(ue);
+    if (ue->early.any) {
+        ue_told(ue, &ue->early);
+    } else if (pool->handler.registered) {
         pool->handler.registered(pool->ctx, ue);
     }
 }
@@ -260,6 +286,17 @@ static void expired(struct ue *ue, struct occasion *o) {
     if (ue->pool->handler.deregistered) {
         ue->pool->handler.deregistered(ue->pool->ctx, ue);
     }
+}
+
+/* Less time than was granted: a re-registration will be challenged. */
+static void shorten(struct ue *ue, struct occasion *o) {
+    ue->granted_s = o->seconds;
+    await_refresh(ue);
+}
+
+static void begin_anew(struct ue *ue, struct occasion *o) {
+    ue_set_registered(ue, false);
+    start(ue, o);
 }
 
 /* From messages to events. */
@@ -460,6 +497,45 @@ void ue_timer_fired(struct timer *t) {
     } else {
         handle(ue, ON_TIMER, &o);
     }
+}
+
+/* What a NOTIFY's event means to us (5.1.1.5A, 5.1.1.7, RFC 3680 5.2). */
+static enum event event_of(const struct ue *ue, const struct ue_news *news) {
+    if (news->active) {
+        return news->event == REGINFO_SHORTENED ? ON_SHORTENED : EVENTS;
+    }
+    switch (news->event) {
+    case REGINFO_REJECTED:
+        return ON_REJECTED;
+    case REGINFO_UNREGISTERED:
+        return ON_REPLACED;
+    case REGINFO_PROBATION:
+        return ON_PROBATION;
+    case REGINFO_EXPIRED:
+        if (ue->config.no_refresh) {
+            return ON_EXPIRY;
+        }
+        break;
+    default:
+        break;
+    }
+    return ON_DEACTIVATED;
+}
+
+void ue_told(struct ue *ue, const struct ue_news *news) {
+    struct ue_pool *pool = ue->pool;
+    enum event event = event_of(ue, news);
+    struct occasion o = {.failure.reason = UE_REASON_ENDED, .seconds = news->seconds};
+    if (event == EVENTS || !rules[ue->state][event].action) {
+        return;
+    }
+    LOG(&pool->env->log, LOG_INFO, "the network has changed the registration",
+        LOG_SPAN("impi", ue->config.isim->impi), LOG_SPAN("event", reginfo_event_name(news->event)),
+        LOG_U64("seconds", news->seconds));
+    if (pool->handler.told) {
+        pool->handler.told(pool->ctx, ue, news->event, news->seconds);
+    }
+    handle(ue, event, &o);
 }
 
 void ue_flow_failed(struct sip_keep_alive *flow, enum error why) {

@@ -12,8 +12,7 @@
 
 enum { DOMAIN_MAX = 256 };
 
-static void put_route(struct ue *ue, struct buf *b, const struct addr *pcscf) {
-    sip_put_begin(b, SIP_H_ROUTE);
+void ue_put_pcscf(const struct ue *ue, struct buf *b, const struct addr *pcscf) {
     buf_char(b, '<');
     if (ue->pool->config.route.n) {
         buf_put(b, ue->pool->config.route);
@@ -24,7 +23,6 @@ static void put_route(struct ue *ue, struct buf *b, const struct addr *pcscf) {
         buf_cstr(b, ";lr");
     }
     buf_char(b, '>');
-    sip_put_end(b);
 }
 
 static void put_identities(struct ue *ue, struct buf *b) {
@@ -144,6 +142,7 @@ struct sip_hop ue_hop(const struct ue *ue) {
 void ue_send_register(struct ue *ue) {
     struct ue_pool *pool = ue->pool;
     const struct sip_hop hop = ue_hop(ue);
+    ue->early = (struct ue_news){0};
     char text[sizeof "sip:" + DOMAIN_MAX];
     struct buf uri = buf_init(text, sizeof text);
     buf_cstr(&uri, "sip:");
@@ -154,7 +153,9 @@ void ue_send_register(struct ue *ue) {
     if (b) {
         sip_client_expect(ue->client, pool->config.host);
         sip_put_number(b, SIP_H_MAX_FORWARDS, 70);
-        put_route(ue, b, &hop.addr);
+        sip_put_begin(b, SIP_H_ROUTE);
+        ue_put_pcscf(ue, b, &hop.addr);
+        sip_put_end(b);
         put_identities(ue, b);
         put_contact(ue, b);
         put_authorization(ue, b, buf_span(&uri));

@@ -19,16 +19,21 @@ enum error ue_isim_set_op(struct ue_isim *isim, const uint8_t op[16]) {
 
 static const char *const options_supported[] = {"path", "gruu", "outbound", ""};
 
-/* A terminal that does nothing but register answers OPTIONS, and refuses the rest. */
+/* A terminal that does nothing but register takes NOTIFYs of its registration state, answers
+ * OPTIONS, and refuses the rest. */
 static void take_request(void *ctx, struct sip_server *tx, const struct sip_msg *req) {
     struct ue_pool *pool = ctx;
     pool->counters.requests++;
+    if (req->method == SIP_NOTIFY) {
+        ue_notify(pool, tx, req);
+        return;
+    }
     struct buf *b = sip_reply_begin(tx, req->method == SIP_OPTIONS ? 200 : 405, SPAN_NONE);
     if (!b) {
         sip_server_free(tx);
         return;
     }
-    sip_put(b, SIP_H_ALLOW, SPAN("OPTIONS"));
+    sip_put(b, SIP_H_ALLOW, SPAN("NOTIFY, OPTIONS"));
     if (sip_reply_send(tx, SPAN_NONE)) {
         LOG(&pool->env->log, LOG_INFO, "an answer could not be sent");
     }
@@ -85,6 +90,7 @@ void ue_pool_free(struct ue_pool *pool) {
     LIST_EACH(&pool->ues, ue, struct ue, in_pool) {
         ue_free(ue);
     }
+    htab_free(&pool->subscriptions);
     sip_keep_alive_stop(&pool->flow);
     sip_stack_free(pool->stack);
     digest_free(&pool->digest);
@@ -148,6 +154,7 @@ void ue_free(struct ue *ue) {
         return;
     }
     ue_set_registered(ue, false);
+    ue_forget_subscription(ue);
     sip_client_free(ue->client);
     timer_stop(&ue->timer);
     list_remove(&ue->in_pool);
@@ -267,6 +274,7 @@ const char *ue_reason_text(enum ue_reason reason) {
         [UE_REASON_PASSWORD] = "the network does not take the password",
         [UE_REASON_UNPROVEN] = "the network does not prove that it knows the password",
         [UE_REASON_CHALLENGES] = "too many challenges in a row",
+        [UE_REASON_ENDED] = "the network has ended the registration",
         [UE_REASON_NO_BINDING] = "the 200 does not name our contact",
         [UE_REASON_INTERNAL] = "out of memory, or a message beyond the limits",
     };

@@ -1,5 +1,6 @@
-/* The terminal, as far as registration: TS 24.229 5.1.1 with IMS-AKA (TS 33.203) or SIP Digest (the
- * same, annex N), security associations left out (ipsec: off).
+/* The terminal, as far as registration: TS 24.229 5.1.1, subscription to its state included, with
+ * IMS-AKA (TS 33.203) or SIP Digest (the same, annex N), security associations left out (ipsec:
+ * off).
  *
  *     ue_pool    a socket, its SIP transactions, the workplaces of cryptography
  *     ue_isim    a card: identities, key, sequence numbers. It survives its terminal.
@@ -11,6 +12,7 @@
 #ifndef MUSTER_NODE_UE_UE_H
 #define MUSTER_NODE_UE_UE_H
 
+#include "codec/reginfo/reginfo.h"
 #include "codec/sip/transport.h"
 #include "crypto/aka.h"
 #include "model/aka/sqn.h"
@@ -59,6 +61,7 @@ struct ue_config {
     unsigned algorithms;      /* AUTH_BITs of those that are answered; 0: all. Of several challenges
                                * the strongest is */
     bool gruu;                /* say Supported: gruu */
+    bool reg_event;           /* subscribe to the registration state (5.1.1.3), and act on it */
     bool no_retry;            /* after a failure wait for ue_register, whatever failed */
     bool no_refresh;          /* let the registration expire, unless ue_register is called */
 };
@@ -102,6 +105,7 @@ enum ue_reason {
     UE_REASON_UNPROVEN,    /* a 200 that does not prove that the network knows the password */
     UE_REASON_CHALLENGES,  /* more challenges than UE_ROUNDS_MAX */
     UE_REASON_NO_BINDING,  /* a 200 that does not have our contact */
+    UE_REASON_ENDED,       /* the network has ended the registration, and said so by NOTIFY */
     UE_REASON_INTERNAL,    /* out of memory, or a message beyond the limits */
     UE_REASONS
 };
@@ -123,8 +127,13 @@ struct ue_handler {
     /** De-registered, as ue_deregister asked, also if the network did not answer or refused, see
      * ue_leaving_failure; or, with no_refresh, the time is over. */
     void (*deregistered)(void *ctx, struct ue *ue);
-    /** A registration or re-registration failed. */
+    /** A registration or re-registration failed, or the network has ended it. */
     void (*failed)(void *ctx, struct ue *ue, const struct ue_failure *why);
+    /** The network has told that it changed our contact's registration, before the ue acts on it:
+     * shortened to so many seconds, deactivated (it registers anew), probation (after so many
+     * seconds), expired, unregistered, rejected. It must not call anything of the ue but to look.
+     */
+    void (*told)(void *ctx, struct ue *ue, enum reginfo_event event, uint32_t seconds);
 };
 
 /** Opens the socket. config is copied, what it points to is kept by the caller. ERR_ADDRESS_IN_USE,
@@ -152,6 +161,8 @@ struct ue_counters {
     uint64_t failed_for_good; /* that will not */
     uint64_t timeouts;        /* timer F */
     uint64_t flows_failed;    /* keep-alives without an answer, broken connections */
+    uint64_t subscribed;      /* subscriptions to the registration state that were granted */
+    uint64_t notified;        /* NOTIFYs of them taken */
     uint64_t requests;        /* that came in, other than responses */
 };
 
@@ -201,6 +212,9 @@ struct span ue_contact(const struct ue *ue);
 
 /** Was the last `registered` a re-registration? */
 bool ue_refreshed(const struct ue *ue);
+
+/** Does a subscription of its to the registration state stand? */
+bool ue_is_subscribed(const struct ue *ue);
 
 /** Seconds that the network granted last; 0 when not registered. */
 uint32_t ue_expires_s(const struct ue *ue);

@@ -57,7 +57,7 @@ static void on_failed(void *ctx, struct ue *ue, const struct ue_failure *why) {
     w->failure = *why;
 }
 
-static const struct ue_handler handler = {on_registered, on_deregistered, on_failed};
+static const struct ue_handler handler = {on_registered, on_deregistered, on_failed, NULL};
 
 static void run(struct world *w, uint64_t us) {
     sim_run_until(w->sim, sim_now_us(w->sim) + us);

@@ -174,6 +174,43 @@ static void answer(struct home *h, const struct sip_msg *req, const struct home_
     send(h, to, buf_span(&b));
 }
 
+static void answer_subscribe(struct home *h, const struct sip_msg *req, const struct addr *to) {
+    char text[1024];
+    struct buf b = buf_init(text, sizeof text);
+    h->n_subscribed++;
+    h->terminal = *to;
+    if (!span_eq(req->call_id, span_from_cstr(h->watch_call_id))) {
+        h->notify_cseq = 0;
+    }
+    assert_true(span_to_cstr(req->call_id, h->watch_call_id, sizeof h->watch_call_id));
+    assert_true(span_to_cstr(req->from_tag, h->watch_tag, sizeof h->watch_tag));
+    assert_true(span_to_cstr(req->bytes, h->text, sizeof h->text));
+    sip_put_reply(&b, req, h->subscribe_status ? h->subscribe_status : 200, SPAN_NONE,
+                  SPAN("home"));
+    buf_cstr(&b, "Record-Route: <sip:second@p.net;lr>, <sip:first@p.net;lr>\r\n"
+                 "Contact: <sip:scscf@h.net>\r\n");
+    buf_cstr(&b, h->subscribe_lines ? h->subscribe_lines : "Expires: 7200\r\n");
+    sip_put_body(&b, SPAN_NONE);
+    assert_false(b.overflow);
+    remember(h, req, buf_span(&b));
+    send(h, to, buf_span(&b));
+}
+
+void home_notify(struct home *h, const char *state, const char *body) {
+    char text[4096];
+    struct buf b = buf_init(text, sizeof text);
+    h->notify_status = 0;
+    buf_printf(&b,
+               "NOTIFY sip:x SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKn%u\r\n"
+               "From: <sip:a>;tag=home\r\nTo: <sip:a>;tag=%s\r\nCall-ID: %s\r\nCSeq: %u NOTIFY\r\n"
+               "Max-Forwards: 70\r\nEvent: reg\r\nContact: <sip:scscf@h.net>\r\n"
+               "Subscription-State: %s\r\nContent-Type: application/reginfo+xml\r\n",
+               ++h->notify_branch, h->watch_tag, h->watch_call_id, ++h->notify_cseq, state);
+    sip_put_body(&b, span_from_cstr(body));
+    assert_false(b.overflow);
+    send(h, &h->terminal, buf_span(&b));
+}
+
 static void receive(void *ctx, struct dgram *d, const struct addr *from, char *bytes, size_t n) {
     struct home *h = ctx;
     struct arena arena = arena_init(h->env->chunks);
@@ -184,7 +221,13 @@ static void receive(void *ctx, struct dgram *d, const struct addr *from, char *b
     (void)d;
     enum error e = sip_parse(&arena, bytes, n, &limits, &req, &fault);
     assert_true(e == OK || e == ERR_NO_MEMORY);
-    if (!e && req->is_request && !answer_again(h, req, from)) {
+    if (!e && !req->is_request) {
+        h->notify_status = req->status;
+    } else if (!e && req->method == SIP_SUBSCRIBE) {
+        if (!answer_again(h, req, from)) {
+            answer_subscribe(h, req, from);
+        }
+    } else if (!e && !answer_again(h, req, from)) {
         assert_int_equal(req->method, SIP_REGISTER);
         answer(h, req, h->at < h->n_script ? &h->script[h->at++] : &normal, from);
     }

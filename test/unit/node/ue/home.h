@@ -66,6 +66,14 @@ struct home {
     struct home_answer answers[16];
     size_t n_answers;
     char text[4096]; /* the last request */
+    /* subscriptions to the registration state */
+    unsigned subscribe_status;             /* of the next answers; 0: 200 */
+    const char *subscribe_lines;           /* more lines of them */
+    size_t n_subscribed;                   /* SUBSCRIBEs seen */
+    char watch_call_id[64], watch_tag[64]; /* of the last one */
+    struct addr terminal;
+    unsigned notify_cseq, notify_status; /* of the last NOTIFY; status 0: no answer yet */
+    unsigned notify_branch;
 };
 
 /** Opens it at an address of the simulation. */
@@ -73,6 +81,9 @@ void home_open(struct home *h, struct env *env, struct addr at, const struct aka
 
 /** Closes it. */
 void home_close(struct home *h);
+
+/** Sends a NOTIFY of the last subscription: the value of Subscription-State, and a body. */
+void home_notify(struct home *h, const char *state, const char *body);
 
 /** Adds a step to the script. */
 void home_next(struct home *h, enum home_act act, unsigned status, const char *lines);

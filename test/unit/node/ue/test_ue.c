@@ -46,7 +46,7 @@ static void on_failed(void *ctx, struct ue *ue, const struct ue_failure *why) {
     w->failure.phrase = SPAN_NONE;
 }
 
-static const struct ue_handler handler = {on_registered, on_deregistered, on_failed};
+static const struct ue_handler handler = {on_registered, on_deregistered, on_failed, NULL};
 
 static void make_isim(struct ue_isim *isim) {
     *isim = (struct ue_isim){
