@@ -164,6 +164,9 @@ void userdata_put_close(struct buf *b);
  * sets), for userdata_put_profile_close. The identities of *profile are not looked at. */
 void userdata_put_fragment(struct buf *b, const struct userdata_profile *profile);
 
+/** Appends one InitialFilterCriteria. */
+void userdata_put_ifc(struct buf *b, const struct userdata_ifc *ifc);
+
 /** Appends a whole document: for tests, and for what is not on the message path. */
 void userdata_write(struct buf *b, const struct userdata *u);
 

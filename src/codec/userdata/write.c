@@ -161,7 +161,7 @@ static void put_server(struct buf *b, const struct userdata_ifc *c) {
     buf_put(b, SPAN("</ApplicationServer>"));
 }
 
-static void put_ifc(struct buf *b, const struct userdata_ifc *c) {
+void userdata_put_ifc(struct buf *b, const struct userdata_ifc *c) {
     buf_put(b, SPAN("<InitialFilterCriteria>"));
     PUT_NUMBER(b, "Priority", c->priority);
     if (c->has_trigger) {
@@ -199,7 +199,7 @@ void userdata_put_fragment(struct buf *b, const struct userdata_profile *p) {
         put_authorization(b, p);
     }
     for (size_t i = 0; i < p->n_ifcs; i++) {
-        put_ifc(b, &p->ifcs[i]);
+        userdata_put_ifc(b, &p->ifcs[i]);
     }
     if (p->n_shared_ifc_sets) {
         buf_put(b, SPAN("<Extension>"));

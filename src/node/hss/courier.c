@@ -13,6 +13,7 @@
  * the next one of the item is tried. TOO_MUCH_DATA: its registrations end by SERVER_CHANGE. Other
  * refusals end the item. */
 #include "model/subscription/difference.h"
+#include "node/hss/patience.h"
 #include "node/hss/web.h"
 
 #include <openssl/crypto.h>
@@ -20,10 +21,7 @@
 
 enum {
     LOADED_MAX = 1024, /* entries in memory */
-    AGAIN_MIN_S = 1,
-    AGAIN_MAX_S = 60,
-    GIVE_UP_S = 24 * 3600,
-    WALK_PART = 500, /* subscriptions that are looked at before others have their turn */
+    WALK_PART = 500,   /* subscriptions that are looked at before others have their turn */
 };
 
 /* An entry of the outbox. */
@@ -38,8 +36,7 @@ struct news {
     uint64_t done;        /* bits of the IMPIs of an item that a RTA has confirmed */
     uint8_t kind, reason; /* of the item; a refusal may change them */
     struct span host;     /* kept by hss_name */
-    uint32_t wait_s;
-    uint64_t give_up_us;
+    struct patience patience;
     struct timer again;
     uint64_t after; /* of a walk over all subscriptions: the last one that was looked at */
     enum { WALK_ON, WALK_WAITS, WALK_OVER } step;
@@ -125,8 +122,7 @@ static void begin_item(struct news *n) {
     n->kind = rec_news_item_kind(item);
     n->reason = rec_news_item_reason(item);
     n->host = hss_name(n->h, rec_news_item_scscf_host(item));
-    n->wait_s = AGAIN_MIN_S;
-    n->give_up_us = env_now_us(n->h->env) + GIVE_UP_S * SEC_IN_US;
+    n->patience = patience_new(n->h->env);
     tell(n);
 }
 
@@ -145,14 +141,9 @@ static void on_again(struct timer *t) {
 }
 
 static void later(struct news *n, const char *why) {
-    struct env *env = n->h->env;
-
-    if (env_now_us(env) >= n->give_up_us) {
+    if (!patience_wait(&n->patience, n->h->env, &n->again)) {
         give_up(n, why);
-        return;
     }
-    timer_start(env, &n->again, n->wait_s * SEC_IN_US);
-    n->wait_s = 2 * n->wait_s < AGAIN_MAX_S ? 2 * n->wait_s : AGAIN_MAX_S;
 }
 
 /* The first of the item's IMPIs that no RTA has confirmed; their number: all have been. */

@@ -1,5 +1,5 @@
 /* The HSS as a whole: start, end, and which procedure a request is. */
-#include "node/hss/internal.h"
+#include "node/hss/sh.h"
 #include "obs/journal.h"
 
 #include <stdlib.h>
@@ -8,7 +8,9 @@
 static const uint32_t scscf_commands[] = {CX_COMMAND_USER_AUTHORIZATION, CX_COMMAND_MULTIMEDIA_AUTH,
                                           CX_COMMAND_SERVER_ASSIGNMENT, CX_COMMAND_LOCATION_INFO};
 static const uint32_t icscf_commands[] = {CX_COMMAND_USER_AUTHORIZATION, CX_COMMAND_LOCATION_INFO};
-static const uint32_t as_commands[] = {CX_COMMAND_LOCATION_INFO};
+static const uint32_t as_commands[] = {CX_COMMAND_LOCATION_INFO, SH_COMMAND_USER_DATA,
+                                       SH_COMMAND_PROFILE_UPDATE,
+                                       SH_COMMAND_SUBSCRIBE_NOTIFICATIONS};
 
 static void set_commands(struct diameter_peer_config *peer, unsigned roles) {
     peer->agent = (roles & HSS_PEER_AGENT) != 0;
@@ -158,6 +160,10 @@ static void on_request(void *ctx, struct diameter_request *rq, const struct diam
         hss_answer_busy(rq);
         return;
     }
+    if (msg->application == SH_APPLICATION) {
+        sh_take(h, rq, msg);
+        return;
+    }
     switch (msg->command) {
     case CX_COMMAND_USER_AUTHORIZATION:
         uar_take(h, rq, msg);
@@ -187,10 +193,13 @@ static void set_defaults(struct hss_config *c) {
     c->pending_max = c->pending_max ? c->pending_max : 65536;
     c->web_body_max = c->web_body_max ? c->web_body_max : 256 << 20;
     c->import_max = c->import_max ? c->import_max : 512 << 20;
+    c->repository_bytes_max = c->repository_bytes_max ? c->repository_bytes_max : 32768;
+    c->repository_services_max = c->repository_services_max ? c->repository_services_max : 64;
 }
 
 static enum error start_diameter(struct hss *h) {
-    static const struct diameter_application cx = {CX_APPLICATION, DIAMETER_VENDOR_3GPP};
+    static const struct diameter_application applications[] = {
+        {CX_APPLICATION, DIAMETER_VENDOR_3GPP}, {SH_APPLICATION, DIAMETER_VENDOR_3GPP}};
     const struct hss_config *c = &h->config;
 
     h->peers = calloc(c->n_peers + 1, sizeof *h->peers);
@@ -210,8 +219,8 @@ static enum error start_diameter(struct hss *h) {
         .listen = &h->listen,
         .listen_tls = c->listen_tls.family ? &h->config.listen_tls : NULL,
         .tls = c->tls,
-        .applications = &cx,
-        .n_applications = 1,
+        .applications = applications,
+        .n_applications = COUNT_OF(applications),
         .peers = h->peers,
         .n_peers = c->n_peers,
         .incoming_max = c->pending_max,
@@ -247,6 +256,9 @@ enum error hss_new(struct env *env, const struct hss_config *config, struct stor
         e = digest_init(&h->digest);
     }
     if (!e) {
+        e = sh_notifier_new(h);
+    }
+    if (!e) {
         e = start_diameter(h);
     }
     if (e) {
@@ -264,6 +276,7 @@ void hss_free(struct hss *h) {
     }
     diameter_free(h->diameter);
     courier_free(h);
+    sh_notifier_free(h);
     web_free(h);
     subscribers_free(h);
     profiles_free(h);

@@ -6,6 +6,7 @@
 #ifndef MUSTER_NODE_HSS_HSS_H
 #define MUSTER_NODE_HSS_HSS_H
 
+#include "model/sh/sh.h"
 #include "obs/latency.h"
 #include "rt/env.h"
 #include "stack/diameter/diameter_node.h"
@@ -18,7 +19,7 @@ struct store;
 enum hss_peer_role {
     HSS_PEER_ICSCF = 1 << 0, /* UAR, LIR */
     HSS_PEER_SCSCF = 1 << 1, /* MAR, SAR, and what an I-CSCF may */
-    HSS_PEER_AS = 1 << 2,    /* LIR */
+    HSS_PEER_AS = 1 << 2,    /* LIR; UDR, PUR and SNR as its permissions say */
     HSS_PEER_AGENT = 1 << 3, /* nothing itself; brings requests of other peers and takes ours for
                               * them: each may ask what it might if it were connected itself */
 };
@@ -40,6 +41,12 @@ struct hss_charging {
     struct span primary_ccf, secondary_ccf; /* charging data: Diameter URIs */
 };
 
+/** What an application server may do on Sh (TS 29.328 6.2). */
+struct hss_application_server {
+    struct span host; /* Diameter identity, compared without case: a peer of role HSS_PEER_AS */
+    struct sh_permissions permissions;
+};
+
 struct hss_config {
     struct span host;        /* Origin-Host: "hss.DOMAIN" */
     struct span realm;       /* Origin-Realm */
@@ -49,6 +56,10 @@ struct hss_config {
     struct tls_context *tls; /* for it; outlives the node */
     const struct hss_peer *peers;
     size_t n_peers;
+    const struct hss_application_server *application_servers; /* others may nothing on Sh */
+    size_t n_application_servers;
+    uint32_t repository_bytes_max;    /* of ServiceData, at most 65,000; 0: 32,768 */
+    uint32_t repository_services_max; /* of one public identity or alias group; 0: 64 */
     struct hss_charging charging;
     const uint32_t *mandatory_capabilities; /* of S-CSCFs, for subscriptions that name none */
     size_t n_mandatory_capabilities;
@@ -121,6 +132,11 @@ struct hss_counters {
     uint64_t ppr, rtr;           /* sent to S-CSCFs */
     uint64_t news_given_up;      /* changes that an S-CSCF was not told of */
     uint64_t provisioned;        /* changes by the web interface that were saved */
+    uint64_t udr, pur, snr;      /* requests of application servers taken */
+    struct latency sh_latency;   /* until their answer */
+    uint64_t pnr;                /* sent to application servers */
+    uint64_t pnr_given_up;       /* changes that an application server was not told of */
+    uint64_t refused_sh;         /* requests of application servers that may not do this */
 };
 
 /** What has happened so far. */

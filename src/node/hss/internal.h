@@ -55,6 +55,8 @@ struct subscriber {
     bool draining;       /* somebody up the stack starts the next of `waiting` */
     size_t n_identities;
     struct identity *identities; /* behind the struct, like the record */
+    char *watchers; /* record of what application servers want to hear of; NULL: nothing. sh.c */
+    size_t n_watchers_bytes;
 };
 
 /** The counter of one IMPI. */
@@ -99,6 +101,8 @@ struct job {
     bool looked_elsewhere, impi_elsewhere;
     void *ctx;                     /* of a job that is not a Diameter request */
     void (*drop)(struct job *job); /* frees ctx when the HSS goes; may be NULL */
+
+    struct span watchers; /* record that goes with a save, see sh.h; p is NULL: none does */
 
     struct diameter_request *rq;
     union {
@@ -149,6 +153,8 @@ struct hss {
     uint64_t last_news; /* the highest number that was loaded */
     struct store_op news_op;
     bool reading_news, more_news, waking;
+
+    struct sh_notifier *notifier; /* tells application servers; sh_notify.c */
 
     struct decoy *decoys; /* NULL: no stranger has come yet */
     char *scratch;        /* for User-Data */
@@ -215,6 +221,11 @@ void profiles_free(struct hss *h);
 /** User-Data of a set, into the HSS's scratch memory; empty when memory is out. */
 struct span profiles_user_data(struct hss *h, struct rec_subscription s, struct span private_id,
                                unsigned set);
+
+/** The filter criteria of a profile that name this application server, rendered into the arena; p
+ * is NULL when memory is out. */
+struct span profiles_criteria(struct hss *h, struct span name, struct span server_name,
+                              struct arena *arena);
 
 /* courier.c */
 

@@ -1,5 +1,5 @@
 /* Service profiles in memory, rendered once: TS 29.228 6.6 and annex E. */
-#include "node/hss/internal.h"
+#include "node/hss/sh.h"
 
 #include "codec/userdata/userdata.h"
 
@@ -71,6 +71,35 @@ static struct userdata_profile to_userdata(const struct rec_profile_data *d, str
                                         .include_register_response = c->include_register_response};
     }
     return p;
+}
+
+struct span profiles_criteria(struct hss *h, struct span name, struct span server_name,
+                              struct arena *arena) {
+    struct profile *known = profiles_find(h, name);
+    struct rec_profile_data data;
+    bool failed = true;
+
+    if (!known) {
+        return SPAN("");
+    }
+    if (rec_profile_decode(known->record, arena, &data) != OK) {
+        return SPAN_NONE;
+    }
+    struct userdata_profile p = to_userdata(&data, arena, &failed);
+    for (size_t size = 4096; !failed && size <= SCRATCH_MAX; size *= 4) {
+        char *room = arena_alloc(arena, size);
+        struct buf b = buf_init(room, room ? size : 0);
+
+        for (size_t i = 0; i < p.n_ifcs && room; i++) {
+            if (span_eq(p.ifcs[i].server_name, server_name)) {
+                userdata_put_ifc(&b, &p.ifcs[i]);
+            }
+        }
+        if (room && !b.overflow) {
+            return buf_span(&b);
+        }
+    }
+    return SPAN_NONE;
 }
 
 /* Renders a profile into memory of its own; *out is NULL when memory is out. */
@@ -173,6 +202,7 @@ static void read_one(struct store_op *op) {
     profiles_put_default(h);
     h->profiles_read = true;
     courier_wake(h);
+    sh_notifier_wake(h);
 }
 
 static void read_came(struct store_op *op) {

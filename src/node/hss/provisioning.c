@@ -1,5 +1,6 @@
 /* Subscriptions over the web interface: shown, made, replaced, deleted, listed. A change has the
  * subscription's turn, like a message, and is answered when it is durable. */
+#include "node/hss/sh.h"
 #include "node/hss/web.h"
 
 #include "model/subscription/difference.h"
@@ -169,6 +170,11 @@ static enum error compare(struct web_job *w, const struct subscriber *s,
         e = registration_write(&d.state, &out);
         change->state = buf_span(&out);
     }
+    if (!e && now) {
+        const struct subscription after = {.data = *now, .state = d.state};
+        e = sh_compare(w->hss, s, &after, &w->arena, &change->watchers);
+        w->job->watchers = change->watchers;
+    }
     return e;
 }
 
@@ -247,6 +253,7 @@ static void put_done(struct store_op *op) {
             now.state = d.state;
         }
         s->stale = true;
+        sh_notify(w->hss, s->id, w->job->watchers);
     }
     courier_wake(w->hss);
     web_end(w, w->creates ? 201 : 200,

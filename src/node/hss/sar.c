@@ -5,7 +5,7 @@
 #include "model/cx/server_assignment.h"
 
 #include "model/subscription/difference.h"
-#include "node/hss/internal.h"
+#include "node/hss/sh.h"
 
 enum { MANY_IMPUS = 256 };
 
@@ -123,6 +123,12 @@ static void saved(struct store_op *op) {
         h->counters.saves++;
         job->subscriber->version = op->subscription.version;
         bool news = op->news != 0;
+        if (job->watchers.n) {
+            if (sh_set_watchers(job->subscriber, job->watchers) != OK) {
+                job->subscriber->stale = true; /* it is read again */
+            }
+            sh_notify(h, job->subscriber->id, job->watchers);
+        }
         settle(job);
         answer(job);
         if (news) {
@@ -177,11 +183,24 @@ static struct span news_for_old_server(struct job *job) {
     return room && rec_news_encode(&news, &out) == OK ? buf_span(&out) : SPAN_NONE;
 }
 
+/* What application servers see of it. */
+static bool compare_for_watchers(struct job *job) {
+    const struct subscriber *s = job->subscriber;
+
+    job->watchers = SPAN_NONE;
+    if (!s->watchers) {
+        return true;
+    }
+    const struct subscription now = {.data = s->s.data, .state = job->sar.outcome.state};
+    return sh_compare(job->hss, s, &now, diameter_request_arena(job->rq), &job->watchers) == OK;
+}
+
 static void save(struct job *job) {
     char record[REGISTRATION_RECORD_MAX];
     struct buf out = buf_init(record, sizeof record);
 
-    if (!fits(job) || registration_write(&job->sar.outcome.state, &out) != OK) {
+    if (!fits(job) || registration_write(&job->sar.outcome.state, &out) != OK ||
+        !compare_for_watchers(job)) {
         refuse(job, CX_UNABLE_TO_COMPLY);
         return;
     }
@@ -190,6 +209,7 @@ static void save(struct job *job) {
                &(struct store_change){.id = job->subscriber->id,
                                       .version = job->subscriber->version,
                                       .state = buf_span(&out),
+                                      .watchers = job->watchers,
                                       .news = news_for_old_server(job)});
 }
 

@@ -3,7 +3,7 @@
  * The store has the truth; what is here are copies of what was read, kept until room is needed. As
  * long as nobody else writes to the store they are right; if somebody does, the version at the next
  * save tells, and the decision is taken anew (job_again). */
-#include "node/hss/internal.h"
+#include "node/hss/sh.h"
 
 #include <openssl/crypto.h>
 #include <stdlib.h>
@@ -70,6 +70,7 @@ static void forget(struct hss *h, struct subscriber *s) {
     htab_remove(&h->by_id, &s->by_id);
     list_remove(&s->lru);
     h->n_cached--;
+    free(s->watchers);
     OPENSSL_cleanse(s, s->size); /* there are keys in the record */
     free(s);
 }
@@ -141,11 +142,15 @@ static enum error remember(struct hss *h, const struct store_subscription *read,
         r->scscf_host = hss_name(h, r->scscf_host);
         e = r->scscf_name.p && r->scscf_host.p ? OK : ERR_NO_MEMORY;
     }
+    if (!e) {
+        e = sh_set_watchers(s, read->watchers);
+    }
     make_room(h);
     if (!e) {
         e = htab_insert(&h->by_id, &s->by_id, hash_mix(0, s->id));
     }
     if (e) {
+        free(s->watchers);
         free(s);
         return e;
     }
