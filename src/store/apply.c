@@ -50,6 +50,17 @@ bool store_identity_at(struct rec_subscription r, size_t i, enum store_key *key,
     return true;
 }
 
+bool store_is_wildcard_at(struct rec_subscription r, size_t i) {
+    enum { WILDCARDED_PSI = 2, WILDCARDED_USER = 4 }; /* IdentityType, TS 29.228 annex B.2.1 */
+    size_t others = 1 + rec_subscription_n_impis(r);
+
+    if (i < others) {
+        return false;
+    }
+    uint8_t type = rec_impu_type(rec_subscription_impus(r, i - others));
+    return type == WILDCARDED_PSI || type == WILDCARDED_USER;
+}
+
 static bool has_identity(struct rec_subscription r, enum store_key key, struct span identity) {
     enum store_key k;
     struct span s;
@@ -229,6 +240,9 @@ void store_apply_read(const struct store *s, struct store_kv *kv, const struct s
             op->error = record_check(&rec_repository_type, op->record);
         }
         return;
+    case READ_NEXT_WILDCARD:
+        op->error = kv->ops->next(kv, STORE_WILDCARDS, read->text, &op->record, &key);
+        return;
     }
     if (!op->error && op->record.p) {
         op->error = record_check(&rec_profile_type, op->record);
@@ -271,6 +285,9 @@ static enum error index_all(const struct store *s, struct store_kv *kv, uint64_t
         store_hash(s, key, identity, hash);
         enum error e =
             kv->ops->put(kv, STORE_INDEX, span_of(hash, sizeof hash), store_id_key(room, id));
+        if (!e && store_is_wildcard_at(r, i)) {
+            e = kv->ops->put(kv, STORE_WILDCARDS, identity, store_id_key(room, id));
+        }
         if (e) {
             return e;
         }
@@ -286,11 +303,16 @@ static enum error unindex(const struct store *s, struct store_kv *kv, struct rec
     struct span identity;
 
     for (size_t i = 0; store_identity_at(old, i, &key, &identity); i++) {
-        if (now && has_identity(*now, key, identity)) {
+        enum error e = OK;
+
+        if (store_is_wildcard_at(old, i)) { /* index_all puts it back if it stays one */
+            e = kv->ops->del(kv, STORE_WILDCARDS, identity);
+        }
+        if (!e && now && has_identity(*now, key, identity)) {
             continue;
         }
         store_hash(s, key, identity, hash);
-        enum error e = kv->ops->del(kv, STORE_INDEX, span_of(hash, sizeof hash));
+        e = e ? e : kv->ops->del(kv, STORE_INDEX, span_of(hash, sizeof hash));
         if (e) {
             return e;
         }

@@ -18,6 +18,7 @@ enum store_table {
     STORE_WATCHERS, /* number -> what application servers want to hear of */
     STORE_DUE,      /* number of a subscription of whose changes one has not heard yet -> nothing */
     STORE_REPOSITORY, /* number, hash of owner, hash of service -> transparent data */
+    STORE_WILDCARDS,  /* wildcarded identity -> number */
     STORE_META, /* "next" and "next-news" -> the next number; "secret"; "schema"; "mark:..." */
     STORE_TABLES
 };
@@ -104,6 +105,7 @@ enum store_read_kind {
     READ_NEXT_NEWS,
     READ_NEXT_DUE,
     READ_REPOSITORY,
+    READ_NEXT_WILDCARD,
 };
 
 struct store_read {
@@ -180,6 +182,9 @@ void store_apply_mark(struct store_kv *kv, struct span name, struct store_op *op
  * no ith. */
 bool store_identity_at(struct rec_subscription r, size_t i, enum store_key *key,
                        struct span *identity);
+
+/** Is the ith identity (store_identity_at) a wildcard? */
+bool store_is_wildcard_at(struct rec_subscription r, size_t i);
 
 /** Are the records of a change sound? */
 MUST_CHECK enum error store_check_records(const struct store_change *c);

@@ -303,6 +303,19 @@ static enum error put_mark(struct import *i) {
 
 /* Writing. */
 
+static enum error put_wildcards(struct store_kv *kv, struct rec_subscription r, struct span key) {
+    enum store_key kind;
+    struct span identity;
+    enum error e = OK;
+
+    for (size_t i = 0; !e && store_identity_at(r, i, &kind, &identity); i++) {
+        if (store_is_wildcard_at(r, i)) {
+            e = kv->ops->put(kv, STORE_WILDCARDS, identity, key);
+        }
+    }
+    return e;
+}
+
 static enum error append_records(struct import *i, const struct store_change *c, uint64_t id) {
     char key_room[STORE_ID_SIZE], room[1024], *large = NULL;
     struct buf b = buf_init(room, sizeof room);
@@ -314,6 +327,9 @@ static enum error append_records(struct import *i, const struct store_change *c,
     }
     if (!e) {
         e = i->kv->ops->append(i->kv, STORE_STATE, key, state);
+    }
+    if (!e) {
+        e = put_wildcards(i->kv, rec_subscription_of(c->data), key);
     }
     free(large);
     return e;

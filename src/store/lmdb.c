@@ -26,11 +26,17 @@
 #include <unistd.h>
 
 static const char *const table_names[STORE_TABLES] = {
-    [STORE_DATA] = "data",         [STORE_STATE] = "state",
-    [STORE_INDEX] = "index",       [STORE_SQN] = "sqn",
-    [STORE_PROFILES] = "profiles", [STORE_META] = "meta",
-    [STORE_NEWS] = "news",         [STORE_WATCHERS] = "watchers",
-    [STORE_DUE] = "due",           [STORE_REPOSITORY] = "repository",
+    [STORE_DATA] = "data",
+    [STORE_STATE] = "state",
+    [STORE_INDEX] = "index",
+    [STORE_SQN] = "sqn",
+    [STORE_PROFILES] = "profiles",
+    [STORE_META] = "meta",
+    [STORE_NEWS] = "news",
+    [STORE_WATCHERS] = "watchers",
+    [STORE_DUE] = "due",
+    [STORE_REPOSITORY] = "repository",
+    [STORE_WILDCARDS] = "wildcards",
 };
 
 struct lmdb_kv {

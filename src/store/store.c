@@ -83,6 +83,10 @@ void store_next_profile(struct store *store, struct store_op *op, struct span af
     read_op(store, op, &(struct store_read){.kind = READ_NEXT_PROFILE, .text = after});
 }
 
+void store_next_wildcard(struct store *store, struct store_op *op, struct span after) {
+    read_op(store, op, &(struct store_read){.kind = READ_NEXT_WILDCARD, .text = after});
+}
+
 void store_load_mark(struct store *store, struct store_op *op, struct span name) {
     read_op(store, op, &(struct store_read){.kind = READ_MARK, .text = name});
 }

@@ -53,7 +53,7 @@ struct store_op {
     /* Results; spans are valid until `done` returns. */
     struct store_subscription subscription; /* of a load; id and version also of a save */
     uint64_t sqn;                           /* of store_load_sqn */
-    struct span record;                     /* of a profile or repository data that was loaded */
+    struct span record;          /* of a profile or repository data that was loaded; a wildcard */
     size_t failed_at;            /* of an import that failed: index of the subscription at fault */
     struct span failed_identity; /* ERR_EXISTS: the identity that another subscription has */
     const struct store_outcome *outcomes; /* of an import: what became of each change */
@@ -116,6 +116,10 @@ void store_load_repository(struct store *store, struct store_op *op, uint64_t id
 /** Loads the subscription with the lowest number above `after` of whose changes an application
  * server has not been told yet. ERR_NOT_FOUND. */
 void store_next_due(struct store *store, struct store_op *op, uint64_t after);
+
+/** The wildcarded identity that follows `after` in the store's order (empty: the first): op->record
+ * is its text. What it stands in is found like that of every identity. ERR_NOT_FOUND. */
+void store_next_wildcard(struct store *store, struct store_op *op, struct span after);
 
 /* The outbox: what others have to hear of changes, durable with them, in the order of the changes.
  * Entries have numbers from 1 on that are never used again. */

@@ -79,9 +79,18 @@ static void put_value(struct diameter_builder *b, const struct diameter_def *def
     diameter_put_u32(b, def->code, def->vendor, def->mandatory, number);
 }
 
-/* NAME = VALUE, or GROUP.NAME = VALUE. */
+/* Is the ith condition GROUP.NAME = VALUE, and the one beside it of the same group? */
+static bool is_of_group(const struct flow_step *step, size_t i, size_t beside) {
+    const struct flow_condition *c = &step->avps[i];
+
+    return c->param.n && beside < step->n_avps && step->avps[beside].param.n &&
+           span_eq(c->name, step->avps[beside].name);
+}
+
+/* NAME = VALUE, or GROUP.NAME = VALUE; those of one group beside each other make one group. */
 static bool put_avp(struct runner *r, const struct flow_step *step, struct diameter_builder *b,
-                    const struct flow_condition *c) {
+                    size_t i) {
+    const struct flow_condition *c = &step->avps[i];
     char bytes[1024];
     struct buf value = buf_init(bytes, sizeof bytes);
     struct span unknown = SPAN_NONE;
@@ -92,11 +101,11 @@ static bool put_avp(struct runner *r, const struct flow_step *step, struct diame
                         SPAN_ARG(c->text), SPAN_ARG(unknown));
         return false;
     }
-    if (c->param.n) {
+    if (c->param.n && !(i && is_of_group(step, i, i - 1))) {
         diameter_open(b, outer->code, outer->vendor, outer->mandatory);
     }
     put_value(b, inner, buf_span(&value));
-    if (c->param.n) {
+    if (c->param.n && !is_of_group(step, i, i + 1)) {
         diameter_close(b);
     }
     return true;
@@ -108,6 +117,7 @@ static bool send(struct asking *a, const struct flow_step *step) {
     const struct diameter_route route = {
         .application = CX, .command = command_of(step->method), .realm = a->realm};
     struct diameter_builder *b = diameter_request_begin(a->diameter, &route);
+    diameter_put(b, 263, 0, true, b->envelope->session_id);
     diameter_open(b, VENDOR_SPECIFIC_APPLICATION_ID, 0, true);
     diameter_put_u32(b, VENDOR_ID, 0, true, DIAMETER_VENDOR_3GPP);
     diameter_put_u32(b, AUTH_APPLICATION_ID, 0, true, CX);
@@ -117,7 +127,7 @@ static bool send(struct asking *a, const struct flow_step *step) {
     diameter_put(b, 296, 0, true, b->envelope->origin_realm);
     diameter_put(b, 283, 0, true, a->realm);
     for (size_t i = 0; i < step->n_avps; i++) {
-        if (!put_avp(r, step, b, &step->avps[i])) {
+        if (!put_avp(r, step, b, i)) {
             return false;
         }
     }

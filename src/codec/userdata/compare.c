@@ -77,8 +77,11 @@ bool userdata_eq(const struct userdata *a, const struct userdata *b) {
 const struct userdata_identity *userdata_default_identity(const struct userdata *u) {
     for (size_t i = 0; i < u->n_profiles; i++) {
         for (size_t k = 0; k < u->profiles[i].n_identities; k++) {
-            if (!u->profiles[i].identities[k].barred) {
-                return &u->profiles[i].identities[k];
+            const struct userdata_identity *id = &u->profiles[i].identities[k];
+
+            if (!id->barred && id->type != USERDATA_WILDCARDED_PSI &&
+                id->type != USERDATA_WILDCARDED_IMPU) {
+                return id;
             }
         }
     }

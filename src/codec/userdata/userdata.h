@@ -107,7 +107,8 @@ struct userdata_profile {
 };
 
 /** One IMSSubscription: an implicit registration set as the S-CSCF sees it. The first identity of
- * the first profile that is not barred is the set's default (TS 24.229 5.4.1.2.2F). */
+ * the first profile that is neither barred nor a wildcard is the set's default (TS 29.228
+ * 6.5.1.1). */
 struct userdata {
     struct span private_id;
     const struct userdata_profile *profiles; /* at least one */
@@ -138,8 +139,8 @@ MUST_CHECK enum error userdata_read_libxml2(struct span xml, struct arena *arena
 /** Same content, element by element? */
 bool userdata_eq(const struct userdata *a, const struct userdata *b);
 
-/** The first identity that is not barred: the default public user identity of the set; NULL if all
- * are barred. */
+/** The first identity that is neither barred nor a wildcard: the default public user identity of
+ * the set; NULL if all are barred. */
 const struct userdata_identity *userdata_default_identity(const struct userdata *u);
 
 /* Writing: open, then for each profile: profile_open, identities, profile_close; then close. */

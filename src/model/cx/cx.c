@@ -66,7 +66,8 @@ const char *cx_server_assignment_type_name(unsigned type) {
 enum cx_result cx_match(const struct subscription *s, struct span impi, struct span impu,
                         bool impi_elsewhere, struct rec_impi *private_identity,
                         struct rec_impu *public_identity) {
-    if (!s || !subscription_impu(s->data, impu, public_identity)) {
+    if (!s || !subscription_impu(s->data, impu, public_identity) ||
+        rec_impu_type(*public_identity) != IDENTITY_USER) {
         return CX_USER_UNKNOWN;
     }
     if (!subscription_impi(s->data, impi, private_identity)) {

@@ -52,8 +52,20 @@ const char *cx_result_name(enum cx_result r);
 /** Server-Assignment-Types from 0 up that belong to Cx; the others are for SWx. */
 enum { CX_SERVER_ASSIGNMENT_TYPES = 12 };
 
+/** Features of Cx (TS 29.229 7.1.1, Feature-List-ID 1), or-ed: what an S-CSCF says that it
+ * supports.
+ */
+enum cx_feature {
+    CX_FEATURE_SIFC = 1 << 0,        /* shared sets of filter criteria */
+    CX_FEATURE_ALIAS = 1 << 1,       /* AliasInd */
+    CX_FEATURE_RESTORATION = 1 << 2, /* IMSRestorationInd */
+};
+
+enum { CX_FEATURE_LIST = 1 };
+
 /** Finds IMPI and IMPU in the subscription of the IMPU and checks that they belong together (TS
- * 29.228 6.1.1.1 steps 1 and 2, 6.3.1 steps 1 and 2): CX_SUCCESS, CX_USER_UNKNOWN or
+ * 29.228 6.1.1.1 steps 1 and 2, 6.3.1 steps 1 and 2): CX_SUCCESS, CX_USER_UNKNOWN (also for an
+ * IMPU that is no distinct public user identity: nobody registers by it) or
  * CX_IDENTITIES_DONT_MATCH. s is NULL if the IMPU is unknown; impi_elsewhere says that another
  * subscription has the IMPI. */
 enum cx_result cx_match(const struct subscription *s, struct span impi, struct span impu,

@@ -8,7 +8,10 @@
  *   IDENTITY_ALREADY_REGISTERED, or UNABLE_TO_COMPLY for NO_ASSIGNMENT.
  * - After a failed authentication the note of the S-CSCF that challenged is dropped as soon as no
  *   other authentication of the subscription is pending.
- * - An identity besides the first that the subscription does not have "does not match". */
+ * - An identity besides the first that the subscription does not have "does not match".
+ * - Associated-Registered-Identities are for S-CSCFs that say IMSRestorationInd, and only if there
+ *   are several.
+ * - Supported features are remembered with the S-CSCF's name, for PPRs. */
 #include "model/cx/server_assignment.h"
 
 /* clang-format off */
@@ -21,23 +24,23 @@
 
 #define TYPE(name) [CX_SERVER_ASSIGNMENT_TYPE_##name]
 
-/* TS 29.228 6.1.2.1 step 5, an item a row. */
+/* TS 29.228 6.1.2.1 steps 4 and 5 and table 6.1.2.2, an item a row. */
 const struct server_assignment_rule server_assignment_rules[CX_SERVER_ASSIGNMENT_TYPES] = {
-    /*                                              another           by state   needs  de-    down-  ends
-     *                                              S-CSCF                       IMPI   reg.   loads  pending */
-    TYPE(NO_ASSIGNMENT) =                          {CONFLICT_COMPLY,  STAYS,     false, false, true,  false},
-    TYPE(REGISTRATION) =                           {CONFLICT_ALREADY, REGISTERS, true,  false, true,  true},
-    TYPE(RE_REGISTRATION) =                        {CONFLICT_ALREADY, REGISTERS, true,  false, true,  true},
-    TYPE(UNREGISTERED_USER) =                      {CONFLICT_ALREADY, SERVES,    false, false, true,  false},
-    TYPE(TIMEOUT_DEREGISTRATION) =                 {CONFLICT_ALWAYS,  RELEASES,  false, true,  false, false},
-    TYPE(USER_DEREGISTRATION) =                    {CONFLICT_ALWAYS,  RELEASES,  false, true,  false, true},
+    /*                                              another           by state   needs  users  de-    down-  lists  ends
+     *                                              S-CSCF                       IMPI   only   reg.   loads  reg.   pending */
+    TYPE(NO_ASSIGNMENT) =                          {CONFLICT_COMPLY,  STAYS,     false, false, false, true,  false, false},
+    TYPE(REGISTRATION) =                           {CONFLICT_ALREADY, REGISTERS, true,  true,  false, true,  true,  true},
+    TYPE(RE_REGISTRATION) =                        {CONFLICT_ALREADY, REGISTERS, true,  true,  false, true,  true,  true},
+    TYPE(UNREGISTERED_USER) =                      {CONFLICT_ALREADY, SERVES,    false, false, false, true,  false, false},
+    TYPE(TIMEOUT_DEREGISTRATION) =                 {CONFLICT_ALWAYS,  RELEASES,  false, false, true,  false, false, false},
+    TYPE(USER_DEREGISTRATION) =                    {CONFLICT_ALWAYS,  RELEASES,  false, false, true,  false, false, true},
     TYPE(TIMEOUT_DEREGISTRATION_STORE_SERVER_NAME) =
-                                                   {CONFLICT_ALWAYS,  KEEPS,     false, true,  false, false},
-    TYPE(USER_DEREGISTRATION_STORE_SERVER_NAME) =  {CONFLICT_ALWAYS,  KEEPS,     false, true,  false, true},
-    TYPE(ADMINISTRATIVE_DEREGISTRATION) =          {CONFLICT_ALWAYS,  RELEASES,  false, true,  false, true},
-    TYPE(AUTHENTICATION_FAILURE) =                 {CONFLICT_ALWAYS,  STAYS,     true,  false, false, true},
-    TYPE(AUTHENTICATION_TIMEOUT) =                 {CONFLICT_ALWAYS,  STAYS,     true,  false, false, true},
-    TYPE(DEREGISTRATION_TOO_MUCH_DATA) =           {CONFLICT_ALWAYS,  RELEASES,  false, true,  false, true},
+                                                   {CONFLICT_ALWAYS,  KEEPS,     false, false, true,  false, false, false},
+    TYPE(USER_DEREGISTRATION_STORE_SERVER_NAME) =  {CONFLICT_ALWAYS,  KEEPS,     false, false, true,  false, false, true},
+    TYPE(ADMINISTRATIVE_DEREGISTRATION) =          {CONFLICT_ALWAYS,  RELEASES,  false, false, true,  false, false, true},
+    TYPE(AUTHENTICATION_FAILURE) =                 {CONFLICT_ALWAYS,  STAYS,     true,  true,  false, false, false, true},
+    TYPE(AUTHENTICATION_TIMEOUT) =                 {CONFLICT_ALWAYS,  STAYS,     true,  true,  false, false, false, true},
+    TYPE(DEREGISTRATION_TOO_MUCH_DATA) =           {CONFLICT_ALWAYS,  RELEASES,  false, false, true,  false, false, true},
 };
 /* clang-format on */
 
@@ -96,8 +99,17 @@ static enum cx_result identify(const struct subscription *s,
             (out->has_impi && !subscription_belongs(impu, out->impi_slot))) {
             return CX_IDENTITIES_DONT_MATCH;
         }
+        if (rec_impu_inactive(impu)) {
+            return CX_USER_UNKNOWN; /* step 4: PSI Activation State */
+        }
+        if (rule->users_only && rec_impu_type(impu) != IDENTITY_USER) {
+            return CX_IN_ASSIGNMENT_TYPE;
+        }
         if (i == 0) {
             out->set = rec_impu_set(impu);
+            out->loose_route = rec_impu_loose_route(impu);
+            out->wildcard =
+                subscription_is_wildcard(rec_impu_type(impu)) ? rec_impu_identity(impu) : SPAN_NONE;
         }
         *sets |= UINT64_C(1) << rec_impu_set(impu);
     }
@@ -127,6 +139,7 @@ static enum cx_result check_server(const struct subscription *s,
 static void store_name(struct registration *state, const struct server_assignment_request *r) {
     state->scscf_name = r->server_name;
     state->scscf_host = r->server_host;
+    state->scscf_features = r->features;
 }
 
 /* The IMPI, or all of them if none is named, leaves the set. Is it empty now? */
@@ -202,6 +215,25 @@ static void settle_notes(const struct server_assignment_rule *rule, struct serve
     }
 }
 
+/* What the answer carries, table 6.1.2.2. */
+static void choose_contents(const struct subscription *s, const struct server_assignment_request *r,
+                            const struct server_assignment_rule *rule,
+                            struct server_assignment *out) {
+    uint64_t registered = out->state.registered_by[out->set];
+    bool several = (registered & (registered - 1)) != 0;
+    struct rec_impi impi;
+
+    out->send_user_data = out->send_charging = rule->downloads && !r->user_data_already_available;
+    out->send_associated = rule->downloads && rec_subscription_n_impis(s->data) > 1;
+    if (rule->lists_registered && several && r->features & CX_FEATURE_RESTORATION) {
+        out->registered = registered;
+    }
+    out->loose_route &= rule->downloads;
+    out->privileged_sender = rule->downloads && out->has_impi &&
+                             subscription_impi_of_slot(s->data, out->impi_slot, &impi) &&
+                             rec_impi_privileged_sender(impi);
+}
+
 void server_assign(const struct subscription *s, const struct server_assignment_request *r,
                    struct server_assignment *out) {
     uint64_t sets = 0;
@@ -220,6 +252,7 @@ void server_assign(const struct subscription *s, const struct server_assignment_
     out->result = check_server(s, r, rule->conflict);
     if (out->result != CX_SUCCESS) {
         out->send_server_name = out->result == CX_IDENTITY_ALREADY_REGISTERED;
+        out->loose_route = false;
         return;
     }
     for (unsigned set = 0; set < SUBSCRIPTION_SLOTS; set++) {
@@ -241,9 +274,9 @@ void server_assign(const struct subscription *s, const struct server_assignment_
     }
     if (!registration_is_any(&out->state)) {
         out->state.scscf_name = out->state.scscf_host = SPAN_NONE;
+        out->state.scscf_features = 0;
     }
     out->changed = !registration_eq(&out->state, &s->state);
     settle_notes(rule, out);
-    out->send_user_data = out->send_charging = rule->downloads && !r->user_data_already_available;
-    out->send_associated = rule->downloads && rec_subscription_n_impis(s->data) > 1;
+    choose_contents(s, r, rule, out);
 }

@@ -11,12 +11,13 @@ struct server_assignment_request {
     unsigned type;            /* enum cx_server_assignment_type */
     struct span impi;         /* User-Name; empty: none */
     bool impi_elsewhere;      /* another subscription has the IMPI */
-    const struct span *impus; /* Public-Identity */
+    const struct span *impus; /* Public-Identity, or the wildcard that it was found by */
     size_t n_impus;
     struct span server_name;
     struct span server_host; /* Origin-Host */
     bool user_data_already_available;
     bool keep_server_name; /* policy for types 6 and 7: keep the S-CSCF, as it asks */
+    uint32_t features;     /* enum cx_feature: what the S-CSCF says that it supports */
 };
 
 /** What comes out. */
@@ -29,10 +30,15 @@ struct server_assignment {
     bool send_charging;              /* Charging-Information */
     bool send_associated;            /* Associated-Identities: all IMPIs, as there are several */
     bool send_server_name;           /* Server-Name: who it is assigned to, with 5005 */
-    bool has_impi;                   /* is impi_slot meant? */
-    unsigned impi_slot;              /* User-Name of the answer, PrivateID of User-Data */
-    unsigned set;                    /* of the first identity, for User-Data */
-    uint64_t assigned, released;     /* bits of sets that became (not) registered, for counters */
+    uint64_t registered;             /* Associated-Registered-Identities: bits of IMPI slots; 0: it
+                                      * is not sent */
+    bool loose_route;                /* Loose-Route-Indication: LOOSE_ROUTE_REQUIRED */
+    bool privileged_sender;          /* Priviledged-Sender-Indication */
+    struct span wildcard;        /* Wildcarded-Public-Identity; empty: none. Points into the data */
+    bool has_impi;               /* is impi_slot meant? */
+    unsigned impi_slot;          /* User-Name of the answer, PrivateID of User-Data */
+    unsigned set;                /* of the first identity, for User-Data */
+    uint64_t assigned, released; /* bits of sets that became (not) registered, for counters */
 };
 
 /** Decides. s is the subscription of the first Public-Identity, of the IMPI if there is none; NULL
@@ -65,9 +71,12 @@ struct server_assignment_rule {
     enum server_assignment_conflict conflict;
     enum server_assignment_action action[3]; /* by enum registration_state */
     bool needs_impi;                         /* User-Name is mandatory */
-    bool deregisters;  /* several Public-Identities, or none (all of the IMPI), are allowed */
-    bool downloads;    /* User-Data goes back */
-    bool ends_pending; /* authentication is over for the IMPI */
+    bool users_only;       /* services and wildcards cannot do this: ERROR_IN_ASSIGNMENT_TYPE */
+    bool deregisters;      /* several Public-Identities, or none (all of the IMPI), are allowed */
+    bool downloads;        /* User-Data, Charging-Information, Associated-Identities,
+                            * Loose-Route-Indication and Priviledged-Sender-Indication go back */
+    bool lists_registered; /* and so do Associated-Registered-Identities */
+    bool ends_pending;     /* authentication is over for the IMPI */
 };
 
 /** The table, by Server-Assignment-Type. */

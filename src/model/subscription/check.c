@@ -1,6 +1,6 @@
 /* Which subscriptions are sound. Every rule has a name that never changes, so that people and
  * programs can look it up; the list stands in node/hss/README.md. */
-#include "model/subscription/subscription.h"
+#include "model/subscription/parts.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -21,24 +21,6 @@ bool subscription_faulty(struct subscription_fault *fault, const char *rule, con
     return false;
 }
 
-static bool is_graphic(struct span s) {
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] <= ' ' || s.p[i] > '~') {
-            return false;
-        }
-    }
-    return s.n > 0;
-}
-
-static bool holds_any(struct span s, const char *set) {
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] && strchr(set, s.p[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
 bool subscription_is_name(struct span s) {
     for (size_t i = 0; i < s.n; i++) {
         if (!isalnum((unsigned char)s.p[i]) && !strchr("._-@+:", s.p[i])) {
@@ -48,54 +30,8 @@ bool subscription_is_name(struct span s) {
     return s.n >= 1 && s.n <= 64;
 }
 
-static bool is_domain(struct span s) {
-    for (size_t i = 0; i < s.n; i++) {
-        if (!islower((unsigned char)s.p[i]) && !isdigit((unsigned char)s.p[i]) &&
-            !strchr(".-_:[]", s.p[i])) {
-            return false;
-        }
-    }
-    return s.n > 0;
-}
-
-static bool is_canonical_sip(struct span uri) {
-    struct span rest = span_after(uri, span_starts_with(uri, SPAN("sips:")) ? 5 : 4);
-    size_t at = span_find_char(rest, '@');
-    struct span host = at < rest.n ? span_after(rest, at + 1) : rest;
-
-    return is_graphic(rest) && !holds_any(rest, ";?<>\"\\") && at != 0 && is_domain(host);
-}
-
-static bool is_canonical_tel(struct span uri) {
-    struct span digits = span_after(uri, 5);
-
-    for (size_t i = 0; i < digits.n; i++) {
-        if (!isdigit((unsigned char)digits.p[i])) {
-            return false;
-        }
-    }
-    return digits.n >= 1 && digits.n <= 15;
-}
-
-static bool is_impu(struct span identity) {
-    if (identity.n > SUBSCRIPTION_IDENTITY_MAX) {
-        return false;
-    }
-    if (span_starts_with(identity, SPAN("tel:+"))) {
-        return is_canonical_tel(identity);
-    }
-    return (span_starts_with(identity, SPAN("sip:")) ||
-            span_starts_with(identity, SPAN("sips:"))) &&
-           is_canonical_sip(identity);
-}
-
-static bool is_sip_uri(struct span s) {
-    return s.n <= SUBSCRIPTION_IDENTITY_MAX && is_graphic(s) && !holds_any(s, "<>\"") &&
-           (span_starts_with(s, SPAN("sip:")) || span_starts_with(s, SPAN("sips:"))) && s.n > 5;
-}
-
 static bool is_diameter_uri(struct span s) {
-    return s.n <= 255 && is_graphic(s) && !holds_any(s, "<>\"") &&
+    return s.n <= 255 && subscription_is_graphic(s) && !subscription_holds_any(s, "<>\"") &&
            ((span_starts_with(s, SPAN("aaa://")) && s.n > 6) ||
             (span_starts_with(s, SPAN("aaas://")) && s.n > 7));
 }
@@ -137,7 +73,7 @@ static bool check_capabilities(const struct rec_subscription_data *s,
                                    "at most 64 mandatory and 64 optional capabilities");
     }
     for (size_t i = 0; i < s->n_server_names; i++) {
-        if (!is_sip_uri(s->server_names[i]) || i >= 16) {
+        if (!subscription_is_sip_uri(s->server_names[i]) || i >= 16) {
             return subscription_faulty(fault, "server-name-form", "/capabilities/servers/#", i,
                                        "up to 16 SIP URIs, as in sip:scscf.example.org:6060");
         }
@@ -177,8 +113,9 @@ static bool check_impis(const struct rec_subscription_data *s, struct subscripti
         struct span id = s->impis[i].identity;
         size_t at = span_find_char(id, '@');
 
-        if (id.n > 255 || !is_graphic(id) || holds_any(id, "<>\"\\ ;?") || at == 0 ||
-            at + 1 >= id.n || span_find_char(span_after(id, at + 1), '@') + at + 1 != id.n) {
+        if (id.n > 255 || !subscription_is_graphic(id) || subscription_holds_any(id, "<>\"\\ ;?") ||
+            at == 0 || at + 1 >= id.n ||
+            span_find_char(span_after(id, at + 1), '@') + at + 1 != id.n) {
             return subscription_faulty(fault, "impi-form", "/impis/#/identity", i,
                                        "a private identity looks like user@realm");
         }
@@ -210,11 +147,8 @@ static bool check_impu(const struct rec_subscription_data *s, size_t i,
                        struct subscription_fault *fault) {
     const struct rec_impu_data *u = &s->impus[i];
 
-    if (!is_impu(u->identity)) {
-        return subscription_faulty(
-            fault, "impu-form", "/impus/#/identity", i,
-            "a public identity is a SIP URI without parameters and with its host in lower case, "
-            "or tel:+ and up to 15 digits");
+    if (!subscription_check_identity(u, i, fault)) {
+        return false;
     }
     if (u->set >= SUBSCRIPTION_SLOTS) {
         return subscription_faulty(fault, "set-number", "/impus/#/set", i,
@@ -241,7 +175,7 @@ static bool check_impu(const struct rec_subscription_data *s, size_t i,
                                    "up to 64 letters, digits and ._-@+:");
     }
     for (size_t k = 0; k < u->n_visited_networks; k++) {
-        if (!is_graphic(u->visited_networks[k]) || u->visited_networks[k].n > 255) {
+        if (!subscription_is_graphic(u->visited_networks[k]) || u->visited_networks[k].n > 255) {
             return subscription_faulty(fault, "visited-network", "/impus/#/visited_networks", i,
                                        "names of networks, as in ims.mnc002.mcc001.example.org");
         }
@@ -273,7 +207,7 @@ static bool check_pair(const struct rec_subscription_data *s, size_t k, size_t i
                                        "aliases have one service profile");
         }
     }
-    return true;
+    return subscription_check_identity_pair(a, b, i, fault);
 }
 
 static bool check_impus(const struct rec_subscription_data *s,
@@ -308,7 +242,7 @@ static bool check_impus(const struct rec_subscription_data *s,
                                        "the default of a set is not barred while others are not");
         }
     }
-    return true;
+    return subscription_check_wildcard_company(s, fault);
 }
 
 bool subscription_check(const struct rec_subscription_data *s,

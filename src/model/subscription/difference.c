@@ -48,10 +48,11 @@ static void end_set(struct comparison *c, unsigned set, uint64_t impis, uint8_t 
     c->endings[c->n_endings++] = (struct ending){impis, UINT64_C(1) << set, reason};
 }
 
+/* A public service identity that is switched off counts as one that is gone. */
 static bool default_stays(const struct comparison *c, unsigned set) {
     struct rec_impu before, now;
     return c->now && subscription_default_impu(c->before->data, set, &before) &&
-           subscription_default_impu(*c->now, set, &now) &&
+           subscription_default_impu(*c->now, set, &now) && !rec_impu_inactive(now) &&
            span_eq(rec_impu_identity(before), rec_impu_identity(now));
 }
 
@@ -73,7 +74,8 @@ static bool same_identity(struct rec_impu a, struct rec_impu b) {
            rec_impu_barred(a) == rec_impu_barred(b) &&
            span_eq(rec_impu_profile(a), rec_impu_profile(b)) &&
            span_eq(rec_impu_display_name(a), rec_impu_display_name(b)) &&
-           span_eq(rec_impu_alias_group(a), rec_impu_alias_group(b));
+           span_eq(rec_impu_alias_group(a), rec_impu_alias_group(b)) &&
+           rec_impu_type(a) == rec_impu_type(b);
 }
 
 /* The next IMPU of the set at or behind *at. */
@@ -244,6 +246,7 @@ enum error subscription_differ(const struct subscription *before,
     }
     if (!registration_is_any(&out->state)) {
         out->state.scscf_name = out->state.scscf_host = SPAN_NONE;
+        out->state.scscf_features = 0;
     }
     return c.failed ? ERR_NO_MEMORY : OK;
 }

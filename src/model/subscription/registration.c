@@ -9,6 +9,7 @@ void registration_read(struct rec_registration record, struct registration *out)
     registration_init(out);
     out->scscf_name = rec_registration_scscf_name(record);
     out->scscf_host = rec_registration_scscf_host(record);
+    out->scscf_features = rec_registration_scscf_features(record);
     for (size_t i = 0, n = rec_registration_n_sets(record); i < n; i++) {
         struct rec_set_state s = rec_registration_sets(record, i);
         unsigned set = rec_set_state_set(s) % SUBSCRIPTION_SLOTS;
@@ -24,8 +25,10 @@ void registration_read(struct rec_registration record, struct registration *out)
 
 enum error registration_write(const struct registration *r, struct buf *out) {
     struct rec_set_state_data sets[SUBSCRIPTION_SLOTS];
-    struct rec_registration_data data = {
-        .scscf_name = r->scscf_name, .scscf_host = r->scscf_host, .sets = sets};
+    struct rec_registration_data data = {.scscf_name = r->scscf_name,
+                                         .scscf_host = r->scscf_host,
+                                         .scscf_features = r->scscf_features,
+                                         .sets = sets};
 
     for (unsigned set = 0; set < SUBSCRIPTION_SLOTS; set++) {
         enum registration_state state = registration_of(r, set);
@@ -44,7 +47,7 @@ enum error registration_write(const struct registration *r, struct buf *out) {
 
 bool registration_eq(const struct registration *a, const struct registration *b) {
     if (!span_eq(a->scscf_name, b->scscf_name) || !span_eq(a->scscf_host, b->scscf_host) ||
-        a->unregistered != b->unregistered ||
+        a->unregistered != b->unregistered || a->scscf_features != b->scscf_features ||
         memcmp(a->registered_by, b->registered_by, sizeof a->registered_by) != 0) {
         return false;
     }
@@ -109,5 +112,6 @@ void registration_prune(struct registration *r, struct rec_subscription now) {
     }
     if (!registration_is_any(r)) {
         r->scscf_name = r->scscf_host = SPAN_NONE;
+        r->scscf_features = 0;
     }
 }

@@ -62,9 +62,10 @@ bool subscription_default_impu(struct rec_subscription s, unsigned set, struct r
             *out = impu;
             return true;
         }
-        if (!found || (!open && !rec_impu_barred(impu))) {
+        bool fits = !rec_impu_barred(impu) && !subscription_is_wildcard(rec_impu_type(impu));
+        if (!found || (!open && fits)) {
             *out = impu;
-            open = !rec_impu_barred(impu);
+            open = fits;
         }
         found = true;
     }

@@ -20,9 +20,19 @@ enum {
     SUBSCRIPTION_SLOTS = 64,     /* IMPIs in a subscription, and implicit registration sets */
     SUBSCRIPTION_IMPI_ALL = 255, /* rec_impu_impi: shared by all IMPIs */
     SUBSCRIPTION_IMPUS_MAX = 4096,
+    SUBSCRIPTION_WILDCARDS_MAX = 64,
     SUBSCRIPTION_RECORD_MAX = 1 << 20, /* bytes of a static record */
     REGISTRATION_RECORD_MAX = 4096,    /* bytes of a registration record */
     SUBSCRIPTION_IDENTITY_MAX = 1024,  /* bytes of an identity or a server name */
+};
+
+/** What a public identity is: IdentityType of TS 29.228 annex B.2.1. */
+enum identity_type {
+    IDENTITY_USER = 0,           /* a distinct public user identity */
+    IDENTITY_PSI = 1,            /* a distinct public service identity */
+    IDENTITY_WILDCARDED_PSI = 2, /* model/wildcard */
+    IDENTITY_NON_DISTINCT = 3,   /* one that a wildcard stands for; never provisioned */
+    IDENTITY_WILDCARDED_USER = 4,
 };
 
 /** Registration state of an implicit registration set (TS 29.228: of its Public User Identities).
@@ -35,9 +45,10 @@ enum registration_state {
 
 /** The registration state of a whole subscription as a value: decisions read and change it. */
 struct registration {
-    struct span scscf_name; /* Server-Name of the assigned S-CSCF; empty: none */
-    struct span scscf_host; /* its Diameter identity, for PPR and RTR */
-    uint64_t unregistered;  /* bit n: set n is UNREGISTERED; then registered_by[n] is 0 */
+    struct span scscf_name;  /* Server-Name of the assigned S-CSCF; empty: none */
+    struct span scscf_host;  /* its Diameter identity, for PPR and RTR */
+    uint32_t scscf_features; /* what it supports: enum cx_feature */
+    uint64_t unregistered;   /* bit n: set n is UNREGISTERED; then registered_by[n] is 0 */
     uint64_t registered_by[SUBSCRIPTION_SLOTS];  /* of each set: bits of the IMPI slots */
     uint8_t unregistered_by[SUBSCRIPTION_SLOTS]; /* of an UNREGISTERED set: the IMPI slot that was
                                                   * in the SAA; RTRs name it */
@@ -104,8 +115,18 @@ MUST_CHECK bool subscription_impi_of_slot(struct rec_subscription s, unsigned sl
 MUST_CHECK bool subscription_impu(struct rec_subscription s, struct span identity,
                                   struct rec_impu *out);
 
-/** The default IMPU of a set: the one marked, else the first that is not barred, else the first.
- * False: the set has none at all. */
+/** Is it a public service identity, distinct or wildcarded? */
+static inline bool subscription_is_psi(struct rec_impu impu) {
+    return rec_impu_type(impu) == IDENTITY_PSI || rec_impu_type(impu) == IDENTITY_WILDCARDED_PSI;
+}
+
+/** Is it a wildcard? */
+static inline bool subscription_is_wildcard(unsigned identity_type) {
+    return identity_type == IDENTITY_WILDCARDED_PSI || identity_type == IDENTITY_WILDCARDED_USER;
+}
+
+/** The default IMPU of a set: the one marked, else the first that is not barred and no wildcard,
+ * else the first. False: the set has none at all. */
 MUST_CHECK bool subscription_default_impu(struct rec_subscription s, unsigned set,
                                           struct rec_impu *out);
 
@@ -150,6 +171,10 @@ MUST_CHECK bool subscription_check_profile(const struct rec_profile_data *p,
 /** Does a profile have filter criteria for terminating requests in the unregistered state (TS
  * 29.228 6.1.4.1)? */
 bool subscription_profile_serves_unregistered(struct rec_profile p);
+
+/** Is this the form in which a public identity is stored and looked for: a SIP URI without
+ * parameters and with its host in lower case, tel:+ with digits, or a wildcard? */
+bool subscription_is_canonical(struct span identity);
 
 /** Is this a name of a subscription, profile or alias group: 1 to 64 letters, digits and ._-@+: ?
  */

@@ -25,6 +25,7 @@ enum {
 /* Sessions. */
 
 static void session_free(struct bulk_session *s) {
+    wildcard_drop_claims(&s->hss->wildcards, &s->records);
     list_remove(&s->link);
     timer_stop(&s->idle);
     bulk_records_free(&s->records);
@@ -86,6 +87,7 @@ void bulk_job_free(struct web_job *w) {
         b->session->busy = false;
         session_free(b->session);
     }
+    wildcard_drop_claims(&w->hss->wildcards, &b->own);
     bulk_records_free(&b->own);
     if (b->body) {
         OPENSSL_cleanse(b->body, b->body_n);
@@ -134,12 +136,21 @@ static void report(struct web_job *w, unsigned status, size_t added, uint64_t to
     web_end(w, status, json);
 }
 
-static void count_profiles(struct web_job *w) {
+/* What is durable now is in memory, too, where that is kept. */
+static void take_up(struct web_job *w) {
     const struct bulk_records *records = w->bulk->records;
 
-    for (size_t i = 0; records->n_profiles && i < records->n; i++) {
-        if (records->changes[i].profile.n && !w->op.outcomes[i].error &&
-            profiles_put(w->hss, records->changes[i].data) != OK) {
+    for (size_t i = 0; i < records->n; i++) {
+        const struct store_change *c = &records->changes[i];
+        struct rec_subscription now = {0};
+
+        if (w->op.outcomes[i].error) {
+            continue;
+        }
+        if (!c->profile.n) {
+            now = rec_subscription_of(c->data);
+            wildcards_committed(w->hss, NULL, &now);
+        } else if (profiles_put(w->hss, c->data) != OK) {
             LOG(&w->hss->env->log, LOG_ERROR, "a profile is stored, but memory is out");
         }
     }
@@ -167,7 +178,7 @@ static void stored(struct store_op *op) {
         return;
     }
     if (b->mode != BULK_CHECK) {
-        count_profiles(w);
+        take_up(w);
         web_changed(w, "subscriptions were imported", SPAN_NONE, fine);
     }
     report(w, 200, fine, b->mode == BULK_CHECK ? fine : op->mark_stored, before + b->n_faults);

@@ -247,7 +247,7 @@ static enum error take(struct web_job *w, struct bulk_job *b, struct json_reader
 }
 
 enum error bulk_line(struct web_job *w, struct bulk_job *b) {
-    struct json_reader r = {.hss = w->hss, .arena = &w->arena};
+    struct json_reader r = {.hss = w->hss, .arena = &w->arena, .claim = b->records};
     struct span line = span_trim(span_cut(&b->rest, '\n'));
     enum error e = line.n ? take(w, b, &r, line) : OK;
 

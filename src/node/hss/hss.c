@@ -266,6 +266,7 @@ enum error hss_new(struct env *env, const struct hss_config *config, struct stor
         return e;
     }
     profiles_read(h);
+    wildcards_read(h);
     *out = h;
     return OK;
 }
@@ -280,12 +281,22 @@ void hss_free(struct hss *h) {
     web_free(h);
     subscribers_free(h);
     profiles_free(h);
+    store_cancel(&h->wildcard_op);
+    wildcard_index_free(&h->wildcards);
     sqn_free(h);
     milenage_free(&h->milenage);
     digest_free(&h->digest);
     free(h->peers);
     free(h->decoys);
     free(h);
+}
+
+void hss_maybe_ready(struct hss *h) {
+    if (h->profiles_over && h->wildcards_over) {
+        h->profiles_read = true;
+        courier_wake(h);
+        sh_notifier_wake(h);
+    }
 }
 
 static void parted(void *ctx) {

@@ -41,6 +41,9 @@ static void import_done(struct store_op *op) {
     for (size_t i = 0; !e && i < w->n_changes; i++) {
         if (w->changes[i].profile.n) {
             e = profiles_put(w->hss, w->changes[i].data);
+        } else {
+            struct rec_subscription now = rec_subscription_of(w->changes[i].data);
+            wildcards_committed(w->hss, NULL, &now);
         }
     }
     if (e) {
@@ -106,7 +109,7 @@ static bool is_collection(const json_t *body, bool sims) {
 
 void web_import(struct web_job *w, bool sims) {
     static const char *const members[] = {"profiles", "subscriptions", NULL};
-    struct json_reader r = {.hss = w->hss, .arena = &w->arena};
+    struct json_reader r = {.hss = w->hss, .arena = &w->arena, .claim = w};
     struct import_place place = {.alone = true};
     const json_t *profile_list = NULL, *list = w->body;
     const char *name = "";

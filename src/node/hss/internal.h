@@ -9,6 +9,7 @@
 #include "model/aka/sqn.h"
 #include "model/cx/server_assignment.h"
 #include "model/subscription/subscription.h"
+#include "model/wildcard/wildcard.h"
 #include "node/hss/hss.h"
 #include "spec/cx.h"
 #include "stack/diameter/diameter_node.h"
@@ -96,6 +97,8 @@ struct job {
     struct latency *latency; /* where its duration is counted; NULL: nowhere */
     enum store_key key;      /* how the subscription is looked for */
     struct span identity;
+    size_t wildcard_n; /* of wildcard: the identity was found by it, and it is `identity` now */
+    bool may_be_wildcarded;
     struct store_op op;
     unsigned attempts;
     bool looked_elsewhere, impi_elsewhere;
@@ -123,6 +126,7 @@ struct job {
             struct aka_vector vectors[VECTORS_MAX];
         } mar;
     };
+    char wildcard[WILDCARD_MAX];
 };
 
 struct hss {
@@ -147,6 +151,13 @@ struct hss {
     struct list web;           /* struct web_job, see web.h */
     struct list bulk_sessions; /* struct bulk_session, see bulk.h */
 
+    struct wildcard_index wildcards;  /* of all subscriptions; wildcards.c */
+    struct store_op wildcard_op;      /* reading them */
+    char last_wildcard[WILDCARD_MAX]; /* that was read */
+    size_t last_wildcard_n;
+    bool asking_wildcard, got_wildcard; /* an answer that comes within the call does not recurse */
+    bool wildcards_over;                /* all of them are read */
+
     struct list news;    /* entries of the outbox that are loaded; courier.c */
     struct htab news_of; /* the same by subscription */
     size_t n_news;
@@ -162,7 +173,8 @@ struct hss {
 
     struct store_op start_op; /* reading profiles */
     struct span last_profile;
-    bool profiles_read;               /* all of them */
+    bool profiles_over;               /* all of them */
+    bool profiles_read;               /* and all wildcards: requests are taken */
     bool asking_profile, got_profile; /* an answer that comes within the call does not recurse */
     void (*stopped)(void *ctx);
     void *stopped_ctx;
@@ -177,6 +189,10 @@ struct job *job_new(struct hss *h, void (*run)(struct job *job));
 /** Finds the subscription and calls run when it is the job's turn. identity is kept by reference.
  */
 void job_find(struct job *job, enum store_key key, struct span identity);
+
+/** The same for a Public-Identity: exactly this one, else the wildcard that it belongs to. From the
+ * first call of run on, job->identity is what the subscription has. */
+void job_find_public(struct job *job, struct span identity);
 
 /** Forgets what is known of the job's subscription and looks for it again. */
 void job_again(struct job *job);
@@ -226,6 +242,27 @@ struct span profiles_user_data(struct hss *h, struct rec_subscription s, struct 
  * is NULL when memory is out. */
 struct span profiles_criteria(struct hss *h, struct span name, struct span server_name,
                               struct arena *arena);
+
+/* wildcards.c */
+
+/** Reads all wildcards. */
+void wildcards_read(struct hss *h);
+
+/** Checks that the wildcards of a subscription have no identity in common with another one's, and
+ * claims them until they are committed or the claim is dropped (wildcard_drop_claims). old is what
+ * it was (NULL: it is new). False: the fault says which. */
+MUST_CHECK bool wildcards_claim(struct hss *h, const struct rec_subscription *old,
+                                const struct rec_subscription_data *s, const void *claim,
+                                struct subscription_fault *fault);
+
+/** A subscription has become durable, in place of an old one (NULL: there was none); now is NULL if
+ * it is gone. */
+void wildcards_committed(struct hss *h, const struct rec_subscription *old,
+                         const struct rec_subscription *now);
+
+/** A Public-Identity in the form in which it is stored (TS 23.003 13.4, RFC 3261 10.3): itself, or
+ * a copy in the arena. What is no such URI stays as it is. */
+struct span hss_canonical(struct arena *arena, struct span identity);
 
 /* courier.c */
 
@@ -309,6 +346,9 @@ const struct cx_server_capabilities *hss_capabilities(struct hss *h, struct rec_
 
 /** The HSS's own Server-Capabilities; NULL if there are none. */
 const struct cx_server_capabilities *hss_default_capabilities(struct hss *h, struct arena *arena);
+
+/** Called when profiles or wildcards have been read: with both, requests are taken. */
+void hss_maybe_ready(struct hss *h);
 
 /** Called whenever a job or a web request has ended, for the end of the HSS. */
 void hss_maybe_stopped(struct hss *h);

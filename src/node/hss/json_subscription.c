@@ -9,12 +9,14 @@ static const char *const subscription_members[] = {"name",  "capabilities", "cha
 static const char *const capability_members[] = {"mandatory", "optional", "servers", NULL};
 static const char *const charging_members[] = {"primary_ecf", "secondary_ecf", "primary_ccf",
                                                "secondary_ccf", NULL};
-static const char *const impi_members[] = {"identity",  "k",        "op",           "opc",
-                                           "amf",       "password", "ha1_md5",      "ha1_sha256",
-                                           "key_check", "digest",   "digest_realm", NULL};
+static const char *const impi_members[] = {
+    "identity", "k",          "op",        "opc",    "amf",          "password",
+    "ha1_md5",  "ha1_sha256", "key_check", "digest", "digest_realm", "privileged_sender",
+    NULL};
 static const char *const impu_members[] = {
-    "identity",     "impi",        "set",          "default",          "barred", "profile",
-    "display_name", "alias_group", "registration", "visited_networks", NULL};
+    "identity", "impi",         "set",         "default",      "barred",
+    "profile",  "display_name", "alias_group", "registration", "visited_networks",
+    "type",     "active",       "server_name", "loose_route",  NULL};
 static const char *const sim_members[] = {
     "imsi", "msisdn", "k", "op", "opc", "amf", "name", "profile", "display_name", "password", NULL};
 static const char *const client_members[] = {"user",         "msisdn",   "name",    "profile",
@@ -42,7 +44,27 @@ static void impi_from_json(struct json_reader *r, const json_t *json, size_t i,
         memcpy(out->ha1_sha256, rec_impi_ha1_sha256(before), sizeof out->ha1_sha256);
         out->digest_realm = rec_impi_digest_realm(before);
     }
+    out->privileged_sender = json_flag(r, json, "privileged_sender", "/impis/#", i, false);
     credentials_from_json(r, json, "/impis/#", i, out);
+}
+
+/* By IdentityType. */
+static const char *const identity_types[] = {"user", "psi", "wildcarded_psi", NULL,
+                                             "wildcarded_user"};
+
+static uint8_t type_from_json(struct json_reader *r, const json_t *json, size_t i) {
+    struct span name = json_text(r, json, "type", "/impus/#", i);
+
+    for (size_t k = 0; k < COUNT_OF(identity_types); k++) {
+        if (identity_types[k] && span_eq(name, span_from_cstr(identity_types[k]))) {
+            return (uint8_t)k;
+        }
+    }
+    if (name.p) {
+        json_fault(r, "identity-type", "/impus/#/type", i,
+                   "a type is user, psi, wildcarded_user or wildcarded_psi");
+    }
+    return IDENTITY_USER;
 }
 
 static uint8_t owner_of(struct json_reader *r, const json_t *json, size_t i,
@@ -69,6 +91,13 @@ static void impu_from_json(struct json_reader *r, const json_t *json, size_t i,
     if (!out->identity.n) {
         json_fault(r, "member-missing", "/impus/#/identity", i, "name the public identity");
     }
+    out->type = type_from_json(r, json, i);
+    if (!subscription_is_wildcard(out->type)) {
+        out->identity = hss_canonical(r->arena, out->identity);
+    }
+    out->inactive = !json_flag(r, json, "active", "/impus/#", i, true);
+    out->server_name = json_text(r, json, "server_name", "/impus/#", i);
+    out->loose_route = json_flag(r, json, "loose_route", "/impus/#", i, false);
     out->impi = owner_of(r, json, i, impis, n_impis);
     uint32_t set = json_number(r, json, "set", "/impus/#", i, SUBSCRIPTION_SLOTS, 0);
     if (!set && json_is_integer(json_object_get(json, "set"))) {
@@ -312,6 +341,9 @@ static json_t *impi_to_json(struct hss *h, struct rec_impi impi, enum web_secret
     json_t *json = json_object();
 
     json_set_text(json, "identity", rec_impi_identity(impi));
+    if (rec_impi_privileged_sender(impi)) {
+        json_object_set_new(json, "privileged_sender", json_true());
+    }
     credentials_to_json(h, impi, json);
     credentials_export(impi, secrets, json);
     return json;
@@ -333,6 +365,22 @@ static json_t *registration_to_json(const struct subscription *s, unsigned set) 
     return json;
 }
 
+/* What only some identities have. */
+static void type_to_json(struct rec_impu impu, json_t *json) {
+    uint8_t type = rec_impu_type(impu);
+
+    if (type != IDENTITY_USER && type < COUNT_OF(identity_types) && identity_types[type]) {
+        json_object_set_new(json, "type", json_string(identity_types[type]));
+    }
+    if (subscription_is_psi(impu)) {
+        json_object_set_new(json, "active", json_boolean(!rec_impu_inactive(impu)));
+        json_set_text(json, "server_name", rec_impu_server_name(impu));
+    }
+    if (rec_impu_loose_route(impu)) {
+        json_object_set_new(json, "loose_route", json_true());
+    }
+}
+
 static json_t *impu_to_json(const struct subscription *s, struct rec_impu impu) {
     json_t *json = json_object();
     struct rec_impi owner;
@@ -342,6 +390,7 @@ static json_t *impu_to_json(const struct subscription *s, struct rec_impu impu) 
         subscription_impi_of_slot(s->data, rec_impu_impi(impu), &owner)) {
         json_set_text(json, "impi", rec_impi_identity(owner));
     }
+    type_to_json(impu, json);
     json_object_set_new(json, "set", json_integer(rec_impu_set(impu) + 1));
     json_object_set_new(json, "default", json_boolean(rec_impu_is_default(impu)));
     json_object_set_new(json, "barred", json_boolean(rec_impu_barred(impu)));

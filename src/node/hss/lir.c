@@ -11,6 +11,14 @@ static void answer(struct job *job, const struct location_info *a) {
     if (a->send_server_name) {
         lia.server_name = subscription_scscf(s);
     }
+    if (a->direct.n) {
+        lia.server_name = a->direct;
+        lia.has_lia_flags = true;
+        lia.lia_flags = CX_LIA_FLAGS_PSI_DIRECT_ROUTING;
+    }
+    if (a->wildcard.n) {
+        lia.wildcarded_public_identity = a->wildcard;
+    }
     if (a->send_capabilities) {
         lia.server_capabilities = hss_capabilities(h, s->data, diameter_request_arena(job->rq));
     }
@@ -44,8 +52,8 @@ static void run(struct job *job) {
     struct location_info a = location_inform(
         s ? &s->s : NULL,
         &(struct location_info_request){
-            .impu = lir->public_identity,
-            .unregistered_services = serves_unregistered(job->hss, s, lir->public_identity),
+            .impu = job->identity,
+            .unregistered_services = serves_unregistered(job->hss, s, job->identity),
             .originating = lir->has_originating_request,
             .with_capabilities = lir->has_user_authorization_type &&
                                  lir->user_authorization_type ==
@@ -74,5 +82,5 @@ void lir_take(struct hss *h, struct diameter_request *rq, const struct diameter_
         job_end(job);
         return;
     }
-    job_find(job, STORE_IMPU, job->lir.public_identity);
+    job_find_public(job, hss_canonical(diameter_request_arena(rq), job->lir.public_identity));
 }

@@ -299,7 +299,7 @@ static void run(struct job *job) {
     const struct cx_mar *mar = &job->mar.request;
     struct multimedia_auth_request request = {
         .impi = mar->user_name,
-        .impu = mar->public_identity,
+        .impu = job->identity,
         .server_name = mar->server_name,
         .scheme = mar->sip_auth_data_item.sip_authentication_scheme,
         .resynchronise = mar->sip_auth_data_item.sip_authorization.p != NULL,
@@ -362,5 +362,6 @@ void mar_take(struct hss *h, struct diameter_request *rq, const struct diameter_
         job_end(job);
         return;
     }
-    job_find(job, STORE_IMPU, job->mar.request.public_identity);
+    job_find(job, STORE_IMPU,
+             hss_canonical(diameter_request_arena(rq), job->mar.request.public_identity));
 }

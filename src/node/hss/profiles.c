@@ -200,9 +200,8 @@ static void read_one(struct store_op *op) {
             LOG_CSTR("why", error_text(op->error)));
     }
     profiles_put_default(h);
-    h->profiles_read = true;
-    courier_wake(h);
-    sh_notifier_wake(h);
+    h->profiles_over = true;
+    hss_maybe_ready(h);
 }
 
 static void read_came(struct store_op *op) {
@@ -210,7 +209,7 @@ static void read_came(struct store_op *op) {
 
     read_one(op);
     h->got_profile = true;
-    if (!h->asking_profile && !h->profiles_read) {
+    if (!h->asking_profile && !h->profiles_over) {
         profiles_read(h);
     }
 }
@@ -222,7 +221,7 @@ void profiles_read(struct hss *h) {
         h->got_profile = false;
         store_next_profile(h->store, &h->start_op, h->last_profile);
         h->asking_profile = false;
-    } while (h->got_profile && !h->profiles_read);
+    } while (h->got_profile && !h->profiles_over);
 }
 
 static void free_profile(struct htab_node *n, void *ctx) {
@@ -239,11 +238,22 @@ void profiles_free(struct hss *h) {
 
 /* User-Data. */
 
+/* Of a wildcard, Identity holds the wildcard as well; receivers look at the extension (annex
+ * B.2.1).
+ */
 static void put_identity(struct buf *b, struct rec_impu u) {
-    userdata_put_identity(b, &(struct userdata_identity){.identity = rec_impu_identity(u),
-                                                         .barred = rec_impu_barred(u),
-                                                         .display_name = rec_impu_display_name(u),
-                                                         .alias_group = rec_impu_alias_group(u)});
+    struct userdata_identity identity = {.identity = rec_impu_identity(u),
+                                         .type = rec_impu_type(u),
+                                         .barred = rec_impu_barred(u),
+                                         .display_name = rec_impu_display_name(u),
+                                         .alias_group = rec_impu_alias_group(u)};
+
+    if (identity.type == USERDATA_WILDCARDED_PSI) {
+        identity.wildcarded_psi = identity.identity;
+    } else if (identity.type == USERDATA_WILDCARDED_IMPU) {
+        identity.wildcarded_impu = identity.identity;
+    }
+    userdata_put_identity(b, &identity);
 }
 
 static bool is_same(struct rec_impu a, struct rec_impu b) {

@@ -36,6 +36,9 @@ bool web_check(struct json_reader *r, const struct rec_subscription_data *s,
     if (!r->failed && !subscription_check(s, &context, &r->fault)) {
         r->failed = true;
     }
+    if (!r->failed && !wildcards_claim(r->hss, r->old, s, r->claim, &r->fault)) {
+        r->failed = true;
+    }
     return !r->failed;
 }
 
@@ -125,10 +128,18 @@ void web_get(struct web_job *w) {
 
 void web_find(struct web_job *w) {
     struct span id = web_name(w);
-    bool impu = span_starts_with(id, SPAN("sip:")) || span_starts_with(id, SPAN("sips:")) ||
-                span_starts_with(id, SPAN("tel:"));
 
-    web_with_subscription(w, impu ? STORE_IMPU : STORE_IMPI, show);
+    if (!span_starts_with_nocase(id, SPAN("sip:")) && !span_starts_with_nocase(id, SPAN("sips:")) &&
+        !span_starts_with_nocase(id, SPAN("tel:"))) {
+        web_with_subscription(w, STORE_IMPI, show);
+        return;
+    }
+    struct span canonical = hss_canonical(&w->arena, id);
+    if (canonical.n <= sizeof w->name && canonical.p != w->name) {
+        memcpy(w->name, canonical.p, canonical.n);
+        w->name_n = canonical.n;
+    }
+    web_with_subscription(w, STORE_IMPU, show);
 }
 
 /* PUT */
@@ -181,7 +192,7 @@ static enum error compare(struct web_job *w, const struct subscriber *s,
 static void put(struct job *job) {
     struct web_job *w = job->ctx;
     struct subscriber *s = job->subscriber;
-    struct json_reader r = {.hss = w->hss, .arena = &w->arena};
+    struct json_reader r = {.hss = w->hss, .arena = &w->arena, .claim = w};
     struct rec_subscription_data data;
     struct store_change change = {0};
 
@@ -193,7 +204,8 @@ static void put(struct job *job) {
         refuse_version(w);
         return;
     }
-    subscription_from_json(&r, w->body, web_name(w), s ? &s->s.data : NULL, &data);
+    r.old = s ? &s->s.data : NULL;
+    subscription_from_json(&r, w->body, web_name(w), r.old, &data);
     if (web_check(&r, &data, NULL, 0)) {
         w->record = web_subscription_record(&r, &data);
     }
@@ -247,6 +259,7 @@ static void put_done(struct store_op *op) {
     }
     web_changed(w, w->creates ? "a subscription was added" : "a subscription was changed",
                 web_name(w), 1);
+    wildcards_committed(w->hss, s ? &s->s.data : NULL, &now.data);
     if (s) {
         struct subscription_difference d;
         if (subscription_differ(&s->s, &now.data, &w->arena, &d) == OK) {
@@ -280,6 +293,7 @@ static void delete_done(struct store_op *op) {
     }
     web_changed(w, "a subscription was deleted", web_name(w), 1);
     sqn_forget(w->hss, s->id);
+    wildcards_committed(w->hss, &s->s.data, NULL);
     s->stale = true;
     courier_wake(w->hss);
     web_end(w, 204, NULL);

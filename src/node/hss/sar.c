@@ -66,13 +66,54 @@ bool hss_charging(const struct hss *h, struct rec_subscription s,
     return true;
 }
 
+/* The IMPIs of these slots. */
+static unsigned put_registered(struct rec_subscription s, uint64_t slots, struct span *out) {
+    unsigned n = 0;
+    struct rec_impi impi;
+
+    for (unsigned slot = 0; slot < SUBSCRIPTION_SLOTS; slot++) {
+        if (slots >> slot & 1 && subscription_impi_of_slot(s, slot, &impi)) {
+            out[n++] = rec_impi_identity(impi);
+        }
+    }
+    return n;
+}
+
+/* What the S-CSCF says that it supports. */
+static uint32_t features_of(const struct cx_sar *sar) {
+    for (size_t i = 0; i < sar->n_supported_features; i++) {
+        const struct cx_supported_features *f = &sar->supported_features[i];
+
+        if (f->vendor_id == DIAMETER_VENDOR_3GPP && f->feature_list_id == CX_FEATURE_LIST) {
+            return f->feature_list;
+        }
+    }
+    return 0;
+}
+
+/* Who says what it supports is told what of it we do (TS 29.229 7.2.1). */
+static void put_features(const struct cx_sar *sar, struct cx_supported_features *out,
+                         struct cx_saa *saa) {
+    enum { OURS = CX_FEATURE_SIFC | CX_FEATURE_ALIAS };
+
+    if (sar->n_supported_features) {
+        *out = (struct cx_supported_features){.vendor_id = DIAMETER_VENDOR_3GPP,
+                                              .feature_list_id = CX_FEATURE_LIST,
+                                              .feature_list = features_of(sar) & OURS};
+        saa->supported_features = out;
+        saa->n_supported_features = 1;
+    }
+}
+
 static void answer(struct job *job) {
     struct hss *h = job->hss;
     const struct server_assignment *a = &job->sar.outcome;
     const struct subscription *s = &job->subscriber->s;
-    struct span impis[SUBSCRIPTION_SLOTS];
+    struct span impis[2 * SUBSCRIPTION_SLOTS];
     struct cx_associated_identities associated = {.user_name = impis};
     struct cx_charging_information charging;
+    struct cx_associated_registered_identities registered = {.user_name = impis};
+    struct cx_supported_features features;
     struct cx_saa saa = {.result = hss_result(a->result)};
     struct rec_impi impi;
 
@@ -98,6 +139,19 @@ static void answer(struct job *job) {
         }
         saa.associated_identities = &associated;
     }
+    if (a->registered) {
+        registered.user_name = impis + SUBSCRIPTION_SLOTS;
+        registered.n_user_name = put_registered(s->data, a->registered, impis + SUBSCRIPTION_SLOTS);
+        saa.associated_registered_identities = &registered;
+    }
+    if (a->wildcard.n) {
+        saa.wildcarded_public_identity = a->wildcard;
+    }
+    saa.has_loose_route_indication = a->loose_route;
+    saa.loose_route_indication = CX_LOOSE_ROUTE_INDICATION_LOOSE_ROUTE_REQUIRED;
+    saa.has_priviledged_sender_indication = a->privileged_sender;
+    saa.priviledged_sender_indication = CX_PRIVILEDGED_SENDER_INDICATION_PRIVILEDGED_SENDER;
+    put_features(&job->sar.request, &features, &saa);
     cx_saa_encode(diameter_answer_begin(job->rq), &saa);
     diameter_answer_send(job->rq);
     job_end(job);
@@ -236,22 +290,46 @@ static void answer_fault(struct job *job, enum cx_result result) {
     job_end(job);
 }
 
+/* The Public-Identities as the subscription has them: those that a wildcard stands for by that
+ * wildcard. NULL: memory is out. */
+static const struct span *impus_of(struct job *job) {
+    const struct cx_sar *sar = &job->sar.request;
+    size_t n = sar->n_public_identity;
+    struct arena *arena = diameter_request_arena(job->rq);
+    struct rec_impu impu;
+
+    struct span *out = n < 2 ? &job->identity : arena_alloc(arena, n * sizeof *out);
+    for (size_t i = 1; out && i < n; i++) {
+        out[i] = hss_canonical(arena, sar->public_identity[i]);
+        const struct wildcard *w =
+            job->subscriber && !subscription_impu(job->subscriber->s.data, out[i], &impu)
+                ? wildcard_find(&job->hss->wildcards, out[i])
+                : NULL;
+        out[i] = w ? w->text : out[i];
+    }
+    if (out && n >= 2) {
+        out[0] = job->identity;
+    }
+    return out;
+}
+
 static void run(struct job *job) {
     const struct cx_sar *sar = &job->sar.request;
     struct server_assignment *a = &job->sar.outcome;
     struct server_assignment_request request = {
         .type = sar->server_assignment_type,
         .impi = sar->user_name,
-        .impus = sar->public_identity,
+        .impus = impus_of(job),
         .n_impus = sar->n_public_identity,
         .server_name = hss_name(job->hss, sar->server_name),
         .server_host = hss_name(job->hss, sar->origin_host),
         .user_data_already_available = sar->user_data_already_available ==
                                        CX_USER_DATA_ALREADY_AVAILABLE_USER_DATA_ALREADY_AVAILABLE,
         .keep_server_name = true,
+        .features = features_of(sar),
     };
 
-    if (job->error || !request.server_name.p || !request.server_host.p) {
+    if (job->error || !request.impus || !request.server_name.p || !request.server_host.p) {
         refuse(job, CX_UNABLE_TO_COMPLY);
         return;
     }
@@ -293,7 +371,7 @@ void sar_take(struct hss *h, struct diameter_request *rq, const struct diameter_
     }
     const struct cx_sar *sar = &job->sar.request;
     if (sar->n_public_identity) {
-        job_find(job, STORE_IMPU, sar->public_identity[0]);
+        job_find_public(job, hss_canonical(diameter_request_arena(rq), sar->public_identity[0]));
     } else {
         job_find(job, STORE_IMPI, sar->user_name);
     }

@@ -224,11 +224,29 @@ static void take_turn(struct job *job, struct subscriber *s) {
     job->run(job);
 }
 
+/* Nobody has exactly this identity: is it one of a wildcard's? */
+static bool looks_for_wildcard(struct job *job) {
+    const struct wildcard *w =
+        job->may_be_wildcarded ? wildcard_find(&job->hss->wildcards, job->identity) : NULL;
+
+    job->may_be_wildcarded = false;
+    if (!w) {
+        return false;
+    }
+    job->wildcard_n = w->text.n;
+    memcpy(job->wildcard, w->text.p, w->text.n);
+    job_find(job, STORE_IMPU, span_of(job->wildcard, job->wildcard_n));
+    return true;
+}
+
 static void found(struct store_op *op) {
     struct job *job = CONTAINER_OF(op, struct job, op);
     struct hss *h = job->hss;
     struct subscriber *s = NULL;
 
+    if (op->error == ERR_NOT_FOUND && looks_for_wildcard(job)) {
+        return;
+    }
     job->error = op->error == ERR_NOT_FOUND ? OK : op->error;
     if (op->error == OK) {
         s = by_id(h, op->subscription.id);
@@ -263,6 +281,11 @@ void job_find(struct job *job, enum store_key key, struct span identity) {
     h->counters.cache_misses++;
     job->op.done = found;
     store_find(h->store, &job->op, key, identity);
+}
+
+void job_find_public(struct job *job, struct span identity) {
+    job->may_be_wildcarded = true;
+    job_find(job, STORE_IMPU, identity);
 }
 
 /* The subscription is nobody's turn: starts who waits, or drops it if it is stale. */

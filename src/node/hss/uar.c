@@ -49,7 +49,7 @@ static void run(struct job *job) {
     const struct cx_uar *uar = &job->uar;
     struct user_authorization_request request = {
         .impi = uar->user_name,
-        .impu = uar->public_identity,
+        .impu = job->identity,
         .visited_network = uar->visited_network_identifier,
         .type = uar->has_user_authorization_type ? uar->user_authorization_type
                                                  : CX_USER_AUTHORIZATION_TYPE_REGISTRATION,
@@ -92,5 +92,5 @@ void uar_take(struct hss *h, struct diameter_request *rq, const struct diameter_
         job_end(job);
         return;
     }
-    job_find(job, STORE_IMPU, job->uar.public_identity);
+    job_find(job, STORE_IMPU, hss_canonical(diameter_request_arena(rq), job->uar.public_identity));
 }

@@ -53,6 +53,7 @@ static void wipe_span(struct span s) {
 
 static void web_job_free(struct web_job *w) {
     list_remove(&w->link);
+    wildcard_drop_claims(&w->hss->wildcards, w);
     store_cancel(&w->op);
     timer_stop(&w->pause);
     if (w->going) {
@@ -149,7 +150,11 @@ void web_with_subscription(struct web_job *w, enum store_key key, void (*run)(st
         return;
     }
     w->job->ctx = w;
-    job_find(w->job, key, web_name(w));
+    if (key == STORE_IMPU) {
+        job_find_public(w->job, web_name(w));
+    } else {
+        job_find(w->job, key, web_name(w));
+    }
 }
 
 void web_free(struct hss *h) {

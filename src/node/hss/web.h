@@ -52,6 +52,8 @@ struct web_job {
 struct json_reader {
     struct hss *hss;
     struct arena *arena;
+    const struct rec_subscription *old; /* what the subscription is now; NULL: new, or not known */
+    const void *claim;                  /* in whose name wildcards are claimed (wildcards_claim) */
     bool failed;
     struct subscription_fault fault;
 };
@@ -83,7 +85,8 @@ static inline struct span web_name(const struct web_job *w) {
     return (struct span){w->name, w->name_n};
 }
 
-/** Looks for the subscription that w->name names by key, and calls run with its turn. */
+/** Looks for the subscription that w->name names by key, and calls run with its turn. A public
+ * identity is also found by a wildcard that it belongs to. */
 void web_with_subscription(struct web_job *w, enum store_key key, void (*run)(struct job *job));
 
 /** Which member has the identity that another subscription has, too. */

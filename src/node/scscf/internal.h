@@ -19,6 +19,7 @@
 #include "model/registration/challenge.h"
 #include "model/registration/request.h"
 #include "model/registration/share.h"
+#include "model/wildcard/wildcard.h"
 #include "node/scscf/scscf.h"
 #include "obs/journal.h"
 #include "spec/cx.h"
@@ -47,14 +48,15 @@ struct scscf {
     struct resolver *resolver;
     struct diameter *diameter;
     struct digest digest;
-    struct htab identities;      /* struct identity by public identity */
-    struct htab bindings;        /* struct binding by private identity */
-    struct htab authentications; /* struct authentication by private identity */
-    struct htab watchers;        /* struct watcher by Call-ID */
-    struct list changed;         /* sets that wait for scscf_settle */
-    size_t n_sets, n_challenges; /* n_challenges: those that wait for an answer */
-    unsigned algorithms;         /* AUTH_BITs of the configured ones */
-    struct list operations;      /* REGISTERs under way */
+    struct htab identities;          /* struct identity by public identity */
+    struct wildcard_index wildcards; /* those of them that are wildcards */
+    struct htab bindings;            /* struct binding by private identity */
+    struct htab authentications;     /* struct authentication by private identity */
+    struct htab watchers;            /* struct watcher by Call-ID */
+    struct list changed;             /* sets that wait for scscf_settle */
+    size_t n_sets, n_challenges;     /* n_challenges: those that wait for an answer */
+    unsigned algorithms;             /* AUTH_BITs of the configured ones */
+    struct list operations;          /* REGISTERs under way */
     size_t n_operations;
     struct list notices; /* SARs that no terminal waits for */
     size_t n_notices;
@@ -77,6 +79,7 @@ struct identity {
     struct reg_set *set;
     struct span impu; /* canonical; in the set's text */
     bool barred;
+    bool wildcard; /* TS 23.003 13.4A: it stands for many */
 };
 
 /* An implicit registration set that is registered here. One block: identities, then text. */
@@ -122,7 +125,8 @@ struct binding {
 /** One of a binding's texts. */
 struct span binding_text(const struct binding *b, enum binding_text which);
 
-/** The set that a public identity (canonical) belongs to, if it is registered here; else NULL. */
+/** The set that a public identity (canonical) belongs to, by itself or by a wildcard, if it is
+ * registered here; else NULL. */
 struct reg_set *scscf_set_of(const struct scscf *s, struct span impu);
 
 /** Makes a set of what the HSS sent, or renews the one that stands, with its bindings.

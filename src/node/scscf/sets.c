@@ -1,8 +1,9 @@
 /* Implicit registration sets and the contacts bound to them: TS 24.229 5.4.1.2.2F, 5.4.1.4 and
  * 5.4.1.5 (expiry), TS 23.228 5.2.1a.
  *
- * Sized for a million registrations: a set is one block, a binding is one block. Identities that
- * are no single identity (wildcards, IdentityType 2 to 4) are left out of the set. */
+ * Sized for a million registrations: a set is one block, a binding is one block. A wildcarded
+ * identity stands in its set like others; who is looked for and not there is looked for among the
+ * wildcards. */
 #include "node/scscf/internal.h"
 
 #include <stdlib.h>
@@ -29,12 +30,34 @@ static struct identity *identity_of(const struct scscf *s, struct span impu) {
 
 struct reg_set *scscf_set_of(const struct scscf *s, struct span impu) {
     struct identity *i = identity_of(s, impu);
+    const struct wildcard *w = i ? NULL : wildcard_find(&s->wildcards, impu);
+    if (w) {
+        i = identity_of(s, w->text);
+    }
     return i ? i->set : NULL;
+}
+
+/* Without memory it is not found by those whom it stands for. */
+static void link_wildcard(struct scscf *s, struct span impu) {
+    if (!wildcard_entry(&s->wildcards, impu) && wildcard_add(&s->wildcards, impu, NULL) != OK) {
+        LOG(&s->env->log, LOG_WARNING, "a wildcarded identity cannot be used",
+            LOG_SPAN("impu", impu));
+    }
+}
+
+static void unlink_wildcard(struct scscf *s, struct span impu) {
+    struct wildcard *w = wildcard_entry(&s->wildcards, impu);
+    if (w) {
+        wildcard_remove(&s->wildcards, w);
+    }
 }
 
 static void unlink_identities(struct reg_set *set, size_t n) {
     for (size_t i = 0; i < n; i++) {
         htab_remove(&set->s->identities, &set->identities[i].node);
+        if (set->identities[i].wildcard) {
+            unlink_wildcard(set->s, set->identities[i].impu);
+        }
     }
 }
 
@@ -46,6 +69,9 @@ static enum error link_identities(struct reg_set *set) {
         if (e != OK) {
             unlink_identities(set, i);
             return e;
+        }
+        if (id->wildcard) {
+            link_wildcard(set->s, id->impu);
         }
     }
     return OK;
@@ -95,19 +121,28 @@ struct draft {
     struct buf text;
     struct {
         size_t at, n;
-        bool barred;
+        bool barred, wildcard;
     } ids[IDENTITIES_MAX];
     size_t n_ids;
     size_t associated_n, charging_at;
     bool malformed;
 };
 
+/* The wildcard that an identity of User-Data is; empty: it is none. */
+static struct span wildcard_of(const struct userdata_identity *id) {
+    return id->type == USERDATA_WILDCARDED_PSI    ? id->wildcarded_psi
+           : id->type == USERDATA_WILDCARDED_IMPU ? id->wildcarded_impu
+                                                  : SPAN_NONE;
+}
+
 static void draft_identity(struct draft *d, const struct userdata_identity *id) {
-    struct sip_uri uri;
-    if (id->type > USERDATA_DISTINCT_PSI || d->n_ids == COUNT_OF(d->ids)) {
+    struct sip_uri uri = {0};
+    struct span wildcard = wildcard_of(id);
+    if (d->n_ids == COUNT_OF(d->ids)) {
         return;
     }
-    if (sip_uri_parse(id->identity, &uri) != OK) {
+    if (wildcard.n ? wildcard_check(wildcard, NULL) != OK
+                   : sip_uri_parse(id->identity, &uri) != OK) {
         d->malformed = true;
         return;
     }
@@ -122,10 +157,13 @@ static void draft_identity(struct draft *d, const struct userdata_identity *id) 
         buf_char(&d->text, '<');
     }
     size_t at = d->text.n;
-    if (registration_put_impu(&d->text, &uri) != OK) {
+    if (wildcard.n) {
+        buf_put(&d->text, wildcard);
+    } else if (registration_put_impu(&d->text, &uri) != OK) {
         d->malformed = true;
         return;
     }
+    d->ids[d->n_ids].wildcard = wildcard.n > 0;
     d->ids[d->n_ids].at = at;
     d->ids[d->n_ids].n = d->text.n - at;
     d->ids[d->n_ids].barred = id->barred;
@@ -200,6 +238,7 @@ static struct reg_set *set_from(struct scscf *s, const struct draft *d) {
     for (size_t i = 0; i < d->n_ids; i++) {
         set->identities[i].impu = span_of(text + d->ids[i].at, d->ids[i].n);
         set->identities[i].barred = d->ids[i].barred;
+        set->identities[i].wildcard = d->ids[i].wildcard;
     }
     set->associated = span_of(text, d->associated_n);
     set->charging = span_of(text + d->charging_at, d->text.n - d->charging_at);
@@ -265,7 +304,7 @@ static size_t text_bound(const struct userdata *data, const struct cx_charging_i
     for (size_t p = 0; p < data->n_profiles; p++) {
         for (size_t i = 0; i < data->profiles[p].n_identities; i++) {
             const struct userdata_identity *id = &data->profiles[p].identities[i];
-            n += 3 * id->identity.n + 2 * id->display_name.n + 16;
+            n += 3 * id->identity.n + wildcard_of(id).n + 2 * id->display_name.n + 16;
         }
     }
     if (c) {
@@ -328,6 +367,7 @@ enum error scscf_set_charging(struct reg_set *set, const struct cx_charging_info
         const struct identity *id = &set->identities[i];
         fresh->identities[i].impu = span_of(text + (id->impu.p - old_text), id->impu.n);
         fresh->identities[i].barred = id->barred;
+        fresh->identities[i].wildcard = id->wildcard;
     }
     fresh->associated = span_of(text, set->associated.n);
     fresh->charging = span_of(text + kept, d.text.n - kept);
@@ -520,4 +560,5 @@ void scscf_forget_sets(struct scscf *s) {
     htab_each(&s->bindings, forget, NULL);
     htab_free(&s->bindings);
     htab_free(&s->identities);
+    wildcard_index_free(&s->wildcards);
 }

@@ -264,7 +264,7 @@ static void each_fault_names_rule_and_member(void **state) {
          "\"impi\":\"c@d\"}]}",
          422, "impu-impi", "/impus/0/impi"},
         {"PUT", "/subscriptions/a",
-         "{\"impis\":[{\"identity\":\"a@b\"}],\"impus\":[{\"identity\":\"sip:A@B\"}]}", 422,
+         "{\"impis\":[{\"identity\":\"a@b\"}],\"impus\":[{\"identity\":\"mailto:a@b\"}]}", 422,
          "impu-form", "/impus/0/identity"},
         {"PUT", "/subscriptions/a",
          "{\"impis\":[{\"identity\":\"a@b\"}],\"impus\":[{\"identity\":\"sip:a@b\","
