@@ -307,6 +307,8 @@ int cmd_sub(const struct command *self, int argc, char **argv) {
         {"sub add", "adds a SIM, or a user with a password", sub_add},
         {"sub list", "lists all subscriptions", sub_list},
         {"sub show", "shows one, with its registration state", sub_show},
+        {"sub contacts", "shows where one is registered, and for how long", sub_contacts},
+        {"sub reauthenticate", "has terminals authenticate anew", sub_reauthenticate},
         {"sub set", "changes members of one", sub_set},
         {"sub rm", "removes some", sub_rm},
         {"sub key-check", "prints what show says of a card with given keys", sub_key_check},

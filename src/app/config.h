@@ -100,6 +100,9 @@ struct config_node {
     enum auth_algorithm algorithms[AUTH_ALGORITHMS];
     size_t n_algorithms;
     uint32_t digest_nonce_s;
+    uint32_t subscriptions_max, subscription_min_s;
+    struct span *application_servers;
+    size_t n_application_servers;
     bool trust_auth_done;
     bool reg_event;
     int aka_without_integrity; /* index into its choices: accept, refuse */

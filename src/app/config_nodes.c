@@ -1,6 +1,7 @@
 /* The settings of each role, as tables. */
 #include "app/config_parts.h"
 
+#include "codec/sip/uri.h"
 #include "node/hss/hss.h"
 
 static const char *const roles[] = {"pcscf", "icscf", "scscf", "hss", NULL};
@@ -94,6 +95,41 @@ static void read_algorithms(struct settings *s, setting_value value, void *objec
     settings_each_item(s, value, "algorithms", read_algorithm, object);
     if (n->n_algorithms == 0 && !settings_faults(s)) {
         settings_fault(s, settings_line(value), "algorithms is empty: nobody could register");
+    }
+}
+
+static void read_application_server(struct settings *s, setting_value value, void *object) {
+    struct config_node *n = object;
+    const char *text = settings_text(s, value, "application-servers");
+    struct sip_uri uri;
+    if (!text) {
+        return;
+    }
+    if (sip_uri_parse(span_from_cstr(text), &uri) != OK || uri.scheme == SIP_URI_TEL) {
+        settings_fault(s, settings_line(value),
+                       "application-servers has \"%.60s\"; it takes SIP URIs, as in "
+                       "[\"sip:as.example.org\"]",
+                       text);
+        return;
+    }
+    n->application_servers[n->n_application_servers++] = span_from_cstr(text);
+}
+
+static void count_item(struct settings *s, setting_value value, void *object) {
+    (void)s;
+    (void)value;
+    ++*(size_t *)object;
+}
+
+static void read_application_servers(struct settings *s, setting_value value, void *object) {
+    struct config_node *n = object;
+    size_t count = 0;
+    settings_each_item(s, value, "application-servers", count_item, &count);
+    n->n_application_servers = 0;
+    n->application_servers =
+        arena_alloc(settings_arena(s), (count + 1) * sizeof *n->application_servers);
+    if (n->application_servers) {
+        settings_each_item(s, value, "application-servers", read_application_server, n);
     }
 }
 
@@ -289,6 +325,9 @@ static const struct setting scscf_settings[] = {
     CHOICE("aka-without-integrity", aka_without_integrity, integrities),
     SETTING_GROUP("algorithms", read_algorithms),
     NUMBER("digest-nonce-s", digest_nonce_s, 2, 86400),
+    NUMBER("subscriptions-max", subscriptions_max, 1, 65535),
+    NUMBER("subscription-min-s", subscription_min_s, 1, 3600),
+    SETTING_GROUP("application-servers", read_application_servers),
     SETTING("trust-auth-done", SETTING_FLAG, AT(trust_auth_done)),
     TIMEOUT,
     TLS,

@@ -413,6 +413,10 @@ struct env *network_env(const struct network *n, struct span name) {
     return node ? node->env : NULL;
 }
 
+const struct config *network_config(const struct network *n) {
+    return n->config;
+}
+
 void network_web(void *network, const struct web_request *request, web_answer_fn *answer,
                  void *answer_ctx) {
     struct hss *hss = network_hss(network, SPAN_NONE);
@@ -435,6 +439,3 @@ void network_set_dns_faults(struct network *n, const struct dns_faults *faults) 
     n->zone_source.faults = *faults;
 }
 
-const struct config *network_config(const struct network *n) {
-    return n->config;
-}

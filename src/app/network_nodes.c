@@ -298,6 +298,10 @@ static enum error configure_scscf(struct network *n, struct network_node *node) 
         .algorithms = c->algorithms,
         .n_algorithms = c->n_algorithms,
         .digest_nonce_s = c->digest_nonce_s,
+        .subscriptions_max = c->subscriptions_max,
+        .subscription_min_s = c->subscription_min_s,
+        .application_servers = c->application_servers,
+        .n_application_servers = c->n_application_servers,
         .trust_auth_done = c->trust_auth_done,
         .refuse_without_integrity = c->aka_without_integrity == REFUSE,
     };

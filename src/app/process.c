@@ -3,6 +3,7 @@
 #include "app/journal_web.h"
 #include "app/metrics.h"
 #include "app/notify.h"
+#include "app/registrations_web.h"
 #include "app/reload.h"
 #include "app/subscribers.h"
 #include "app/trace_web.h"
@@ -346,6 +347,7 @@ static enum error start_web(struct process *p, char **message) {
     const struct web_route routes[] = {
         {"/", network_web, p->network, hss_web_needs},
         {"/trace", trace_web_handle, p->trace_web, NULL},
+        {"/registrations", registrations_web_handle, p->network, NULL},
         {"/journal", journal_web_handle, p->journal, NULL},
         {"/metrics", metrics_handle, &p->metrics, NULL},
         {"/health", metrics_health, &p->metrics, NULL},

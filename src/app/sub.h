@@ -47,6 +47,12 @@ int sub_show(const struct command *self, int argc, char **argv);
 /** muster sub set. */
 int sub_set(const struct command *self, int argc, char **argv);
 
+/** muster sub contacts. */
+int sub_contacts(const struct command *self, int argc, char **argv);
+
+/** muster sub reauthenticate. */
+int sub_reauthenticate(const struct command *self, int argc, char **argv);
+
 /** muster sub import. */
 int sub_import(const struct command *self, int argc, char **argv);
 

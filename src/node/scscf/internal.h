@@ -8,6 +8,8 @@
  *     cx.c        MAR, SAR; RTR, PPR
  *     answer.c    the answers: 200, 401, refusals
  *     watchers.c  subscriptions to the registration state of a set: SUBSCRIBE, NOTIFY
+ *     authorisation.c   who may subscribe
+ *     reauthenticate.c  authentication that the network asks for
  *     state.c     that state as a document */
 #ifndef MUSTER_NODE_SCSCF_INTERNAL_H
 #define MUSTER_NODE_SCSCF_INTERNAL_H
@@ -93,6 +95,7 @@ struct reg_set {
     uint32_t busy;          /* REGISTERs of it that wait for the HSS: nothing expires meanwhile */
     uint32_t n_identities;  /* the default one is the first */
     struct span associated; /* value of P-Associated-URI */
+    struct span servers;    /* of the home domain, that the filter criteria name: "<URI>, ..." */
     struct span charging;   /* value of P-Charging-Function-Addresses; empty: none */
     struct span hss;        /* who has its data (scscf_hss_name); empty: not known */
     struct identity identities[];
@@ -117,6 +120,7 @@ struct binding {
     uint64_t impu;            /* hash of the public identity that its REGISTER named */
     enum reginfo_event event; /* what happened to it last */
     bool untold;              /* and the watchers do not know it */
+    bool must_prove;          /* the next REGISTER is challenged, whatever protects it */
     uint32_t cseq, reg_id;
     uint16_t n[BINDING_TEXTS];
     char text[];
@@ -162,6 +166,14 @@ void scscf_unbind(struct binding *b);
 
 /** The same, and the watchers will be told why. */
 void scscf_end_binding(struct binding *b, enum reginfo_event why);
+
+/** Something has happened to a binding that stands: the watchers will be told. */
+void scscf_note_event(struct binding *b, enum reginfo_event event);
+
+/** Calls each for every binding of a private identity, or of the set of a public one (canonical).
+ * each changes nothing but the binding's own members. */
+void scscf_each_of(struct scscf *s, struct span identity,
+                   void (*each)(void *ctx, struct binding *b), void *ctx);
 
 /** Takes away every binding of a private identity; with impus only on their sets. why:
  * REGINFO_EVENTS if nobody is to be told. Returns their number. */
@@ -409,6 +421,19 @@ struct span scscf_state(const struct reg_set *set, struct arena *arena, uint32_t
 
 /** Has anything changed that the watchers do not know? */
 bool scscf_has_news(const struct reg_set *set);
+
+/* authorisation.c */
+
+/** May whoever P-Asserted-Identity names subscribe to the state of a set? */
+bool scscf_may_subscribe(const struct reg_set *set, const struct sip_msg *req);
+
+/** Does an application server of this SIP URI belong to the home domain? */
+bool scscf_is_home_server(const struct scscf *s, struct span name);
+
+/* reauthenticate.c */
+
+/** Has a private identity contacts on a set that must authenticate anew? set may be NULL. */
+bool scscf_must_prove(struct reg_set *set, struct span impi);
 
 /* watchers.c */
 

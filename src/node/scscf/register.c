@@ -388,7 +388,7 @@ static bool is_registered(const struct operation *op) {
     struct registration_outcome outcome;
     look_up(op, &standing);
     decide(op, &standing, &outcome);
-    if (standing.n == 0) {
+    if (standing.n == 0 || scscf_must_prove(standing.set, op->impi)) {
         return false;
     }
     for (size_t i = 0; i < outcome.n_steps; i++) {

@@ -20,6 +20,8 @@ enum {
     HOST_SHARES_MAX = 16,
     REG_AWAIT_AUTH_S = 240,
     DIGEST_NONCE_S = 3600,
+    SUBSCRIPTIONS_MAX = 32,
+    SUBSCRIPTION_MIN_S = 60,
     STOP_US = 2000000
 };
 
@@ -120,6 +122,8 @@ static void set_policies(struct scscf *s) {
     set_default(&c->challenges_max, CHALLENGES_MAX);
     set_default(&c->reg_await_auth_s, REG_AWAIT_AUTH_S);
     set_default(&c->digest_nonce_s, DIGEST_NONCE_S);
+    set_default(&c->subscriptions_max, SUBSCRIPTIONS_MAX);
+    set_default(&c->subscription_min_s, SUBSCRIPTION_MIN_S);
     if (c->n_algorithms == 0) {
         c->algorithms = algorithms;
         c->n_algorithms = COUNT_OF(algorithms);
@@ -204,6 +208,10 @@ const struct addr *scscf_address(const struct scscf *s) {
     return sip_stack_local(s->stack, 0);
 }
 
+struct env *scscf_env(const struct scscf *s) {
+    return s->env;
+}
+
 bool scscf_is_ready(const struct scscf *s) {
     return diameter_is_routable(s->diameter, CX_APPLICATION, s->config.hss_realm);
 }
@@ -217,11 +225,13 @@ struct each_visit {
     void *ctx;
 };
 
-static void visit(struct htab_node *node, void *ctx) {
+static void show(void *ctx, struct binding *b) {
     const struct each_visit *v = (const struct each_visit *)ctx;
-    const struct binding *b = CONTAINER_OF(node, struct binding, node);
     struct span impus[64];
-    size_t n = 0;
+    size_t n = 0, watchers = 0;
+    for (struct list *at = b->set->watchers.next; at != &b->set->watchers; at = at->next) {
+        watchers++;
+    }
     while (n < b->set->n_identities && n < COUNT_OF(impus)) {
         impus[n] = b->set->identities[n].impu;
         n++;
@@ -235,7 +245,19 @@ static void visit(struct htab_node *node, void *ctx) {
                                                  .path = binding_text(b, BINDING_PATH),
                                                  .call_id = binding_text(b, BINDING_CALL_ID),
                                                  .reg_id = b->reg_id,
-                                                 .expires_at_us = b->expiry.due_us});
+                                                 .expires_at_us = b->expiry.due_us,
+                                                 .event = reginfo_event_name(b->event),
+                                                 .n_subscriptions = watchers});
+}
+
+static void visit(struct htab_node *node, void *ctx) {
+    show(ctx, CONTAINER_OF(node, struct binding, node));
+}
+
+void scscf_each_binding_of(struct scscf *s, struct span identity,
+                           void (*each)(void *ctx, const struct scscf_binding_view *view),
+                           void *ctx) {
+    scscf_each_of(s, identity, show, &(struct each_visit){each, ctx});
 }
 
 void scscf_each_binding(const struct scscf *s,

@@ -40,6 +40,13 @@ struct scscf_config {
     /** Offered in challenges, in the order of preference; 0 of them: AKAv1-MD5, SHA-256, MD5. */
     const enum auth_algorithm *algorithms;
     size_t n_algorithms;
+    uint32_t
+        subscriptions_max; /* to the registration state of a set; further ones get 503. 0: 32 */
+    uint32_t subscription_min_s; /* shorter ones get 423; 0: 60 */
+    /** SIP URIs of application servers that may subscribe to the registration state of anybody. A
+     * URI without user part or port stands for any. */
+    const struct span *application_servers;
+    size_t n_application_servers;
     bool trust_auth_done; /* a neighbour's integrity-protected="auth-done" stands for a response */
     bool refuse_without_integrity; /* aka-without-integrity: refuse */
     bool keep_authenticated; /* re-registrations within a security association are not challenged */
@@ -65,25 +72,29 @@ const struct addr *scscf_address(const struct scscf *s);
 /** Does a connection to an HSS stand? */
 bool scscf_is_ready(const struct scscf *s);
 
+/** The environment that it was made with. */
+struct env *scscf_env(const struct scscf *s);
+
 struct scscf_counters {
-    uint64_t registers;       /* REGISTERs taken */
-    uint64_t mar, sar;        /* sent */
-    uint64_t challenges;      /* 401s sent */
-    uint64_t resyncs;         /* AUTS taken to the HSS */
-    uint64_t wrong_responses; /* responses that were not XRES's */
-    uint64_t stale_nonces;    /* answers to nonces that are not outstanding */
-    uint64_t replays;         /* right responses whose nonce count was there before */
-    uint64_t auth_timeouts;   /* reg-await-auth ran out */
-    uint64_t registered;      /* sets that became registered */
-    uint64_t reregistered;    /* 200s to a REGISTER of a registered set */
-    uint64_t deregistered;    /* by the user */
-    uint64_t expired;         /* by timeout */
-    uint64_t terminated;      /* by the HSS (RTR) */
-    uint64_t refused;         /* requests answered with an error */
-    uint64_t subscriptions;   /* to registration state, that were granted */
-    uint64_t notifies;        /* NOTIFYs sent */
-    uint64_t notifies_failed; /* of them, without an answer or with an error */
-    uint64_t hss_failed;      /* MARs and SARs without an answer, or with a failure */
+    uint64_t registers;         /* REGISTERs taken */
+    uint64_t mar, sar;          /* sent */
+    uint64_t challenges;        /* 401s sent */
+    uint64_t resyncs;           /* AUTS taken to the HSS */
+    uint64_t wrong_responses;   /* responses that were not XRES's */
+    uint64_t stale_nonces;      /* answers to nonces that are not outstanding */
+    uint64_t replays;           /* right responses whose nonce count was there before */
+    uint64_t auth_timeouts;     /* reg-await-auth ran out */
+    uint64_t registered;        /* sets that became registered */
+    uint64_t reregistered;      /* 200s to a REGISTER of a registered set */
+    uint64_t deregistered;      /* by the user */
+    uint64_t expired;           /* by timeout */
+    uint64_t terminated;        /* by the HSS (RTR) */
+    uint64_t reauthentications; /* contacts that had to authenticate anew (scscf_reauthenticate) */
+    uint64_t refused;           /* requests answered with an error */
+    uint64_t subscriptions;     /* to registration state, that were granted */
+    uint64_t notifies;          /* NOTIFYs sent */
+    uint64_t notifies_failed;   /* of them, without an answer or with an error */
+    uint64_t hss_failed;        /* MARs and SARs without an answer, or with a failure */
 };
 
 /** What has happened so far. */
@@ -94,6 +105,12 @@ const struct sip_stack_counters *scscf_sip_counters(const struct scscf *s);
 
 /** What its Diameter node has done. */
 const struct diameter_counters *scscf_diameter_counters(const struct scscf *s);
+
+/** Has the terminals of a private identity, or those of the implicit registration set of a public
+ * one (canonical), authenticate anew: their registrations are shortened to at most left_s, they
+ * hear of it by NOTIFY, and the next REGISTER is challenged (TS 24.229 5.4.1.6). Returns the number
+ * of contacts; 0: none is bound. */
+size_t scscf_reauthenticate(struct scscf *s, struct span identity, uint32_t left_s);
 
 /** A binding as seen from outside; the spans live until the callback returns. */
 struct scscf_binding_view {
@@ -107,7 +124,14 @@ struct scscf_binding_view {
     struct span call_id;
     uint32_t reg_id;
     uint64_t expires_at_us; /* env_now_us */
+    struct span event;      /* what happened to it last, by RFC 3680: "refreshed" */
+    size_t n_subscriptions; /* to the state of its set */
 };
+
+/** Calls each for the bindings of a private identity, or of the set of a public one (canonical). */
+void scscf_each_binding_of(struct scscf *s, struct span identity,
+                           void (*each)(void *ctx, const struct scscf_binding_view *view),
+                           void *ctx);
 
 /** Calls each for every binding that stands, in no order. */
 void scscf_each_binding(const struct scscf *s,

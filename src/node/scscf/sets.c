@@ -124,7 +124,7 @@ struct draft {
         bool barred, wildcard;
     } ids[IDENTITIES_MAX];
     size_t n_ids;
-    size_t associated_n, charging_at;
+    size_t associated_n, servers_at, charging_at;
     bool malformed;
 };
 
@@ -195,6 +195,26 @@ static void draft_identities(struct draft *d, const struct userdata *data) {
     }
 }
 
+/* Application servers of the home domain, each once. */
+static void draft_servers(struct draft *d, const struct scscf *s, const struct userdata *data) {
+    d->servers_at = d->text.n;
+    for (size_t p = 0; p < data->n_profiles; p++) {
+        for (size_t i = 0; i < data->profiles[p].n_ifcs; i++) {
+            struct span name = data->profiles[p].ifcs[i].server_name, value;
+            struct sip_list list = sip_list_of_text(span_after(buf_span(&d->text), d->servers_at));
+            bool known = !scscf_is_home_server(s, name);
+            while (!known && sip_list_next(&list, &value)) {
+                known = span_eq(span_slice(value, 1, value.n - 1), name);
+            }
+            if (!known) {
+                buf_cstr(&d->text, d->text.n > d->servers_at ? ", <" : "<");
+                buf_put(&d->text, name);
+                buf_char(&d->text, '>');
+            }
+        }
+    }
+}
+
 static void put_function(struct buf *b, size_t start, const char *name, struct span value) {
     if (value.n) {
         if (b->n > start) {
@@ -241,6 +261,7 @@ static struct reg_set *set_from(struct scscf *s, const struct draft *d) {
         set->identities[i].wildcard = d->ids[i].wildcard;
     }
     set->associated = span_of(text, d->associated_n);
+    set->servers = span_of(text + d->servers_at, d->charging_at - d->servers_at);
     set->charging = span_of(text + d->charging_at, d->text.n - d->charging_at);
     return set;
 }
@@ -306,6 +327,9 @@ static size_t text_bound(const struct userdata *data, const struct cx_charging_i
             const struct userdata_identity *id = &data->profiles[p].identities[i];
             n += 3 * id->identity.n + wildcard_of(id).n + 2 * id->display_name.n + 16;
         }
+        for (size_t i = 0; i < data->profiles[p].n_ifcs; i++) {
+            n += data->profiles[p].ifcs[i].server_name.n + 4;
+        }
     }
     if (c) {
         n += 2 * (c->primary_charging_collection_function_name.n +
@@ -326,6 +350,7 @@ enum error scscf_set_put(struct scscf *s, const struct userdata *data,
     if (d && text) {
         d->text = buf_init(text, bound);
         draft_identities(d, data);
+        draft_servers(d, s, data);
         draft_charging(d, charging);
         struct reg_set *set = NULL;
         if (d->n_ids == 0) {
@@ -370,6 +395,7 @@ enum error scscf_set_charging(struct reg_set *set, const struct cx_charging_info
         fresh->identities[i].wildcard = id->wildcard;
     }
     fresh->associated = span_of(text, set->associated.n);
+    fresh->servers = span_of(text + (set->servers.p - old_text), set->servers.n);
     fresh->charging = span_of(text + kept, d.text.n - kept);
     return replace_set(set, fresh);
 }
@@ -515,6 +541,30 @@ enum error scscf_bind(struct reg_set *set, const struct binding_news *news) {
     timer_init(&b->expiry, expire);
     timer_start(set->s->env, &b->expiry, news->expires_s * SEC_IN_US);
     return OK;
+}
+
+void scscf_note_event(struct binding *b, enum reginfo_event event) {
+    b->event = event;
+    b->untold = true;
+    note_change(b->set);
+}
+
+void scscf_each_of(struct scscf *s, struct span identity,
+                   void (*each)(void *ctx, struct binding *b), void *ctx) {
+    struct reg_set *set = scscf_set_of(s, identity);
+    if (set) {
+        LIST_EACH(&set->bindings, b, struct binding, in_set) {
+            each(ctx, b);
+        }
+        return;
+    }
+    for (struct htab_node *n = htab_first(&s->bindings, hash_bytes(identity)); n;
+         n = htab_next(n)) {
+        struct binding *b = CONTAINER_OF(n, struct binding, node);
+        if (span_eq(binding_text(b, BINDING_IMPI), identity)) {
+            each(ctx, b);
+        }
+    }
 }
 
 static bool is_among(const struct reg_set *set, const struct span *impus, size_t n) {

@@ -1,5 +1,5 @@
 /* Subscriptions to the registration state of a set (reg-event): TS 24.229 5.4.2.1, RFC 6665 as
- * notifier, RFC 3680.
+ * notifier, RFC 3680. Who may is in authorisation.c.
  *
  *     SUBSCRIBE -> who may? -> 200, NOTIFY with all there is -> NOTIFY with each change
  *
@@ -14,7 +14,6 @@
 enum {
     EXPIRES_MAX_S = 600000,   /* 24.229 5.4.2.1.1 */
     EXPIRES_DEFAULT_S = 3761, /* RFC 3680 4.4 */
-    WATCHERS_OF_SET_MAX = 32,
     TEXTS_MAX = 4096
 };
 
@@ -374,7 +373,13 @@ static bool read_subscription(struct scscf *s, struct sip_server *up, const stru
         out->impu = arena_copy(sip_server_arena(up), buf_span(&b), &failed);
         malformed |= failed;
     }
-    if (malformed || refusal.status == 406) {
+    bool brief = !malformed && out->expires_s > 0 && out->expires_s < s->config.subscription_min_s;
+    if (brief && refusal.status != 406) { /* but a fetch, or an end */
+        refusal = (struct sip_refusal){.status = 423,
+                                       .why = REASON_INTERVAL_TOO_BRIEF,
+                                       .min_expires_s = s->config.subscription_min_s};
+    }
+    if (malformed || brief || refusal.status == 406) {
         scscf_refuse(s, up, refusal);
         return false;
     }
@@ -382,41 +387,6 @@ static bool read_subscription(struct scscf *s, struct sip_server *up, const stru
         out->expires_s = EXPIRES_MAX_S;
     }
     return true;
-}
-
-/* One of the P-CSCFs (or other nodes) that the user's Paths name? */
-static bool is_on_path(const struct reg_set *set, const struct sip_uri *who) {
-    LIST_EACH(&set->bindings, c, struct binding, in_set) {
-        struct sip_list list = sip_list_of_text(binding_text(c, BINDING_PATH));
-        for (struct sip_address path; sip_address_next(&list, &path);) {
-            if (span_eq_nocase(path.uri.host, who->host) &&
-                sip_uri_port_or_default(&path.uri) == sip_uri_port_or_default(who)) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
-/* 5.4.2.1.1 1). Application servers: with filter criteria. */
-static bool may_subscribe(const struct reg_set *set, const struct sip_msg *req) {
-    struct sip_list list = sip_list_of(req, SIP_H_P_ASSERTED_IDENTITY);
-    char text[SCSCF_IDENTITY_MAX];
-    for (struct sip_address who; sip_address_next(&list, &who);) {
-        struct buf b = buf_init(text, sizeof text);
-        if (registration_put_impu(&b, &who.uri) != OK || b.overflow) {
-            continue;
-        }
-        for (size_t i = 0; i < set->n_identities; i++) {
-            if (!set->identities[i].barred && span_eq(set->identities[i].impu, buf_span(&b))) {
-                return true;
-            }
-        }
-        if (who.uri.scheme != SIP_URI_TEL && is_on_path(set, &who.uri)) {
-            return true;
-        }
-    }
-    return false;
 }
 
 /* Value of a list header with all its values, in the arena. */
@@ -553,10 +523,10 @@ static void subscribe(struct scscf *s, struct sip_server *up, const struct sip_m
     if (!set) {
         refusal.status = 480;
         refusal.why = REASON_NOTHING_BOUND;
-    } else if (!may_subscribe(set, req)) {
+    } else if (!scscf_may_subscribe(set, req)) {
         refusal.status = 403;
         refusal.why = REASON_MAY_NOT_SUBSCRIBE;
-    } else if (count_watchers(set) >= WATCHERS_OF_SET_MAX) {
+    } else if (count_watchers(set) >= s->config.subscriptions_max) {
         refusal.status = 503;
         refusal.why = REASON_TOO_MANY_SUBSCRIPTIONS;
     } else {

@@ -278,7 +278,122 @@ static void strangers_and_wrong_requests_are_refused(void **state) {
         }
     }
     assert_int_equal(watchers(w), 0);
-    assert_int_equal(subscribe(w, (struct subscribe){.asserted = "<" TEL ">", .expires = 1}), 200);
+    assert_int_equal(subscribe(w, (struct subscribe){.asserted = "<" TEL ">", .expires = 60}), 200);
+}
+
+static void too_brief_ones_are_told_how_long(void **state) {
+    struct world *w = (struct world *)*state;
+    assert_int_equal(enrol(w, (struct script_register){0}), 200);
+    assert_int_equal(subscribe(w, (struct subscribe){.expires = 59}), 423);
+    assert_true(has_line(w->icscf.heard[0].msg, SIP_H_MIN_EXPIRES, "60"));
+    assert_int_equal(subscribe(w, (struct subscribe){.expires = 0}), 200); /* a fetch */
+    (void)notified(w, "terminated;reason=timeout");
+    assert_int_equal(subscribe(w, (struct subscribe){.expires = 60}), 200);
+}
+
+#define IFC(server)                                                                                \
+    "<InitialFilterCriteria><Priority>0</Priority><ApplicationServer><ServerName>" server          \
+    "</ServerName></ApplicationServer></InitialFilterCriteria>"
+#define WITH_SERVERS                                                                               \
+    "<IMSSubscription><PrivateID>" IMPI                                                            \
+    "</PrivateID><ServiceProfile><PublicIdentity><Identity>" IMPU                                  \
+    "</Identity></PublicIdentity>" IFC("sip:as1." HOME ":5080;lr") IFC("sip:as1." HOME ":5080;lr") \
+        IFC("sip:third.example.net") IFC("sip:as2." HOME) "</ServiceProfile></IMSSubscription>"
+
+/* Those that the user's filter criteria name, if they are of the home domain, and those that the
+ * configuration names. */
+static void application_servers_may_subscribe_if_they_are_trusted(void **state) {
+    struct world *w = (struct world *)*state;
+    static const struct span servers[] = {SPAN_INIT("sip:presence@as9.example.net"),
+                                          SPAN_INIT("sip:as8.example.net:5090")};
+    static const struct {
+        const char *asserted;
+        unsigned status;
+    } rows[] = {
+        {"<sip:as1." HOME ":5080>", 200},
+        {"<sip:as1." HOME ":5081>", 403},
+        {"<sip:as2." HOME ":5060>", 200},
+        {"<sip:anybody@as2." HOME ">", 200},
+        {"<sip:as3." HOME ">", 403},
+        {"<sip:third.example.net>", 403},
+        {"<sip:presence@as9.example.net>", 200},
+        {"<sip:as9.example.net>", 403},
+        {"<sip:as8.example.net:5090>", 200},
+        {"<sip:as8.example.net>", 403},
+    };
+    restart(w, (struct scscf_config){.application_servers = servers,
+                                     .n_application_servers = COUNT_OF(servers)});
+    w->hss.user_data = SPAN(WITH_SERVERS);
+    assert_int_equal(enrol(w, (struct script_register){0}), 200);
+    for (size_t round = 0; round < 2; round++) {
+        for (size_t i = 0; i < COUNT_OF(rows); i++) {
+            struct subscribe s = {.asserted = rows[i].asserted, .expires = 0};
+            unsigned status = subscribe(w, s);
+            if (status != rows[i].status) {
+                fail_msg("round %zu, %s: %u", round, rows[i].asserted, status);
+            }
+            if (status == 200) {
+                (void)notified(w, "terminated");
+            }
+        }
+        /* and when the set has moved, too */
+        struct cx_charging_information charging = {.primary_event_charging_function_name =
+                                                       SPAN("aaa://ecf")};
+        const struct cx_ppr ppr = {.user_name = SPAN(IMPI), .charging_information = &charging};
+        cx_ppr_encode(hss_begin(w, CX_COMMAND_PUSH_PROFILE), &ppr);
+        hss_send(w);
+    }
+}
+
+static void a_set_has_so_many_subscriptions_and_no_more(void **state) {
+    struct world *w = (struct world *)*state;
+    restart(w, (struct scscf_config){.subscriptions_max = 2});
+    begin(w);
+    assert_int_equal(subscribe(w, (struct subscribe){.expires = 600}), 200);
+    assert_int_equal(subscribe(w, (struct subscribe){.expires = 600}), 503);
+    assert_int_equal(watchers(w), 2);
+}
+
+static void count(void *ctx, const struct scscf_binding_view *view) {
+    assert_true(span_eq(view->event, SPAN("shortened")));
+    assert_int_equal(view->n_subscriptions, 1);
+    ++*(size_t *)ctx;
+}
+
+/* 5.4.1.6 */
+static void the_network_asks_for_authentication(void **state) {
+    struct world *w = (struct world *)*state;
+    size_t n = 0;
+    begin(w);
+    (void)notified(w, "active");
+    w->icscf.n = 0;
+    assert_int_equal(scscf_reauthenticate(w->scscf, SPAN("nobody@" HOME), 40), 0);
+    assert_int_equal(scscf_reauthenticate(w->scscf, SPAN(TEL), 40), 1);
+    script_run(w->sim, 20 * MS_IN_US);
+    struct reginfo *info = notified(w, "active");
+    assert_false(info->full);
+    assert_int_equal(of(info, IMPU)->contacts[0].event, REGINFO_SHORTENED);
+    assert_true(of(info, IMPU)->contacts[0].active);
+    assert_int_equal(of(info, IMPU)->contacts[0].expires_s, 40);
+    assert_int_equal(of(info, TEL)->contacts[0].event, REGINFO_SHORTENED);
+    scscf_each_binding_of(w->scscf, SPAN(IMPI), count, &n);
+    assert_int_equal(n, 1);
+    /* who comes is authenticated, and has his time again */
+    assert_int_equal(challenge(w, (struct script_register){0}), 401);
+    (void)respond(w, (struct script_register){0});
+    info = notified(w, "active");
+    assert_int_equal(of(info, IMPU)->contacts[0].event, REGINFO_REFRESHED);
+    assert_int_equal(of(info, IMPU)->contacts[0].expires_s, 3600);
+    /* who does not is gone */
+    w->icscf.n = 0;
+    assert_int_equal(scscf_reauthenticate(w->scscf, SPAN(IMPI), 40), 1);
+    script_run(w->sim, 20 * MS_IN_US);
+    (void)notified(w, "active");
+    w->icscf.n = 0;
+    script_run(w->sim, 41 * SEC_IN_US);
+    info = notified(w, "terminated");
+    assert_int_equal(of(info, IMPU)->contacts[0].event, REGINFO_EXPIRED);
+    assert_int_equal(scscf_counts(w->scscf).bindings, 0);
 }
 
 static void a_subscription_is_refreshed_fetched_and_ends(void **state) {
@@ -343,6 +458,10 @@ int main(void) {
         TEST(identities_that_come_and_go_are_told),
         TEST(changes_during_a_notify_are_told_by_one_full_document),
         TEST(strangers_and_wrong_requests_are_refused),
+        TEST(too_brief_ones_are_told_how_long),
+        TEST(application_servers_may_subscribe_if_they_are_trusted),
+        TEST(a_set_has_so_many_subscriptions_and_no_more),
+        TEST(the_network_asks_for_authentication),
         TEST(a_subscription_is_refreshed_fetched_and_ends),
         TEST(a_subscriber_who_does_not_know_it_or_is_silent_is_dropped),
         TEST(a_crash_with_a_notify_under_way_leaks_nothing),
