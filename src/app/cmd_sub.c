@@ -310,6 +310,7 @@ int cmd_sub(const struct command *self, int argc, char **argv) {
         {"sub contacts", "shows where one is registered, and for how long", sub_contacts},
         {"sub reauthenticate", "has terminals authenticate anew", sub_reauthenticate},
         {"sub set", "changes members of one", sub_set},
+        {"sub log", "shows who changed what, and when", sub_log},
         {"sub rm", "removes some", sub_rm},
         {"sub key-check", "prints what show says of a card with given keys", sub_key_check},
         {"sub import", "adds a file of them, of any length", sub_import},

@@ -395,6 +395,8 @@ static enum error configure_hss(struct network *n, struct network_node *node) {
         .challenge_unknown = c->unknown_users == UNKNOWN_USERS_CHALLENGE,
         .digest_qop = qops[c->digest_qop],
         .keys_may_leave = c->keys_may_leave,
+        .changes_max = n->config->web.changes_max,
+        .if_match_required = n->config->web.if_match_required,
         .pending_max = c->pending_max,
         .diameter_timeout_ms = c->diameter_timeout_ms,
     };

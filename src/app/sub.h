@@ -52,6 +52,8 @@ int sub_contacts(const struct command *self, int argc, char **argv);
 
 /** muster sub reauthenticate. */
 int sub_reauthenticate(const struct command *self, int argc, char **argv);
+/** muster sub log. */
+int sub_log(const struct command *self, int argc, char **argv);
 
 /** muster sub import. */
 int sub_import(const struct command *self, int argc, char **argv);

@@ -243,6 +243,9 @@ void store_apply_read(const struct store *s, struct store_kv *kv, const struct s
     case READ_NEXT_WILDCARD:
         op->error = kv->ops->next(kv, STORE_WILDCARDS, read->text, &op->record, &key);
         return;
+    case READ_NEXT_CHANGE:
+        store_apply_next_change(kv, read->id, op);
+        return;
     }
     if (!op->error && op->record.p) {
         op->error = record_check(&rec_profile_type, op->record);
@@ -610,10 +613,9 @@ static enum error save_news(struct store_kv *kv, struct store_write *w) {
     return put_news(kv, w, w->changes[0].id, w->record);
 }
 
-enum error store_apply(const struct store *s, struct store_kv *kv, struct store_write *w) {
+static enum error apply(const struct store *s, struct store_kv *kv, struct store_write *w) {
     char room[ID_SIZE];
 
-    w->error = OK;
     switch (w->kind) {
     case WRITE_SAVE:
         return save(s, kv, w);
@@ -633,6 +635,13 @@ enum error store_apply(const struct store *s, struct store_kv *kv, struct store_
         return kv->ops->del(kv, STORE_NEWS, store_id_key(room, w->changes[0].id));
     }
     return ERR_INTERNAL;
+}
+
+enum error store_apply(const struct store *s, struct store_kv *kv, struct store_write *w) {
+    w->error = w->log.n ? record_check(&rec_change_type, w->log) : OK;
+    enum error e = w->error ? OK : apply(s, kv, w);
+
+    return e || w->error ? e : store_apply_log(kv, w, s->changes_max);
 }
 
 /* Older schemas. */
@@ -673,11 +682,11 @@ static enum error upgrade_table(struct store_kv *kv, enum store_table t,
 }
 
 enum error store_upgrade(struct store_kv *kv) {
-    const struct record_type *types[] = {&rec_subscription_type, &rec_registration_type,
-                                         &rec_profile_type,      &rec_news_type,
-                                         &rec_watchers_type,     &rec_repository_type};
-    const enum store_table tables[] = {STORE_DATA, STORE_STATE,    STORE_PROFILES,
-                                       STORE_NEWS, STORE_WATCHERS, STORE_REPOSITORY};
+    const struct record_type *types[] = {
+        &rec_subscription_type, &rec_registration_type, &rec_profile_type, &rec_news_type,
+        &rec_watchers_type,     &rec_repository_type,   &rec_change_type};
+    const enum store_table tables[] = {STORE_DATA,     STORE_STATE,      STORE_PROFILES, STORE_NEWS,
+                                       STORE_WATCHERS, STORE_REPOSITORY, STORE_CHANGES};
     char now[COUNT_OF(types) * 2];
     struct span noted;
 
@@ -693,7 +702,8 @@ enum error store_upgrade(struct store_kv *kv) {
         return OK;
     }
     for (size_t i = 0; i < COUNT_OF(types); i++) {
-        e = upgrade_table(kv, tables[i], types[i], tables[i] == STORE_STATE ? VERSION_SIZE : 0);
+        bool number = tables[i] == STORE_STATE || tables[i] == STORE_CHANGES;
+        e = upgrade_table(kv, tables[i], types[i], number ? VERSION_SIZE : 0);
         if (e) {
             return e;
         }

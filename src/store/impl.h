@@ -19,7 +19,9 @@ enum store_table {
     STORE_DUE,      /* number of a subscription of whose changes one has not heard yet -> nothing */
     STORE_REPOSITORY, /* number, hash of owner, hash of service -> transparent data */
     STORE_WILDCARDS,  /* wildcarded identity -> number */
-    STORE_META, /* "next" and "next-news" -> the next number; "secret"; "schema"; "mark:..." */
+    STORE_CHANGES,    /* number -> how many subscriptions it concerns, who changed what */
+    STORE_META,       /* "next", "next-news", "next-change" -> the next number; "secret"; "schema";
+                         "mark:..." */
     STORE_TABLES
 };
 
@@ -75,6 +77,8 @@ struct store_write {
     struct store_change *changes; /* spans into bytes */
     size_t n_changes;
     struct span name, record; /* profiles; spans into bytes */
+    struct span log;          /* for the log of changes; into bytes */
+    uint64_t n_stored;        /* subscriptions that an import has stored */
     enum store_import_mode mode;
     struct store_mark mark;         /* spans into bytes */
     struct store_outcome *outcomes; /* in bytes */
@@ -106,6 +110,7 @@ enum store_read_kind {
     READ_NEXT_DUE,
     READ_REPOSITORY,
     READ_NEXT_WILDCARD,
+    READ_NEXT_CHANGE,
 };
 
 struct store_read {
@@ -129,7 +134,8 @@ struct store_ops {
 struct store {
     const struct store_ops *ops;
     uint8_t secret[STORE_SECRET_SIZE];
-    struct list spare; /* writes to be used again */
+    uint64_t changes_max; /* of the log */
+    struct list spare;    /* writes to be used again */
     size_t n_spare;
 };
 
@@ -174,6 +180,13 @@ MUST_CHECK enum error store_delete_all(struct store_kv *kv, enum store_table t, 
 
 /** Saves a record of watchers, and notes whether any is due. */
 MUST_CHECK enum error store_put_watchers(struct store_kv *kv, uint64_t id, struct span record);
+
+/** Appends a write's entry to the log of changes, which has n_max at most. */
+MUST_CHECK enum error store_apply_log(struct store_kv *kv, const struct store_write *w,
+                                      uint64_t n_max);
+
+/** Reads the entry after one into op. */
+void store_apply_next_change(struct store_kv *kv, uint64_t after, struct store_op *op);
 
 /** Reads a mark into op. */
 void store_apply_mark(struct store_kv *kv, struct span name, struct store_op *op);

@@ -289,6 +289,7 @@ static enum error put_mark(struct import *i) {
     struct buf key = buf_init(key_room, sizeof key_room), value = buf_init(room, sizeof room);
 
     w->mark_stored += i->n_stored;
+    w->n_stored = i->n_stored;
     if (!w->mark.name.n) {
         return OK;
     }

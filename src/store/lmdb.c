@@ -37,6 +37,7 @@ static const char *const table_names[STORE_TABLES] = {
     [STORE_DUE] = "due",
     [STORE_REPOSITORY] = "repository",
     [STORE_WILDCARDS] = "wildcards",
+    [STORE_CHANGES] = "changes",
 };
 
 struct lmdb_kv {

@@ -71,6 +71,14 @@ void store_load_repository(struct store *store, struct store_op *op, uint64_t id
             &(struct store_read){.kind = READ_REPOSITORY, .text = span_of(key, sizeof key)});
 }
 
+void store_next_change(struct store *store, struct store_op *op, uint64_t after) {
+    read_op(store, op, &(struct store_read){.kind = READ_NEXT_CHANGE, .id = after});
+}
+
+void store_keep_changes(struct store *store, uint64_t max) {
+    store->changes_max = max;
+}
+
 void store_load_sqn(struct store *store, struct store_op *op, uint64_t id, unsigned impi_slot) {
     read_op(store, op, &(struct store_read){.kind = READ_SQN, .id = id, .impi_slot = impi_slot});
 }
@@ -184,11 +192,15 @@ static void fail(struct store_op *op) {
 static struct store_write *begin_write(struct store *s, struct store_op *op,
                                        enum store_write_kind kind, size_t n, size_t n_changes) {
     begin(s, op);
-    struct store_write *w = take_write(s, n, n_changes);
+    struct span log = s->changes_max ? op->log : SPAN_NONE;
+    struct store_write *w = take_write(s, n + log.n, n_changes);
 
+    op->log = SPAN_NONE;
     if (w) {
+        char *at = w->bytes + n_changes * sizeof(struct store_change) + n;
         w->kind = kind;
         w->op = op;
+        w->log = copy(&at, log);
         op->internal = w;
     }
     return w;

@@ -50,6 +50,11 @@ struct store_op {
         struct store_op *op); /* finds its owner with CONTAINER_OF; may start the op anew */
     enum error error;         /* how it went */
 
+    /** For a write of provisioning: what the log of changes shall say of it (struct rec_change). It
+     * is copied, and forgotten, when the write starts; it is in the log if and only if the write
+     * takes effect. Empty: nothing. */
+    struct span log;
+
     /* Results; spans are valid until `done` returns. */
     struct store_subscription subscription; /* of a load; id and version also of a save */
     uint64_t sqn;                           /* of store_load_sqn */
@@ -60,6 +65,8 @@ struct store_op {
     uint64_t mark_stored;                 /* of store_load_mark and of an import with a mark */
     uint64_t news; /* number of what a save or delete has put into the outbox, 0: nothing; of
                       store_next_news, and of store_save_news */
+    uint64_t change, last_change; /* of store_next_change: its number, and that of the newest */
+    uint64_t concerned;           /* of store_next_change: how many subscriptions it changed */
 
     /* The store's own while the operation runs. */
     struct list link;
@@ -134,6 +141,18 @@ void store_save_news(struct store *store, struct store_op *op, uint64_t number, 
 
 /** Takes an entry away; one that is not there is no error. */
 void store_delete_news(struct store *store, struct store_op *op, uint64_t number);
+
+/* The log of changes: who changed what (store_op's log), in the order of the changes, durable with
+ * them. Entries have numbers from 1 on that are never used again; the oldest go when there are more
+ * than were asked for. */
+
+/** How many entries are kept from the next one on; 0: none is written any more, which is so unless
+ * it is said. */
+void store_keep_changes(struct store *store, uint64_t max);
+
+/** The entry with the lowest number above `after`: op->record (struct rec_change), op->change,
+ * op->concerned. op->last_change is set in any case. ERR_NOT_FOUND, ERR_CORRUPT. */
+void store_next_change(struct store *store, struct store_op *op, uint64_t after);
 
 /** What became of one change of an import. */
 struct store_outcome {

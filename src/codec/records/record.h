@@ -82,6 +82,13 @@ extern const struct record_struct record_struct_u32, record_struct_string;
  * program does not know. */
 MUST_CHECK enum error record_check(const struct record_type *type, struct span bytes);
 
+/** The bytes of a record that was checked before. */
+static inline struct span record_bytes(const char *record) {
+    const unsigned char *length = (const unsigned char *)record + 4;
+    return (struct span){record, (size_t)length[0] | (size_t)length[1] << 8 |
+                                     (size_t)length[2] << 16 | (size_t)length[3] << 24};
+}
+
 /** Appends a record made of a value. ERR_TOO_BIG: it does not fit, or a string or list is longer
  * than RECORD_STRING_MAX or RECORD_LIST_MAX; out is then to be thrown away. */
 MUST_CHECK enum error record_encode(const struct record_type *type, const void *data,

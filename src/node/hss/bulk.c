@@ -188,6 +188,9 @@ static void store(struct web_job *w, enum store_import_mode mode) {
     struct bulk_job *b = w->bulk;
     bool begins = b->begins || b->mode != BULK_EACH;
 
+    if (mode != STORE_CHECK) {
+        change_note_import(w, web_name(w), b->records->changes, b->records->n);
+    }
     w->op.done = stored;
     store_import(w->hss->store, &w->op,
                  &(struct store_import){

@@ -242,6 +242,7 @@ enum error hss_new(struct env *env, const struct hss_config *config, struct stor
         return ERR_NO_MEMORY;
     }
     h->env = env;
+    store_keep_changes(store, config->changes_max);
     h->config = *config;
     h->store = store;
     set_defaults(&h->config);
@@ -316,6 +317,7 @@ void hss_stop(struct hss *h, void (*done)(void *ctx), void *ctx) {
     h->stopping = true;
     h->stopped = done;
     h->stopped_ctx = ctx;
+    changes_tell(h);
     hss_maybe_stopped(h);
 }
 

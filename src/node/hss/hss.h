@@ -75,6 +75,8 @@ struct hss_config {
     uint32_t vectors_max;    /* authentication vectors for one MAR; 0: 5 */
     uint32_t pending_max;    /* requests under way; further ones get 3004 (too busy). 0: 65,536 */
     uint32_t web_body_max;   /* bytes of a provisioning request; 0: 256 MiB */
+    uint32_t changes_max;    /* entries of the log of changes that are kept; 0: there is none */
+    bool if_match_required;  /* PUT and DELETE of what exists need If-Match (else 428) */
     uint64_t import_max; /* bytes of records that an import of all or none may keep in memory; 0:
                           * 512 MiB, a million SIMs */
     uint32_t diameter_timeout_ms; /* patience with answers; 0: stack's default */

@@ -138,6 +138,7 @@ void web_import(struct web_job *w, bool sims) {
             return;
         }
     }
+    change_note_import(w, SPAN_NONE, w->changes, w->n_changes);
     w->op.done = import_done;
     store_import(w->hss->store, &w->op,
                  &(struct store_import){.changes = w->changes, .n = w->n_changes});

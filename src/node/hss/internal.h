@@ -355,6 +355,9 @@ void hss_maybe_stopped(struct hss *h);
 
 /* web.c */
 
+/** Wakes those who wait for changes, since the HSS ends. */
+void changes_tell(struct hss *h);
+
 /** Drops all web requests without an answer. */
 void web_free(struct hss *h);
 

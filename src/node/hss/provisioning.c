@@ -118,7 +118,10 @@ static void show(struct job *job) {
     } else if (!s) {
         not_there(w);
     } else {
-        web_end(w, 200, subscription_to_json(w->hss, &s->s, s->version, w->secrets));
+        web_etag_version(w, s->version);
+        if (web_may_show(w)) {
+            web_end(w, 200, subscription_to_json(w->hss, &s->s, s->version, w->secrets));
+        }
     }
 }
 
@@ -200,6 +203,12 @@ static void put(struct job *job) {
         web_store_problem(w, job->error);
         return;
     }
+    if (s) {
+        web_etag_version(w, s->version);
+    }
+    if (!web_may_change(w, s != NULL)) {
+        return;
+    }
     if (version_of(w) && (!s || s->version != version_of(w))) {
         refuse_version(w);
         return;
@@ -215,10 +224,15 @@ static void put(struct job *job) {
     }
     change.data = w->record;
     w->creates = !s;
+    struct rec_subscription now = rec_subscription_of(w->record);
+    if (s && span_eq(w->record, record_bytes(s->s.data.record))) { /* it is so already */
+        web_end(w, 200, subscription_to_json(w->hss, &s->s, s->version, WEB_SECRETS_NONE));
+        return;
+    }
+    change_note(w, web_name(w), s ? s->version + 1 : 1, s ? &s->s.data : NULL, &now);
     if (s) {
         change.id = s->id;
         change.version = s->version;
-        struct rec_subscription now = rec_subscription_of(w->record);
         if (compare(w, s, &now, &change) != OK) {
             web_store_problem(w, ERR_NO_MEMORY);
             return;
@@ -269,6 +283,7 @@ static void put_done(struct store_op *op) {
         sh_notify(w->hss, s->id, w->job->watchers);
     }
     courier_wake(w->hss);
+    web_etag_version(w, op->subscription.version);
     web_end(w, w->creates ? 201 : 200,
             subscription_to_json(w->hss, &now, op->subscription.version, WEB_SECRETS_NONE));
 }
@@ -296,6 +311,7 @@ static void delete_done(struct store_op *op) {
     wildcards_committed(w->hss, &s->s.data, NULL);
     s->stale = true;
     courier_wake(w->hss);
+    w->etag[0] = '\0';
     web_end(w, 204, NULL);
 }
 
@@ -308,10 +324,15 @@ static void delete (struct job *job) {
         not_there(w);
     } else {
         struct store_change change = {0};
+        web_etag_version(w, job->subscriber->version);
+        if (!web_may_change(w, true)) {
+            return;
+        }
         if (compare(w, job->subscriber, NULL, &change) != OK) {
             web_store_problem(w, ERR_NO_MEMORY);
             return;
         }
+        change_note(w, web_name(w), 0, &job->subscriber->s.data, NULL);
         w->op.done = delete_done;
         store_delete(w->hss->store, &w->op, job->subscriber->id, job->subscriber->version,
                      change.news);

@@ -85,13 +85,18 @@ static void end(struct web_job *w, const struct web_answer *answer) {
 
 static void end_with_json(struct web_job *w, unsigned status, struct span type, json_t *json) {
     char *text = json ? json_dumps(json, JSON_INDENT(2) | JSON_PRESERVE_ORDER) : NULL;
+    const struct web_header etag = {SPAN("ETag"), span_from_cstr(w->etag)};
     struct web_answer answer = {.status = status};
 
+    if (w->etag[0] && status < 400) {
+        answer.headers = &etag;
+        answer.n_headers = 1;
+    }
     json_decref(json);
     if (text) {
         answer.content_type = type;
         answer.body = span_from_cstr(text);
-    } else if (status != 204) {
+    } else if (status != 204 && status != 304) {
         answer.status = 500;
     }
     end(w, &answer);
@@ -133,6 +138,7 @@ void web_changed(struct web_job *w, const char *what, struct span name, size_t n
     enum log_level level = w->remote.family ? LOG_NOTICE : LOG_INFO;
 
     w->hss->counters.provisioned += n;
+    changes_tell(w->hss);
     addr_put(&b, &w->remote);
     if (n && name.n) {
         LOG(log, level, what, LOG_SPAN("name", name), LOG_CSTR("who", w->who),
@@ -217,7 +223,7 @@ static bool read_body(struct web_job *w, const struct web_request *request) {
     return false;
 }
 
-static bool read_number(struct span query, const char *name, uint64_t max, uint64_t *out) {
+bool web_number(struct span query, const char *name, uint64_t max, uint64_t *out) {
     char room[32];
     struct buf b = buf_init(room, sizeof room);
 
@@ -264,8 +270,8 @@ static void list_or_find(struct web_job *w, struct span query) {
             }
         }
         web_find(w);
-    } else if (!read_number(query, "limit", LIMIT_MAX, &limit) || limit == 0 ||
-               !read_number(query, "after", UINT64_MAX, &w->after)) {
+    } else if (!web_number(query, "limit", LIMIT_MAX, &limit) || limit == 0 ||
+               !web_number(query, "after", UINT64_MAX, &w->after)) {
         web_problem(w, 400, "limit is a number from 1 to 1000, after one that `next` gave", NULL,
                     NULL);
     } else {
@@ -341,12 +347,33 @@ static void serve_one(struct web_job *w, const struct web_request *request, bool
     }
 }
 
+static bool take_condition(struct span value, char out[WEB_CONDITION_MAX]) {
+    return span_to_cstr(value, out, WEB_CONDITION_MAX);
+}
+
+static void serve_changes(struct web_job *w, const struct web_request *request, struct span *path) {
+    struct span more;
+
+    if (web_path_segment(path, &more)) {
+        web_problem(w, 404, "there is /changes", NULL, NULL);
+    } else if (method_of(request->method) != GET) {
+        web_refuse_method(w, "GET");
+    } else {
+        web_changes(w, request->query);
+    }
+}
+
 static void dispatch(struct web_job *w, const struct web_request *request) {
     struct span path = request->path, collection, name, more;
     struct buf b = buf_init(w->name, sizeof w->name);
 
     if (w->hss->stopping || !w->hss->profiles_read) {
         web_problem(w, 503, "the HSS starts or stops", NULL, NULL);
+        return;
+    }
+    if (!take_condition(request->if_match, w->if_match) ||
+        !take_condition(request->if_none_match, w->if_none_match)) {
+        web_problem(w, 400, "a condition is longer than 255 bytes", NULL, NULL);
         return;
     }
     if (request->body.n > w->hss->config.web_body_max) {
@@ -356,8 +383,15 @@ static void dispatch(struct web_job *w, const struct web_request *request) {
     bool found = web_path_segment(&path, &collection);
     bool profiles = found && span_eq(collection, SPAN("profiles"));
     bool imports = found && span_eq(collection, SPAN("imports"));
-    if (!found || (!profiles && !imports && !span_eq(collection, SPAN("subscriptions")))) {
-        web_problem(w, 404, "there are /subscriptions, /profiles and /imports", NULL, NULL);
+    bool changes = found && span_eq(collection, SPAN("changes"));
+    if (!found ||
+        (!profiles && !imports && !changes && !span_eq(collection, SPAN("subscriptions")))) {
+        web_problem(w, 404, "there are /subscriptions, /profiles, /imports and /changes", NULL,
+                    NULL);
+        return;
+    }
+    if (changes) {
+        serve_changes(w, request, &path);
         return;
     }
     if (!web_path_segment(&path, &name) || !name.n) {

@@ -6,7 +6,7 @@
 
 #include <jansson.h>
 
-enum { WEB_NAME_MAX = 1024 };
+enum { WEB_NAME_MAX = 1024, WEB_CONDITION_MAX = 256 };
 
 /** Which secrets an answer has. */
 enum web_secrets {
@@ -23,6 +23,8 @@ struct web_job {
     void *answer_ctx;
     struct addr remote; /* who asks, and from where; family 0: this process itself */
     char who[WEB_TOKEN_NAME_MAX + 1];
+    char if_match[WEB_CONDITION_MAX], if_none_match[WEB_CONDITION_MAX];
+    char etag[32];      /* of what it is about, with quotes; empty: it has none */
     struct job *job;    /* while it has, or waits for, a subscription's turn */
     struct store_op op; /* what is done without a turn */
     struct arena arena;
@@ -34,6 +36,10 @@ struct web_job {
     struct timer pause; /* between its parts */
     uint64_t after;
     size_t seen, limit;
+    size_t walked;         /* of the log of changes */
+    uint64_t from_the_end; /* so many of the newest are wanted */
+    uint64_t last_change, wait_until_us;
+    bool awaits_changes;
     bool asking, got, finished; /* an answer that comes within the call does not recurse */
     enum error error;
     json_t *reply; /* the page */
@@ -70,6 +76,9 @@ void web_problem(struct web_job *w, unsigned status, const char *detail,
 
 /** Answers 405; allowed: the methods that there are. */
 void web_refuse_method(struct web_job *w, const char *allowed);
+
+/** A number of the query, at most max; *out stays if it is absent. False: it is none. */
+bool web_number(struct span query, const char *name, uint64_t max, uint64_t *out);
 
 /** Counts and logs a change that is durable now: what was done to which (empty: to n of them). */
 void web_changed(struct web_job *w, const char *what, struct span name, size_t n);
@@ -174,6 +183,49 @@ void profile_from_json(struct json_reader *r, const json_t *json, struct span na
 
 /** What people see of a profile. NULL when memory is out. */
 json_t *profile_to_json(struct rec_profile p);
+
+/* conditions.c */
+
+/** Notes the ETag of a subscription. */
+void web_etag_version(struct web_job *w, uint64_t version);
+
+/** Notes the ETag of a service profile. */
+void web_etag_record(struct web_job *w, struct span record);
+
+/** Is what w->etag names to be shown? False: the client has it, and 304 was answered. */
+MUST_CHECK bool web_may_show(struct web_job *w);
+
+/** Do the request's conditions hold for what w->etag names, if it exists? False: it was refused
+ * (412, 428). */
+MUST_CHECK bool web_may_change(struct web_job *w, bool exists);
+
+/* changes.c */
+
+enum change_kind {
+    CHANGE_ADDED,
+    CHANGE_CHANGED,
+    CHANGE_DELETED,
+    CHANGE_IMPORTED,
+    CHANGE_PROFILE_ADDED,
+    CHANGE_PROFILE_CHANGED,
+    CHANGE_PROFILE_DELETED,
+    CHANGE_KINDS
+};
+
+/** Has the write that w->op starts next leave an entry in the log of changes: a subscription of
+ * this version afterwards (0: none). before NULL: it is new; now NULL: it goes. */
+void change_note(struct web_job *w, struct span name, uint64_t version,
+                 const struct rec_subscription *before, const struct rec_subscription *now);
+
+/** The same for the service profile of the path; records, empty: there is none. */
+void change_note_profile(struct web_job *w, struct span before, struct span now);
+
+/** The same for an import. */
+void change_note_import(struct web_job *w, struct span name, const struct store_change *changes,
+                        size_t n);
+
+/** Lists the log of changes. */
+void web_changes(struct web_job *w, struct span query);
 
 /* provisioning.c */
 

@@ -17,6 +17,9 @@ void web_profile_get(struct web_job *w) {
     struct profile *p = find(w);
 
     if (p) {
+        web_etag_record(w, p->record);
+    }
+    if (p && web_may_show(w)) {
         web_end(w, 200, profile_to_json(rec_profile_of(p->record)));
     }
 }
@@ -92,7 +95,20 @@ void web_profile_put(struct web_job *w) {
         web_problem(w, 422, r.fault.text, &r.fault, NULL);
         return;
     }
-    w->creates = !profiles_find(w->hss, web_name(w));
+    struct profile *p = profiles_find(w->hss, web_name(w));
+    w->creates = !p;
+    if (p) {
+        web_etag_record(w, p->record);
+    }
+    if (!web_may_change(w, p != NULL)) {
+        return;
+    }
+    web_etag_record(w, w->record);
+    if (p && span_eq(p->record, w->record)) { /* it is so already */
+        web_end(w, 200, profile_to_json(rec_profile_of(w->record)));
+        return;
+    }
+    change_note_profile(w, p ? p->record : SPAN_NONE, w->record);
     w->op.done = put_done;
     store_save_profile(w->hss->store, &w->op, web_name(w), w->record);
 }
@@ -174,6 +190,7 @@ static void walk(struct web_job *w) {
     } else if (w->error != ERR_NOT_FOUND) {
         web_store_problem(w, w->error);
     } else {
+        change_note_profile(w, w->going->record, SPAN_NONE);
         w->op.done = delete_done;
         store_delete_profile(w->hss->store, &w->op, web_name(w));
     }
@@ -185,6 +202,11 @@ void web_profile_delete(struct web_job *w) {
     if (!p) {
         return;
     }
+    web_etag_record(w, p->record);
+    if (!web_may_change(w, true)) {
+        return;
+    }
+    w->etag[0] = '\0';
     if (p->going) {
         web_problem(w, 409, "somebody else deletes this service profile", NULL, NULL);
         return;

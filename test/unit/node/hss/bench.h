@@ -65,7 +65,14 @@ struct bench {
     struct arena arena; /* what replies are decoded into */
     unsigned status;    /* of the last web answer */
     char body[1 << 16];
+    char etag[64];
+    struct span if_match, if_none_match; /* of the next web requests */
     bool web_come;
+};
+
+/** What became of a request that is not waited for. */
+struct bench_answer {
+    unsigned status;
 };
 
 static unsigned bench_order;
@@ -205,6 +212,12 @@ static inline void bench_note_web(void *ctx, const struct web_answer *answer) {
     b->web_come = true;
     b->status = answer->status;
     assert_true(span_to_cstr(answer->body, b->body, sizeof b->body));
+    b->etag[0] = '\0';
+    for (size_t i = 0; i < answer->n_headers; i++) {
+        if (span_eq(answer->headers[i].name, SPAN("ETag"))) {
+            assert_true(span_to_cstr(answer->headers[i].value, b->etag, sizeof b->etag));
+        }
+    }
 }
 
 static inline bool bench_web_came(void *ctx) {
@@ -217,6 +230,8 @@ static inline unsigned bench_web(struct bench *b, const char *method, const char
     struct web_request r = {.method = span_from_cstr(method),
                             .path = span_from_cstr(path),
                             .content_type = SPAN("application/json"),
+                            .if_match = b->if_match,
+                            .if_none_match = b->if_none_match,
                             .body = span_from_cstr(body)};
     size_t query = span_find_char(r.path, '?');
 
@@ -232,6 +247,26 @@ static inline unsigned bench_web(struct bench *b, const char *method, const char
     hss_web(b->hss, &r, bench_note_web, b);
     assert_true(sim_run(b->sim, bench_web_came, b, sim_now_us(b->sim) + 60 * SEC_IN_US));
     return b->status;
+}
+
+static inline void bench_note_answer_of_web(void *ctx, const struct web_answer *answer) {
+    ((struct bench_answer *)ctx)->status = answer->status;
+}
+
+/** Asks and does not wait. */
+static inline void bench_web_begin(struct bench *b, const char *method, const char *path,
+                                   struct bench_answer *out) {
+    struct span query = span_from_cstr(path), before = span_cut(&query, '?');
+    const struct web_request r = {.method = span_from_cstr(method), .path = before, .query = query};
+
+    hss_web(b->hss, &r, bench_note_answer_of_web, out);
+}
+
+/** Ends the HSS as a crash does and starts it anew, with what the configuration is now. */
+static inline void bench_restart(struct bench *b) {
+    bench_crash_hss(b);
+    bench_start_hss(b);
+    bench_wait_up(b);
 }
 
 #define K_HEX   "465b5ce8b199b49faa5f0a2ee238a6bc"

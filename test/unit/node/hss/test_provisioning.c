@@ -156,6 +156,8 @@ static void a_subscription_is_made_replaced_and_deleted(void **state) {
     assert_member(b, "scscf", SCSCF_1);
     char *copy = strdup(b->body);
     assert_int_equal(bench_web(b, "PUT", "/subscriptions/smith", copy), 200);
+    memcpy(strstr(copy, "\"Alice\""), "\"Aline\"", 7);
+    assert_int_equal(bench_web(b, "PUT", "/subscriptions/smith", copy), 200);
     assert_int_equal(bench_web(b, "PUT", "/subscriptions/smith", copy), 409);
     assert_member(b, "rule", "version");
     free(copy);
