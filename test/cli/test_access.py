@@ -21,7 +21,8 @@ import tap
 MUSTER = os.environ["MUSTER"]
 DOMAIN = "ims.mnc001.mcc001.3gppnetwork.org"
 HOST = f"127.6.{os.getpid() % 200 + 20}.{os.getpid() // 200 % 250 + 1}"  # of this run alone
-METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "get", "FROB")
+METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "SEARCH", "LINK")
+UNKNOWN = ("get", "FROB")
 PATHS = (
     "/", "/subscriptions", "/subscriptions/smith", "/subscriptions/sim", "/subscriptions?credentials=keys",
     "/subscriptions?cred%65ntials=digest", "/profiles", "/profiles/default", "/imports/x", "/trace", "/journal",
@@ -117,6 +118,8 @@ class Access(unittest.TestCase):
         read, write, admin = (self.token(n, n) for n in ("read", "write", "admin"))
         with self.hss(", tokens-file: tokens.yaml") as process:
             for path in PATHS:
+                for method in UNKNOWN:
+                    self.assertEqual(501, self.status(method, path, f"Bearer {admin}")[0])
                 for method in METHODS:
                     for token in (None, "", "Bearer", "Bearer wrong", f"Basic {admin}", f"Bearer {admin}x", admin):
                         status, head = self.status(method, path, token)

@@ -17,8 +17,9 @@ static enum http_scan scan(struct span bytes, size_t step, size_t *head_n) {
 }
 
 static enum http_chunk read_chunks(struct span bytes, size_t step, size_t *body_n, size_t *used) {
-    struct http_chunks c = {.state = 0};
+    struct http_chunks c;
     enum http_chunk k = HTTP_CHUNK_MORE;
+    http_chunks_init(&c);
     *body_n = 0;
     for (size_t at = 0; at < bytes.n; at += step) {
         struct span in = span_slice(bytes, at, at + step), data;
@@ -52,8 +53,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         abort();
     }
     bytes = span_after(bytes, n[0]);
-    if (read_chunks(bytes, 1, &body[0], &used[0]) != read_chunks(bytes, 5, &body[1], &used[1]) ||
-        body[0] != body[1] || used[0] != used[1]) {
+    enum http_chunk k = read_chunks(bytes, 1, &body[0], &used[0]);
+    if (k != read_chunks(bytes, 5, &body[1], &used[1]) ||
+        (k != HTTP_CHUNK_BAD && (body[0] != body[1] || used[0] != used[1]))) {
         abort();
     }
     return 0;

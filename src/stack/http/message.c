@@ -1,22 +1,10 @@
-/* RFC 9112 3 (request line), 5 (fields), 6 (body length), 7.1 (chunks); RFC 9110 5.6.2 (tokens).
- * Where the RFC leaves it to the reader whether to be lenient, this one is not. */
+/* llhttp reads (RFC 9112). Before it, the bytes are looked at for what it takes and others would
+ * take for something else; behind it, what the fields say together. */
 #include "stack/http/message.h"
 
-static bool is_token_char(char c) {
-    static const char others[] = "!#$%&'*+-.^_`|~";
-
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (c && strchr(others, c));
-}
-
-static bool is_token(struct span s) {
-    for (size_t i = 0; i < s.n; i++) {
-        if (!is_token_char(s.p[i])) {
-            return false;
-        }
-    }
-    return s.n > 0;
-}
+enum {
+    FRAMING_MAX = 4096, /* bytes of sizes, extensions and trailers between two pieces of a body */
+};
 
 /* The head as a whole. */
 
@@ -26,7 +14,9 @@ enum http_scan http_head_scan(struct span bytes, size_t *scanned, size_t *head_n
         bool control =
             ((unsigned char)c < 0x20 && c != '\t' && c != '\r' && c != '\n') || c == 0x7f;
 
-        if (control || (c == '\n') != (before == '\r')) {
+        bool folded = before == '\n' && (c == ' ' || c == '\t');
+
+        if (control || folded || (c == '\n') != (before == '\r')) {
             return HTTP_BAD;
         }
         if (c == '\n' && i >= 3 && bytes.p[i - 2] == '\n') {
@@ -37,14 +27,6 @@ enum http_scan http_head_scan(struct span bytes, size_t *scanned, size_t *head_n
     }
     *scanned = bytes.n;
     return HTTP_MORE;
-}
-
-/* Cuts the next line off, without its CRLF. */
-static struct span next_line(struct span *rest) {
-    struct span line = span_slice(*rest, 0, span_find(*rest, SPAN("\r\n")));
-
-    *rest = span_after(*rest, line.n + 2);
-    return line;
 }
 
 static struct span trim_blanks(struct span s) {
@@ -75,61 +57,47 @@ static bool split_absolute(struct http_head *h, struct span *authority) {
     return false;
 }
 
-static bool is_target(struct span s) {
-    for (size_t i = 0; i < s.n; i++) {
-        if ((unsigned char)s.p[i] <= ' ' || (unsigned char)s.p[i] >= 0x7f || s.p[i] == '#') {
-            return false;
-        }
-    }
-    return s.n > 0;
+static struct http_head *head_of(llhttp_t *p) {
+    return p->data;
 }
 
-static unsigned parse_request_line(struct span line, struct http_head *out, unsigned *minor,
-                                   struct span *authority, const char **why) {
-    out->method = span_cut(&line, ' ');
-    out->target = span_cut(&line, ' ');
-    if (!is_token(out->method) || out->method.n > HTTP_METHOD_MAX || !is_target(out->target)) {
-        *why = "the request line is not METHOD TARGET HTTP/1.1";
-        return 400;
-    }
-    if (!span_eq(line, SPAN("HTTP/1.1")) && !span_eq(line, SPAN("HTTP/1.0"))) {
-        *why = "HTTP/1.1 and HTTP/1.0 are spoken here";
-        return span_starts_with(line, SPAN("HTTP/")) ? 505 : 400;
-    }
-    *minor = line.p[line.n - 1] == '1';
-    if (out->target.p[0] != '/' && !split_absolute(out, authority)) {
-        *why = "the target is a path";
-        return 400;
-    }
+static int on_method(llhttp_t *p, const char *at, size_t n) {
+    head_of(p)->method = span_of(at, n);
     return 0;
 }
 
-/* Fields. */
-
-static bool parse_field(struct span line, struct http_field *out) {
-    size_t colon = span_find_char(line, ':');
-
-    if (colon == line.n) {
-        return false;
-    }
-    out->name = span_slice(line, 0, colon); /* a folded line begins with a blank: no token */
-    out->value = trim_blanks(span_after(line, colon + 1));
-    return is_token(out->name);
+static int on_url(llhttp_t *p, const char *at, size_t n) {
+    head_of(p)->target = span_of(at, n);
+    return 0;
 }
 
-static unsigned parse_fields(struct span rest, struct http_head *out, const char **why) {
-    for (struct span line; (line = next_line(&rest)).n > 0;) {
-        if (out->n_fields == HTTP_FIELDS_MAX) {
-            *why = "too many fields";
-            return 431;
-        }
-        if (!parse_field(line, &out->fields[out->n_fields])) {
-            *why = "a field is not NAME: VALUE on a line of its own";
-            return 400;
-        }
-        out->n_fields++;
+static int on_field(llhttp_t *p, const char *at, size_t n) {
+    struct http_head *h = head_of(p);
+
+    if (h->n_fields == HTTP_FIELDS_MAX) {
+        return HPE_USER;
     }
+    h->fields[h->n_fields].name = span_of(at, n);
+    h->fields[h->n_fields].value = span_of(at + n, 0);
     return 0;
+}
+
+static int on_value(llhttp_t *p, const char *at, size_t n) {
+    struct http_head *h = head_of(p);
+
+    h->fields[h->n_fields].value = trim_blanks(span_of(at, n));
+    return 0;
+}
+
+static int on_value_complete(llhttp_t *p) {
+    struct http_head *h = head_of(p);
+
+    return h->fields[h->n_fields++].name.n ? 0 : HPE_INVALID_HEADER_TOKEN;
+}
+
+static int pause(llhttp_t *p) {
+    (void)p;
+    return HPE_PAUSED;
 }
 
 struct span http_field(const struct http_head *head, struct span name, bool *repeated) {
@@ -179,31 +147,21 @@ static bool is_te(struct span list) {
     return true;
 }
 
-/* How long is the body (RFC 9112 6.3)? */
-static const char *parse_length(struct http_head *h, unsigned minor) {
-    bool lengths, codings, repeated;
-    struct span length = http_field(h, SPAN("content-length"), &lengths);
+/* What llhttp leaves of the body's framing (RFC 9112 6.3): it has refused repeated lengths, and
+ * lengths beside codings. */
+static const char *judge_length(const struct http_head *h, unsigned minor) {
+    bool codings, repeated;
     struct span coding = http_field(h, SPAN("transfer-encoding"), &codings);
     struct span te = http_field(h, SPAN("te"), &repeated);
 
-    if (lengths || codings || (length.p && coding.p)) {
-        return "repeated or contradicting Content-Length and Transfer-Encoding";
+    if (codings || (coding.p && (minor == 0 || !span_eq_nocase(coding, SPAN("chunked"))))) {
+        return "the only transfer coding is chunked, once, of HTTP/1.1";
     }
-    if (length.p && !span_to_u64(length, INT64_MAX, &h->length)) {
-        return "Content-Length is not a number";
-    }
-    if (coding.p && (minor == 0 || !span_eq_nocase(coding, SPAN("chunked")))) {
-        return "the only transfer coding is chunked, of HTTP/1.1";
-    }
-    if (repeated || !is_te(te)) {
-        return "TE has an unknown transfer coding";
-    }
-    h->chunked = coding.p != NULL;
-    return NULL;
+    return repeated || !is_te(te) ? "TE has an unknown transfer coding" : NULL;
 }
 
 /* What is said of the connection. */
-static const char *parse_connection(struct http_head *h, unsigned minor, struct span authority) {
+static const char *judge_connection(struct http_head *h, unsigned minor, struct span authority) {
     bool hosts;
     struct span expect = http_field(h, SPAN("expect"), NULL);
 
@@ -224,112 +182,108 @@ static const char *parse_connection(struct http_head *h, unsigned minor, struct 
     return NULL;
 }
 
+/* What llhttp says of a head that it does not take. */
+static unsigned refuse(const llhttp_t *p, enum llhttp_errno e, const char **why) {
+    if (e == HPE_USER) {
+        *why = "too many fields";
+        return 431;
+    }
+    if (e == HPE_INVALID_VERSION || e == HPE_PAUSED) {
+        *why = "HTTP/1.1 and HTTP/1.0 are spoken here";
+        return 505;
+    }
+    if (e == HPE_INVALID_METHOD) {
+        *why = "this method is not known";
+        return 501;
+    }
+    if (e == HPE_INVALID_HEADER_TOKEN) {
+        *why = "a field is not NAME: VALUE on a line of its own";
+        return 400;
+    }
+    *why = llhttp_get_error_reason(p);
+    *why = *why && **why ? *why : "this is no request of HTTP/1.1";
+    return 400;
+}
+
 unsigned http_head_parse(struct span bytes, struct http_head *out, const char **why) {
+    static const llhttp_settings_t settings = {.on_method = on_method,
+                                               .on_url = on_url,
+                                               .on_header_field = on_field,
+                                               .on_header_value = on_value,
+                                               .on_header_value_complete = on_value_complete,
+                                               .on_headers_complete = pause};
     struct span authority = SPAN_NONE;
-    unsigned minor = 1;
+    llhttp_t p;
 
     *out = (struct http_head){.n_fields = 0};
-    unsigned status = parse_request_line(next_line(&bytes), out, &minor, &authority, why);
-    if (!status) {
-        status = parse_fields(bytes, out, why);
+    llhttp_init(&p, HTTP_REQUEST, &settings);
+    p.data = out;
+    enum llhttp_errno e = llhttp_execute(&p, bytes.p, bytes.n);
+    if (e != HPE_PAUSED || p.http_major != 1) {
+        return refuse(&p, e, why);
     }
-    if (!status) {
-        *why = parse_length(out, minor);
-        *why = *why ? *why : parse_connection(out, minor, authority);
-        status = *why ? 400 : 0;
+    out->chunked = p.flags & F_CHUNKED;
+    out->length = out->chunked ? 0 : p.content_length;
+    *why = NULL;
+    if (out->target.p[0] != '/' && !split_absolute(out, &authority)) {
+        *why = "the target is a path";
     }
-    return status;
+    *why = *why ? *why : judge_length(out, p.http_minor);
+    *why = *why ? *why : judge_connection(out, p.http_minor, authority);
+    return *why ? 400 : 0;
 }
 
 /* Chunks. */
 
-enum state { SIZE, EXTENSION, SIZE_LF, DATA, DATA_CR, DATA_LF, LINE, TRAILER, TRAILER_LF, LAST_LF };
-
-enum { DIGITS_MAX = 15, EXTENSION_MAX = 256, TRAILER_MAX = 4096 };
-
-static int hex_digit(char c) {
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
+static int on_body(llhttp_t *p, const char *at, size_t n) {
+    *(struct span *)p->data = span_of(at, n);
+    return 0;
 }
 
-/* A text that is read over, up to its CR. */
-static bool pass_over(struct http_chunks *c, char byte, enum state after) {
-    if (byte == '\r') {
-        c->state = after;
-        return true;
-    }
-    return ((unsigned char)byte >= ' ' || byte == '\t') && byte != 0x7f && c->digits-- > 0;
+static int on_end(llhttp_t *p) {
+    *(struct span *)p->data = SPAN_NONE;
+    return HPE_PAUSED;
 }
 
-static bool take_size(struct http_chunks *c, char byte) {
-    int digit = hex_digit(byte);
+void http_chunks_init(struct http_chunks *c) {
+    static const struct span head =
+        SPAN_INIT("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n");
+    static const llhttp_settings_t settings = {
+        .on_body = on_body, .on_chunk_header = pause, .on_message_complete = on_end};
 
-    if (digit >= 0) {
-        c->left = c->left << 4 | (unsigned)digit;
-        return ++c->digits <= DIGITS_MAX;
-    }
-    if (c->digits == 0 || (byte != '\r' && byte != ';')) {
-        return false;
-    }
-    c->digits = EXTENSION_MAX;
-    c->state = byte == '\r' ? SIZE_LF : EXTENSION;
-    return true;
+    llhttp_init(&c->parser, HTTP_REQUEST, &settings);
+    (void)llhttp_execute(&c->parser, head.p, head.n);
+    c->framing = 0;
 }
 
-/* One byte that is not of the body. False: it may not stand there. */
-static bool take_byte(struct http_chunks *c, char byte) {
-    switch ((enum state)c->state) {
-    case SIZE:
-        return take_size(c, byte);
-    case EXTENSION:
-        return pass_over(c, byte, SIZE_LF);
-    case SIZE_LF:
-        c->state = c->left ? DATA : LINE;
-        c->digits = c->left ? 0 : TRAILER_MAX;
-        return byte == '\n';
-    case DATA_CR:
-        c->state = DATA_LF;
-        return byte == '\r';
-    case DATA_LF:
-        c->state = SIZE;
-        c->digits = 0;
-        return byte == '\n';
-    case LINE:
-        c->state = byte == '\r' ? LAST_LF : TRAILER;
-        return byte == '\r' || is_token_char(byte);
-    case TRAILER:
-        return pass_over(c, byte, TRAILER_LF);
-    case TRAILER_LF:
-        c->state = LINE;
-        return byte == '\n';
-    case LAST_LF:
-        return byte == '\n';
-    case DATA:
-        break;
-    }
-    return false;
-}
-
+/* llhttp is paused behind each size, so that there is one piece of a body at most at a time. */
 enum http_chunk http_chunks_take(struct http_chunks *c, struct span *in, struct span *data) {
     while (in->n) {
-        if (c->state == DATA) {
-            *data = span_slice(*in, 0, (size_t)(c->left < in->n ? c->left : in->n));
-            *in = span_after(*in, data->n);
-            c->left -= data->n;
-            c->state = c->left ? DATA : DATA_CR;
-            return HTTP_CHUNK_DATA;
-        }
-        bool last = c->state == LAST_LF;
-        char byte = in->p[0];
+        size_t before = in->n;
 
-        *in = span_after(*in, 1);
-        if (!take_byte(c, byte)) {
+        *data = span_of("", 0);
+        c->parser.data = data;
+        enum llhttp_errno e = llhttp_execute(&c->parser, in->p, in->n);
+        bool paused = e == HPE_PAUSED;
+        if (e != HPE_OK && !paused) {
             return HTTP_CHUNK_BAD;
         }
-        if (last) {
-            return HTTP_CHUNK_END;
+        size_t taken = paused ? (size_t)(llhttp_get_error_pos(&c->parser) - in->p) : in->n;
+        *in = span_after(*in, taken);
+        if (paused) {
+            llhttp_resume(&c->parser);
+        }
+        char before_last = taken > 1 ? in->p[-2] : c->last;
+        c->last = taken ? in->p[-1] : c->last;
+        if (!data->p) { /* llhttp takes a bare LF there */
+            return before_last == '\r' ? HTTP_CHUNK_END : HTTP_CHUNK_BAD;
+        }
+        c->framing = data->n ? 0 : c->framing + (before - in->n);
+        if (c->framing > FRAMING_MAX) {
+            return HTTP_CHUNK_BAD;
+        }
+        if (data->n) {
+            return HTTP_CHUNK_DATA;
         }
     }
     return HTTP_CHUNK_MORE;

@@ -1,4 +1,4 @@
-/* HTTP/1.1 requests as bytes (RFC 9112), read strictly: no I/O, no memory of its own.
+/* HTTP/1.1 requests as bytes (RFC 9112), read strictly by llhttp: no I/O, no memory of its own.
  *
  * Whatever two readers could understand differently is refused (request smuggling): a line that
  * ends with LF alone, a CR alone, a folded field, white space before a colon, Content-Length twice
@@ -9,7 +9,9 @@
 #include "base/attribute.h"
 #include "base/span.h"
 
-enum { HTTP_FIELDS_MAX = 100, HTTP_METHOD_MAX = 32 };
+#include <llhttp.h>
+
+enum { HTTP_FIELDS_MAX = 100 };
 
 enum http_scan {
     HTTP_MORE,  /* the head has no end yet */
@@ -36,7 +38,7 @@ struct http_head {
     bool expects_continue; /* the client waits for 100 before it sends the body */
 };
 
-/** Reads a head that http_head_scan found whole. 0, or the status of the refusal (400, 431, 505)
+/** Reads a head that http_head_scan found whole. 0, or the status of the refusal (400, 431, 501, 505)
  * and the reason. */
 MUST_CHECK unsigned http_head_parse(struct span bytes, struct http_head *out, const char **why);
 
@@ -44,12 +46,15 @@ MUST_CHECK unsigned http_head_parse(struct span bytes, struct http_head *out, co
  * NULL). */
 struct span http_field(const struct http_head *head, struct span name, bool *repeated);
 
-/** Where a body in chunks stands. Zeroed: at its beginning. */
+/** Where a body in chunks stands. */
 struct http_chunks {
-    int state;
-    uint64_t left;   /* of the chunk, or of what is allowed of a line */
-    unsigned digits; /* of its size */
+    llhttp_t parser;
+    size_t framing; /* bytes since the last piece of the body */
+    char last;      /* byte that was taken */
 };
+
+/** At the beginning of a body. */
+void http_chunks_init(struct http_chunks *c);
 
 enum http_chunk {
     HTTP_CHUNK_MORE, /* all was taken, and it goes on */

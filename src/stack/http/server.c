@@ -505,6 +505,7 @@ static struct exchange *exchange_new(struct connection *c, size_t head_n) {
     if (head_n) {
         memcpy(x->head_bytes, c->in.p, head_n);
     }
+    http_chunks_init(&x->chunks);
     x->server = c->server;
     x->connection = c;
     list_insert(&c->server->exchanges, &x->entry);

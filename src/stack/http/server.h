@@ -65,7 +65,7 @@ struct addr web_server_local_tls(const struct web_server *server);
 
 struct web_server_counters {
     uint64_t requests;     /* handed to handlers */
-    uint64_t malformed;    /* answered 400, 413, 431, 505 by the server itself */
+    uint64_t malformed;    /* answered 400, 413, 431, 501, 505 by the server itself */
     uint64_t unauthorized; /* 401 */
     uint64_t forbidden;    /* 403 by the server itself */
     uint64_t slow;         /* connections closed because nothing came, or nothing was taken */

@@ -81,13 +81,12 @@ static void what_might_be_two_requests_is_refused(void **state) {
         {"GET / HTTP/1.1\r\n\r\n", 400},
         {"GET http://other/ HTTP/1.1\r\nHost: h\r\n\r\n", 400},
         {"GET http:// HTTP/1.1\r\nHost: h\r\n\r\n", 400},
-        {"GET  / HTTP/1.1\r\nHost: h\r\n\r\n", 400},
         {"GET /a b HTTP/1.1\r\nHost: h\r\n\r\n", 400},
-        {"GET\t/ HTTP/1.1\r\nHost: h\r\n\r\n", 400},
-        {"G(T / HTTP/1.1\r\nHost: h\r\n\r\n", 400},
+        {"GET\t/ HTTP/1.1\r\nHost: h\r\n\r\n", 501},
+        {"G(T / HTTP/1.1\r\nHost: h\r\n\r\n", 501},
         {"GET /\xc3\xa4 HTTP/1.1\r\nHost: h\r\n\r\n", 400},
         {"GET * HTTP/1.1\r\nHost: h\r\n\r\n", 400},
-        {"GET /\r\n\r\n", 400},
+        {"GET /\r\n\r\n", 505},
         {"GET / HTTP/2.0\r\nHost: h\r\n\r\n", 505},
         {"GET / HTTP/1.1 \r\nHost: h\r\n\r\n", 505},
         {"\r\n\r\n", 400},
@@ -121,9 +120,10 @@ static void heads_have_a_bound(void **state) {
 
 /* However the bytes are cut: the same body, the same end. Returns what ended it. */
 static enum http_chunk unchunk(const char *text, size_t step, struct buf *out, struct span *rest) {
-    struct http_chunks c = {.state = 0};
+    struct http_chunks c;
     struct span all = span_from_cstr(text), data;
     enum http_chunk k = HTTP_CHUNK_MORE;
+    http_chunks_init(&c);
     for (size_t at = 0; at < all.n; at += step) {
         struct span in = span_slice(all, at, at + step);
         while ((k = http_chunks_take(&c, &in, &data)) == HTTP_CHUNK_DATA) {
