@@ -438,4 +438,3 @@ const struct dns_zone *network_zone(const struct network *n) {
 void network_set_dns_faults(struct network *n, const struct dns_faults *faults) {
     n->zone_source.faults = *faults;
 }
-

@@ -129,7 +129,8 @@ struct flow_setting {
     struct span node, key, value;
 };
 
-/** `terminal NAME IMPI [impu X] [expires N] [instance X] [reg-id N] [at NODE] [no refresh] [no reg-event]` */
+/** `terminal NAME IMPI [impu X] [expires N] [instance X] [reg-id N] [at NODE] [no refresh] [no
+ * reg-event]` */
 struct flow_terminal {
     unsigned line;
     struct span name, impi, impu, instance, pcscf;

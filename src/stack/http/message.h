@@ -38,8 +38,8 @@ struct http_head {
     bool expects_continue; /* the client waits for 100 before it sends the body */
 };
 
-/** Reads a head that http_head_scan found whole. 0, or the status of the refusal (400, 431, 501, 505)
- * and the reason. */
+/** Reads a head that http_head_scan found whole. 0, or the status of the refusal (400, 431, 501,
+ * 505) and the reason. */
 MUST_CHECK unsigned http_head_parse(struct span bytes, struct http_head *out, const char **why);
 
 /** The value of a field; p is NULL if there is none, or there are several (*repeated, may be
