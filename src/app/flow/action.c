@@ -1,6 +1,8 @@
 /* Actions and expectations: what happens, line by line at the margin. */
 #include "app/flow/parse.h"
 
+#include "rt/env.h"
+
 /* What a terminal does with or against the rules: the words behind "with". */
 
 static bool read_times(struct span *rest, unsigned *times) {
@@ -186,6 +188,39 @@ static void read_ask(struct flow_parser *p, struct span rest) {
     }
 }
 
+/* to IMPU [expires N] */
+static void read_subscribe(struct flow_parser *p, struct span rest) {
+    struct flow_step *s = &p->step;
+    bool good = span_eq(flow_word(&rest), SPAN("to"));
+    s->action = FLOW_SUBSCRIBE;
+    s->impu = flow_word(&rest);
+    if (good && rest.n) {
+        s->has_expires = true;
+        good = span_eq(flow_word(&rest), SPAN("expires")) &&
+               span_to_u32(flow_word(&rest), UINT32_MAX, &s->expires_s) && rest.n == 0;
+    }
+    if (!good || s->impu.n == 0) {
+        flow_fault(p, "an application server subscribes to an identity: as subscribes to "
+                      "sip:alice.mobile expires 600");
+    }
+}
+
+/* ID [within 40 s] */
+static void read_reauthenticate(struct flow_parser *p, struct span rest) {
+    struct flow_step *s = &p->step;
+    s->action = FLOW_REAUTHENTICATE;
+    s->impu = flow_word(&rest);
+    s->delay_us = 60 * SEC_IN_US;
+    bool good = s->impu.n > 0;
+    if (good && rest.n) {
+        good = span_eq(flow_word(&rest), SPAN("within")) && flow_duration(&rest, &s->delay_us) &&
+               rest.n == 0 && s->delay_us >= SEC_IN_US;
+    }
+    if (!good) {
+        flow_fault(p, "reauthenticate needs an identity: reauthenticate alice.smith within 40 s");
+    }
+}
+
 static void read_expect(struct flow_parser *p, struct span rest) {
     struct flow_step *s = &p->step;
     struct flow_items words = {0};
@@ -222,6 +257,8 @@ static bool read_terminal_action(struct flow_parser *p, struct span name, struct
         read_register(p, rest);
     } else if (span_eq(verb, SPAN("deregister"))) {
         read_deregister(p, rest);
+    } else if (span_eq(verb, SPAN("subscribes"))) {
+        read_subscribe(p, rest);
     } else if (span_eq(verb, SPAN("vanishes"))) {
         p->step.action = FLOW_VANISH;
     } else {
@@ -250,6 +287,8 @@ bool flow_read_step(struct flow_parser *p, struct span text) {
         read_provision(p, rest);
     } else if (span_eq(word, SPAN("ask"))) {
         read_ask(p, rest);
+    } else if (span_eq(word, SPAN("reauthenticate"))) {
+        read_reauthenticate(p, rest);
     } else {
         return read_terminal_action(p, word, rest);
     }

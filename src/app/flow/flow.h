@@ -87,16 +87,18 @@ struct flow_fault {
 };
 
 enum flow_action {
-    FLOW_REGISTER,   /* alice register */
-    FLOW_DEREGISTER, /* alice deregister [all] */
-    FLOW_VANISH,     /* alice vanishes: without a word */
-    FLOW_CRASH,      /* crash NODE */
-    FLOW_START,      /* start NODE */
-    FLOW_RESTART,    /* restart NODE: crash and start */
-    FLOW_WAIT,       /* wait 3 s; wait at most 3 s; wait */
-    FLOW_PROVISION,  /* provision METHOD PATH [BODY] */
-    FLOW_ASK,        /* ask hss as HOST: COMMAND AVP = VALUE; ... */
-    FLOW_EXPECT,     /* expect ... */
+    FLOW_REGISTER,       /* alice register */
+    FLOW_DEREGISTER,     /* alice deregister [all] */
+    FLOW_VANISH,         /* alice vanishes: without a word */
+    FLOW_CRASH,          /* crash NODE */
+    FLOW_START,          /* start NODE */
+    FLOW_RESTART,        /* restart NODE: crash and start */
+    FLOW_WAIT,           /* wait 3 s; wait at most 3 s; wait */
+    FLOW_PROVISION,      /* provision METHOD PATH [BODY] */
+    FLOW_SUBSCRIBE,      /* NAME subscribes to IMPU [expires N]: an application server */
+    FLOW_REAUTHENTICATE, /* reauthenticate ID [within 40 s]: the operator wishes it */
+    FLOW_ASK,            /* ask hss as HOST: COMMAND AVP = VALUE; ... */
+    FLOW_EXPECT,         /* expect ... */
 };
 
 /** One action, or one expectation, with the lines of the ladder under it. */
@@ -106,8 +108,9 @@ struct flow_step {
     struct span text;       /* as written */
     struct span subject;    /* terminal or node; of `ask`: who asks */
     bool all;               /* deregister all; wait: until the lines were seen */
-    uint64_t delay_us;      /* of wait */
-    struct span impi, impu; /* register with another one; empty: the terminal's own */
+    uint64_t delay_us;      /* of wait; of reauthenticate */
+    struct span impi, impu; /* register with another one; empty: the terminal's own. impu: of
+                             * subscribes, reauthenticate */
     bool has_expires;
     uint32_t expires_s;
     const struct flow_fault *faults;

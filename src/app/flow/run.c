@@ -186,6 +186,21 @@ static bool run_provision(struct runner *r, const struct flow_step *s) {
     return good && runner_add_cards(r, s, buf_span(&b));
 }
 
+static bool run_reauthenticate(struct runner *r, const struct flow_step *s) {
+    struct span identity = runner_identity(r, s->impu);
+    size_t contacts = 0;
+    for (size_t i = 0; i < r->config.n_nodes; i++) {
+        struct scscf *scscf = network_scscf(r->network, span_from_cstr(r->config.nodes[i].name));
+        if (scscf) {
+            contacts += scscf_reauthenticate(scscf, identity, (uint32_t)(s->delay_us / SEC_IN_US));
+        }
+    }
+    if (!contacts) {
+        runner_complain(r, s->line, "no contact of %.*s is registered", SPAN_ARG(identity));
+    }
+    return contacts > 0;
+}
+
 static bool run_wait(struct runner *r, const struct flow_step *s) {
     (void)runner_drive(r, s->all ? is_seen : NULL, r, s->delay_us);
     return true;
@@ -210,6 +225,12 @@ static bool run_step(struct runner *r, const struct flow_step *s) {
         break;
     case FLOW_PROVISION:
         good = run_provision(r, s);
+        break;
+    case FLOW_SUBSCRIBE:
+        good = runner_subscribe(r, s);
+        break;
+    case FLOW_REAUTHENTICATE:
+        good = run_reauthenticate(r, s);
         break;
     case FLOW_ASK:
         good = runner_ask(r, s);

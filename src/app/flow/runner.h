@@ -14,6 +14,8 @@ struct loop;
 enum {
     ACTORS_MAX = 32,
     CARDS_MAX = 64,
+    SERVERS_MAX = 4,
+    SERVER_SUBSCRIPTIONS_MAX = 8, /* of one of them */
     WAIT_READY_US = 10 * 1000 * 1000,
     SETTLE_SIMULATED_US = 60 * 1000, /* after an action: what is still under way arrives */
     SETTLE_SOCKETS_US = 25 * 1000,
@@ -43,6 +45,8 @@ struct actor {
     struct ue_failure why;
 };
 
+struct server; /* servers.c */
+
 struct runner {
     const struct flow *flow;
     enum flow_mode mode;
@@ -65,6 +69,8 @@ struct runner {
     size_t n_cards;
     struct actor actors[ACTORS_MAX];
     size_t n_actors;
+    struct server *servers[SERVERS_MAX];
+    size_t n_servers;
     bool web_done; /* an answer of the provisioning interface came */
     unsigned web_status;
     struct span web_body;
@@ -120,6 +126,14 @@ bool actor_is_done(void *actor);
 
 /** Drops all terminals. */
 void actors_end(struct runner *r);
+
+/* servers.c */
+
+/** Has an application server subscribe; it is made at its first use. False after a complaint. */
+bool runner_subscribe(struct runner *r, const struct flow_step *step);
+
+/** Drops all application servers. */
+void servers_end(struct runner *r);
 
 /* expect.c */
 
