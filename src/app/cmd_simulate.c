@@ -6,10 +6,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { HOUR_S = 3600, HOURS_MAX = 100000 };
+enum { HOUR_S = 3600, HOURS_MAX = 100000, WRITES = 6, WRITES_MAX = 10000 };
 
 struct options {
-    uint64_t seed, seeds, users, jobs;
+    uint64_t seed, seeds, users, writes, jobs;
     const char *faults, *ladder, *hours;
     bool quiet;
 };
@@ -61,12 +61,13 @@ static bool read_hours(const struct command *self, const char *text, uint32_t *s
 static void print_passed(uint64_t seed, uint32_t users, const struct simulation_report *r) {
     printf(
         "seed %llu: all %u registered after %.1f h; %llu registrations, %llu crashes, %llu cuts, "
-        "%llu partitions, %llu of %llu datagrams lost, %llu vectors, %llu assignments\n",
+        "%llu partitions, %llu of %llu datagrams lost, %llu vectors, %llu assignments, %llu "
+        "changes of subscribers\n",
         (unsigned long long)seed, users, (double)r->virtual_us / 1e6 / HOUR_S,
         (unsigned long long)r->registrations, (unsigned long long)r->crashes,
         (unsigned long long)r->cuts, (unsigned long long)r->partitions, (unsigned long long)r->lost,
         (unsigned long long)r->datagrams, (unsigned long long)r->vectors,
-        (unsigned long long)r->assignments);
+        (unsigned long long)r->assignments, (unsigned long long)r->writes);
     fflush(stdout);
 }
 
@@ -106,7 +107,7 @@ static int run_with_ladder(const struct options *o, const struct simulation_opti
 struct tally {
     const struct options *o;
     uint64_t done, failed, first_failed;
-    uint64_t registrations, crashes, cuts, vectors;
+    uint64_t registrations, crashes, cuts, vectors, writes;
     bool progress;
 };
 
@@ -117,6 +118,7 @@ static bool on_seed(void *ctx, uint64_t seed, const struct simulation_report *r)
     t->crashes += r->crashes;
     t->cuts += r->cuts;
     t->vectors += r->vectors;
+    t->writes += r->writes;
     if (!r->passed) {
         t->first_failed = t->failed++ ? t->first_failed : seed;
         print_failed(seed, r);
@@ -140,11 +142,11 @@ static int run_seeds(const struct options *o, const struct simulation_options *s
         fputc('\r', stderr);
     }
     printf("%llu of %llu seeds passed in %.1f s: %llu registrations, %llu crashes, %llu cuts, "
-           "%llu vectors\n",
+           "%llu vectors, %llu changes of subscribers\n",
            (unsigned long long)(t.done - t.failed), (unsigned long long)o->seeds,
            seconds_now() - began, (unsigned long long)t.registrations,
-           (unsigned long long)t.crashes, (unsigned long long)t.cuts,
-           (unsigned long long)t.vectors);
+           (unsigned long long)t.crashes, (unsigned long long)t.cuts, (unsigned long long)t.vectors,
+           (unsigned long long)t.writes);
     if (t.failed) {
         printf("Again: muster simulate --seed %llu --ladder failed.html, with the other options as "
                "they are\n",
@@ -154,7 +156,7 @@ static int run_seeds(const struct options *o, const struct simulation_options *s
 }
 
 int cmd_simulate(const struct command *self, int argc, char **argv) {
-    struct options o = {.seed = 1, .seeds = 1, .users = 50};
+    struct options o = {.seed = 1, .seeds = 1, .users = 50, .writes = WRITES};
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     const struct option_def options[] = {
         {.name = "seed",
@@ -169,6 +171,12 @@ int cmd_simulate(const struct command *self, int argc, char **argv) {
         TEXT_OPTION("faults", "LIST",
                     "of loss, duplicate, reorder, crash, cut, partition, clock; all, none",
                     &o.faults),
+        {.name = "writes",
+         .value = "N",
+         .help = "changes of subscribers and profiles in a virtual minute (6); 0: none",
+         .kind = OPTION_NUMBER,
+         .out = &o.writes,
+         .max = WRITES_MAX},
         {.name = "jobs",
          .letter = 'j',
          .value = "N",
@@ -193,8 +201,9 @@ int cmd_simulate(const struct command *self, int argc, char **argv) {
         .arguments = "[registration] [--seed N] [--seeds COUNT] [--hours H] [--faults LIST]",
         .text =
             "Runs a whole network in virtual time: terminals register and stay registered behind\n"
-            "lossy links while nodes crash and connections break. At the end all must be\n"
-            "registered; no SQN may have been used twice, and no assignment that the HSS has\n"
+            "lossy links while nodes crash, connections break, and subscribers and profiles are\n"
+            "changed. At the end all must be registered, and everybody must believe of them what\n"
+            "the HSS holds; no SQN may have been used twice, and nothing that the HSS has\n"
             "acknowledged may be lost. A run that fails is repeated by its seed.",
         .options = options,
         .examples = "  muster simulate\n"
@@ -222,6 +231,7 @@ int cmd_simulate(const struct command *self, int argc, char **argv) {
     }
     s.seed = o.seed;
     s.users = (uint32_t)o.users;
+    s.writes = (uint32_t)o.writes;
     s.keep_messages = o.ladder != NULL;
     o.jobs = o.jobs ? o.jobs : cpus > 0 ? (uint64_t)cpus : 1;
     return o.ladder ? run_with_ladder(&o, &s) : run_seeds(&o, &s);

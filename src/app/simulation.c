@@ -1,10 +1,8 @@
 #include "app/simulation.h"
 
-#include "app/network.h"
+#include "app/simulation_truth.h"
 #include "base/htab.h"
 #include "node/hss/hss.h"
-#include "node/pcscf/pcscf.h"
-#include "node/scscf/scscf.h"
 #include "rt/sim.h"
 
 #include <stdio.h>
@@ -17,6 +15,10 @@ enum {
     CALM_MIN_S = EXPIRES_S, /* after it nothing of before the calm is left */
     CALM_MAX_S = 3 * 3600,  /* a terminal waits up to half an hour between tries (RFC 5626) */
     LOOK_EVERY_S = 10,
+    QUIET_S = 300,  /* changes go on after the storm, so that not all is learnt by registering */
+    NEWS_S = 150,   /* after the last change S-CSCFs have heard of all of them */
+    TRY_MIN_S = 30, /* a terminal that was refused tries again */
+    TRY_MAX_S = 120,
     TCP_EVERY = 4,           /* every fourth terminal speaks TCP */
     MESSAGE_BYTES = 8 << 20, /* of the newest messages, for a ladder */
 };
@@ -57,6 +59,8 @@ struct run {
     struct config config;
     struct network *network;
     struct watch watch;
+    struct writes *writes;
+    struct ue **ues; /* of all terminals */
     struct addr pcscf;
     struct terminal *terminals;
     size_t n_terminals;
@@ -91,8 +95,18 @@ static void begin(void *ctx) {
     ue_register(((struct terminal *)ctx)->ue);
 }
 
+/* Who was refused because he was no subscriber tries again: perhaps he is one again. */
+static void on_failed(void *ctx, struct ue *ue, const struct ue_failure *why) {
+    struct terminal *t = ctx;
+    struct run *r = t->run;
+    (void)ue;
+    if (!why->retry_us && writes_disturbed(r->writes, (size_t)(t - r->terminals))) {
+        later(r, TRY_MIN_S, TRY_MAX_S, begin, t);
+    }
+}
+
 static enum error add_terminal(struct run *r, size_t i) {
-    static const struct ue_handler handler = {.registered = on_registered};
+    static const struct ue_handler handler = {.registered = on_registered, .failed = on_failed};
     struct terminal *t = &r->terminals[i];
     *t = (struct terminal){.run = r, .subject = &r->watch.subjects[i]};
     snprintf(t->name, sizeof t->name, "ue-%zu", i);
@@ -110,7 +124,9 @@ static enum error add_terminal(struct run *r, size_t i) {
     const struct ue_config ue = {.isim = &t->subject->card.isim, .expires_s = EXPIRES_S};
     t->env->log.level = LOG_ERROR;
     e = ue_pool_new(t->env, &pool, &handler, t, &t->pool);
-    return e ? e : ue_new(t->pool, &ue, t, &t->ue);
+    e = e ? e : ue_new(t->pool, &ue, t, &t->ue);
+    r->ues[i] = t->ue;
+    return e;
 }
 
 static void end_terminals(struct run *r) {
@@ -272,31 +288,14 @@ static bool is_provisioned(void *ctx) {
     return ((struct run *)ctx)->provisioned;
 }
 
-/* All subscribers as one array of SIMs. */
 static enum error provision(struct run *r) {
-    char *text = NULL;
     size_t n = 0;
-    FILE *f = open_memstream(&text, &n);
-    if (!f) {
-        return ERR_NO_MEMORY;
-    }
-    for (size_t i = 0; i < r->watch.n; i++) {
-        const struct watch_subject *s = &r->watch.subjects[i];
-        char keys[80];
-        struct buf b = buf_init(keys, sizeof keys);
-        buf_hex(&b, s->card.isim.key.k, 16);
-        buf_cstr(&b, "\",\"opc\":\"");
-        buf_hex(&b, s->card.isim.key.opc, 16);
-        fprintf(f, "%s{\"imsi\":\"%s\",\"k\":\"%.*s\"}", i ? "," : "[", s->imsi,
-                SPAN_ARG(buf_span(&b)));
-    }
-    fputc(']', f);
-    if (fclose(f) != 0) {
-        free(text);
+    char *text = writes_first_document(r->writes, &n);
+    if (!text) {
         return ERR_NO_MEMORY;
     }
     const struct web_request request = {.method = SPAN("POST"),
-                                        .path = SPAN("/subscriptions/sim"),
+                                        .path = SPAN("/subscriptions"),
                                         .content_type = SPAN("application/json"),
                                         .body = span_of(text, n)};
     network_web(r->network, &request, on_provisioned, r);
@@ -320,10 +319,13 @@ static enum error start(struct run *r, char **message) {
     const struct network_options network = {.sim = r->sim};
     e = network_new(&r->config, &network, &r->network, message);
     r->pcscf = r->config.nodes[0].listen;
+    const struct writes_config writes = {r->sim, r->network, &r->watch, o->writes};
+    e = e ? e : writes_new(&writes, &r->writes);
     e = e ? e : provision(r);
     e = e ? e : set_link_faults(r);
     r->terminals = calloc(o->users, sizeof *r->terminals);
-    e = e ? e : r->terminals ? OK : ERR_NO_MEMORY;
+    r->ues = calloc(o->users, sizeof(struct ue *));
+    e = e ? e : r->terminals && r->ues ? OK : ERR_NO_MEMORY;
     for (size_t i = 0; i < o->users && !e; i++) {
         e = add_terminal(r, i);
     }
@@ -332,96 +334,43 @@ static enum error start(struct run *r, char **message) {
 
 /* The end. */
 
-/* What the CSCFs believe of the terminals, gathered anew for each look. */
-struct belief {
-    bool at_scscf, at_pcscf;
-    char contact[128]; /* bound at the S-CSCF */
-};
-
-struct beliefs {
-    struct run *run;
-    struct belief *of; /* by number of the terminal */
-};
-
-static struct belief *belief_of(struct beliefs *b, struct span impi) {
-    struct watch_subject *s = watch_subject_of(&b->run->watch, impi);
-    return s ? &b->of[s - b->run->watch.subjects] : NULL;
-}
-
-static void on_binding(void *ctx, const struct scscf_binding_view *view) {
-    struct belief *b = belief_of(ctx, view->impi);
-    if (b && span_to_cstr(view->contact, b->contact, sizeof b->contact)) {
-        b->at_scscf = true;
-    }
-}
-
-static void on_pcscf_registration(void *ctx, const struct pcscf_registration_view *view) {
-    struct belief *b = belief_of(ctx, view->impi);
-    if (b && span_eq(view->contact, span_from_cstr(b->contact))) {
-        b->at_pcscf = true;
-    }
-}
-
-/* P-CSCF and S-CSCF have the same contact; the HSS is asked by inspect_all. */
-static const char *missing(const struct terminal *t, const struct belief *b) {
-    enum ue_state state = ue_state(t->ue);
-    if (state != UE_REGISTERED && state != UE_REFRESHING) {
-        return "the terminal is not registered";
-    }
-    if (!b->at_scscf) {
-        return "the S-CSCF has no binding";
-    }
-    if (!b->at_pcscf) {
-        return "the P-CSCF does not know the contact that the S-CSCF has";
-    }
-    return t->subject->promise == WATCH_REGISTERED ? NULL : "the HSS has not acknowledged it";
-}
-
-/* The first terminal about which not all agree that it is registered, and what is missing. */
-static const struct terminal *first_missing(struct run *r, const char **what) {
-    const struct scscf *s = network_scscf(r->network, SPAN_NONE);
-    const struct pcscf *p = network_pcscf(r->network, SPAN_NONE);
-    struct beliefs all = {r, calloc(r->n_terminals, sizeof *all.of)};
-    const struct terminal *found = NULL;
-    if (!all.of) {
-        watch_fault(&r->watch, "out of memory");
-        return NULL;
-    }
-    if (s) {
-        scscf_each_binding(s, on_binding, &all);
-    }
-    if (p) {
-        pcscf_each_registration(p, on_pcscf_registration, &all);
-    }
-    for (size_t i = 0; i < r->n_terminals && !found; i++) {
-        *what = missing(&r->terminals[i], &all.of[i]);
-        found = *what ? &r->terminals[i] : NULL;
-    }
-    free(all.of);
-    return found;
-}
-
 static void run_for(struct run *r, uint64_t seconds) {
     for (uint64_t s = 0; s < seconds && !*r->watch.fault; s += LOOK_EVERY_S) {
         sim_run_until(r->sim, sim_now_us(r->sim) + LOOK_EVERY_S * SEC_IN_US);
     }
 }
 
+/* What was asked for in the storm is asked for until the HSS confirms. */
+static void settle(struct run *r, const struct truth *truth) {
+    run_for(r, r->options->writes ? QUIET_S : 0);
+    writes_end(r->writes);
+    run_for(r, NEWS_S);
+    if (!*r->watch.fault && writes_are_open(r->writes)) {
+        watch_fault(&r->watch, "the HSS does not answer a change");
+    }
+    truth_check_servers(truth);
+}
+
 static void weather(struct run *r) {
+    const struct truth truth = {r->sim, r->network, &r->watch, r->writes, r->ues};
+    char why[TRUTH_TEXT];
     begin_storm(r);
+    writes_begin(r->writes);
     run_for(r, r->options->storm_s);
     r->stormy = false;
+    settle(r, &truth);
     run_for(r, CALM_MIN_S);
-    const char *what = NULL;
-    const struct terminal *t = first_missing(r, &what);
-    for (uint64_t s = 0; s < CALM_MAX_S && t && !*r->watch.fault; s += LOOK_EVERY_S) {
+    bool fine = truth_all_registered(&truth, why);
+    for (uint64_t s = 0; s < CALM_MAX_S && !fine && !*r->watch.fault; s += LOOK_EVERY_S) {
         run_for(r, LOOK_EVERY_S);
-        t = first_missing(r, &what);
+        fine = truth_all_registered(&truth, why);
     }
-    if (t) {
-        watch_fault(&r->watch, "%s is not registered after %u s without faults: %s (%s)",
-                    t->subject->imsi, CALM_MIN_S + CALM_MAX_S, what,
-                    ue_state_name(ue_state(t->ue)));
+    if (!fine) {
+        watch_fault(&r->watch, "after %u s without faults, %s", CALM_MIN_S + CALM_MAX_S, why);
+    }
+    if (!*r->watch.fault) {
+        truth_check_servers(&truth);
+        truth_check_all(&truth);
     }
     inspect_all(r);
 }
@@ -435,6 +384,7 @@ static void report(struct run *r) {
     out->events = c->events;
     out->vectors = r->watch.vectors;
     out->assignments = r->watch.assignments;
+    out->writes = writes_confirmed(r->writes);
     out->virtual_us = sim_now_us(r->sim);
     out->digest = r->watch.digest;
     out->passed = !*r->watch.fault;
@@ -458,7 +408,9 @@ static void end(struct run *r) {
     sim_free(r->sim);
     watch_free(&r->watch);
     config_free(&r->config);
+    writes_free(r->writes);
     free(r->terminals);
+    free(r->ues);
     free(r);
 }
 

@@ -4,7 +4,8 @@
  *
  * A run has a storm, in which faults happen, and a calm without new ones (links at the terminals'
  * side stay lossy), at whose end everybody must be registered: at the terminal, at the S-CSCF and
- * in the HSS. */
+ * in the HSS. Meanwhile subscribers and service profiles change (simulation_writes.h), and in the
+ * end all must believe what the HSS holds (simulation_truth.h). */
 #ifndef MUSTER_APP_SIMULATION_H
 #define MUSTER_APP_SIMULATION_H
 
@@ -27,6 +28,7 @@ struct simulation_options {
     unsigned faults;    /* enum simulation_fault, or-ed */
     uint32_t users;     /* terminals; 1 to 10000 */
     uint32_t storm_s;   /* virtual time */
+    uint32_t writes;    /* changes of subscribers and profiles in a virtual minute; 0: none */
     bool keep_messages; /* for a ladder of the end */
 };
 
@@ -36,6 +38,7 @@ struct simulation_report {
     uint64_t registrations, crashes, cuts, partitions, datagrams, lost, events;
     uint64_t vectors;     /* authentication vectors whose SQN was looked at */
     uint64_t assignments; /* that the HSS acknowledged */
+    uint64_t writes;      /* changes that the HSS confirmed */
     uint64_t virtual_us;
     uint64_t digest; /* of all messages, in order: equal runs have equal ones */
 };

@@ -1,6 +1,7 @@
 #include "app/simulation_watch.h"
 
 #include "base/htab.h"
+#include "codec/userdata/userdata.h"
 #include "obs/peek.h"
 
 #include <stdarg.h>
@@ -12,9 +13,11 @@ enum {
     VENDOR_3GPP = 10415,
     CX_SAR = 301,
     CX_MAR = 303,
+    CX_PPR = 305,
     AVP_USER_NAME = 1,
     AVP_RESULT_CODE = 268,
     AVP_PUBLIC_IDENTITY = 601,
+    AVP_USER_DATA = 606,
     AVP_SIP_AUTHENTICATE = 609,
     AVP_SIP_AUTH_DATA_ITEM = 612,
     AVP_SERVER_ASSIGNMENT_TYPE = 614,
@@ -25,7 +28,7 @@ enum {
 
 /* Subscribers. */
 
-enum { IMSI_DIGITS = 15, KEY_BYTES = 16 };
+enum { IMSI_DIGITS = 15, KEY_BYTES = 16, CHUNK_BYTES = 16384, CHUNKS_KEPT = 2 };
 
 static enum error make_subject(struct watch_subject *s, size_t number, const char *domain) {
     char k[2 * KEY_BYTES + 1], opc[2 * KEY_BYTES + 1];
@@ -42,8 +45,10 @@ enum error watch_init(struct watch *w, size_t n, const char *domain) {
     if (e) {
         return e;
     }
+    chunk_pool_init(&w->chunks, CHUNK_BYTES, CHUNKS_KEPT);
     w->subjects = calloc(n, sizeof *w->subjects);
     if (!w->subjects) {
+        chunk_pool_free(&w->chunks);
         milenage_free(&w->milenage);
         return ERR_NO_MEMORY;
     }
@@ -65,6 +70,7 @@ void watch_free(struct watch *w) {
         card_free(&w->subjects[i].card);
         free(w->subjects[i].vectors);
     }
+    chunk_pool_free(&w->chunks);
     milenage_free(&w->milenage);
     free(w->subjects);
     w->subjects = NULL;
@@ -144,6 +150,82 @@ static void on_maa(struct watch *w, struct span avps) {
     }
 }
 
+/* User-Data. */
+
+void watch_reset(struct watch_subject *s, bool vectors) {
+    s->promise = WATCH_NOTHING;
+    s->sar_end_to_end = 0;
+    s->n_vectors = vectors ? 0 : s->n_vectors;
+}
+
+uint64_t watch_content(struct span identity, bool barred, struct span display_name,
+                       struct span alias_group, struct span server) {
+    uint64_t h = hash_mix(hash_bytes(identity), barred);
+    h = hash_mix(h, hash_bytes(display_name));
+    h = hash_mix(h, hash_bytes(alias_group));
+    return hash_mix(h, hash_bytes(server));
+}
+
+static uint64_t content_of(const struct userdata *data) {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < data->n_profiles; i++) {
+        const struct userdata_profile *p = &data->profiles[i];
+        struct span server = p->n_ifcs ? p->ifcs[0].server_name : SPAN_NONE;
+        for (size_t k = 0; k < p->n_identities; k++) {
+            const struct userdata_identity *id = &p->identities[k];
+            sum +=
+                watch_content(id->identity, id->barred, id->display_name, id->alias_group, server);
+        }
+    }
+    return sum;
+}
+
+/* Notes it for all subjects whose own identities it has: with the PPR that brings it, or, without
+ * one, for good. */
+static void note_content(struct watch *w, const struct userdata *data, uint32_t ppr) {
+    uint64_t content = content_of(data);
+    for (size_t i = 0; i < data->n_profiles; i++) {
+        const struct userdata_profile *p = &data->profiles[i];
+        for (size_t k = 0; k < p->n_identities; k++) {
+            struct watch_subject *s = watch_subject_of(w, p->identities[k].identity);
+            if (!s || !span_eq(p->identities[k].identity, s->card.impus[0])) {
+                continue;
+            }
+            if (ppr) {
+                s->pushed = content;
+            } else {
+                s->content = content;
+            }
+            s->ppr_end_to_end = ppr;
+        }
+    }
+}
+
+static void on_user_data(struct watch *w, struct span avps, uint32_t ppr) {
+    struct span xml = peek_avp(avps, AVP_USER_DATA, VENDOR_3GPP);
+    struct arena arena = arena_init(&w->chunks);
+    struct userdata *data;
+    if (xml.n && userdata_read(xml, &arena, &data) != OK) {
+        watch_fault(w, "User-Data cannot be read");
+    } else if (xml.n) {
+        note_content(w, data, ppr);
+    }
+    arena_release(&arena);
+}
+
+static void on_ppa(struct watch *w, const struct peek_diameter *d) {
+    uint32_t result;
+    bool taken =
+        peek_u32(peek_avp(d->avps, AVP_RESULT_CODE, 0), &result) && result == RESULT_SUCCESS;
+    for (size_t i = 0; i < w->n; i++) {
+        struct watch_subject *s = &w->subjects[i];
+        if (s->ppr_end_to_end && s->ppr_end_to_end == d->end_to_end) {
+            s->content = taken ? s->pushed : s->content;
+            s->ppr_end_to_end = 0;
+        }
+    }
+}
+
 /* Assignments. */
 
 static bool registers(uint32_t type) {
@@ -170,6 +252,7 @@ static void on_saa(struct watch *w, const struct peek_diameter *d) {
     if (!peek_u32(peek_avp(d->avps, AVP_RESULT_CODE, 0), &result) || result != RESULT_SUCCESS) {
         return;
     }
+    on_user_data(w, d->avps, 0);
     for (size_t i = 0; i < w->n; i++) {
         struct watch_subject *s = &w->subjects[i];
         if (s->sar_end_to_end == d->end_to_end && registers(s->sar_type)) {
@@ -194,5 +277,9 @@ void watch_message(void *watch, const struct trace_message *m) {
         on_sar(w, &d);
     } else if (d.command == CX_SAR) {
         on_saa(w, &d);
+    } else if (d.command == CX_PPR && d.request) {
+        on_user_data(w, d.avps, d.end_to_end);
+    } else if (d.command == CX_PPR) {
+        on_ppa(w, &d);
     }
 }

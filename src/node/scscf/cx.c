@@ -483,7 +483,7 @@ static struct diameter_result push_profile(struct scscf *s, struct arena *arena,
     if (!set) {
         return DIAMETER_3GPP_RESULT(DIAMETER_ERROR_USER_UNKNOWN);
     }
-    return scscf_set_put(s, data, ppr->charging_information, &set) == OK
+    return scscf_set_put(s, data, ppr->charging_information, set->charging, &set) == OK
                ? DIAMETER_RESULT(DIAMETER_SUCCESS)
                : DIAMETER_RESULT(DIAMETER_UNABLE_TO_COMPLY);
 }

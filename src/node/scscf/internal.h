@@ -133,11 +133,12 @@ struct span binding_text(const struct binding *b, enum binding_text which);
  * registered here; else NULL. */
 struct reg_set *scscf_set_of(const struct scscf *s, struct span impu);
 
-/** Makes a set of what the HSS sent, or renews the one that stands, with its bindings.
+/** Makes a set of what the HSS sent, or renews the one that stands, with its bindings. Without
+ * charging functions it has `otherwise`, the text that a set has of them.
  * ERR_NOT_FOUND: all identities are barred; ERR_MALFORMED: an identity is no URI; ERR_NO_MEMORY. */
 MUST_CHECK enum error scscf_set_put(struct scscf *s, const struct userdata *data,
                                     const struct cx_charging_information *charging,
-                                    struct reg_set **out);
+                                    struct span otherwise, struct reg_set **out);
 
 /** Renews the charging functions of a set. The set may move. ERR_NO_MEMORY. */
 MUST_CHECK enum error scscf_set_charging(struct reg_set *set,

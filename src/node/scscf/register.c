@@ -259,7 +259,7 @@ static bool take_profile(struct operation *op) {
     struct reg_set *set;
     enum error e = userdata_read(op->saa->user_data, sip_server_arena(op->up), &data);
     if (e == OK) {
-        e = scscf_set_put(op->s, data, op->saa->charging_information, &set);
+        e = scscf_set_put(op->s, data, op->saa->charging_information, SPAN_NONE, &set);
     }
     if (e == OK && scscf_set_of(op->s, op->impu) != set) {
         e = ERR_CONFLICT;

@@ -228,18 +228,21 @@ struct each_visit {
 static void show(void *ctx, struct binding *b) {
     const struct each_visit *v = (const struct each_visit *)ctx;
     struct span impus[64];
-    size_t n = 0, watchers = 0;
+    size_t n = 0, n_barred = 0, watchers = 0;
     for (struct list *at = b->set->watchers.next; at != &b->set->watchers; at = at->next) {
         watchers++;
     }
     while (n < b->set->n_identities && n < COUNT_OF(impus)) {
         impus[n] = b->set->identities[n].impu;
+        n_barred += b->set->identities[n].barred;
         n++;
     }
     v->each(v->ctx, &(struct scscf_binding_view){.impi = binding_text(b, BINDING_IMPI),
                                                  .impu = impus[0],
                                                  .impus = impus,
                                                  .n_impus = n,
+                                                 .n_barred = n_barred,
+                                                 .charging = b->set->charging,
                                                  .contact = binding_text(b, BINDING_CONTACT),
                                                  .params = binding_text(b, BINDING_PARAMS),
                                                  .path = binding_text(b, BINDING_PATH),

@@ -118,9 +118,11 @@ struct scscf_binding_view {
     struct span impu;         /* default public identity of its implicit registration set */
     const struct span *impus; /* all of the set, barred ones too */
     size_t n_impus;
-    struct span contact; /* URI */
-    struct span params;  /* of the contact, behind the URI: ";+sip.instance=..." */
-    struct span path;    /* values of Path, joined by commas */
+    size_t n_barred;      /* of them, the last ones */
+    struct span charging; /* value of P-Charging-Function-Addresses; empty: none */
+    struct span contact;  /* URI */
+    struct span params;   /* of the contact, behind the URI: ";+sip.instance=..." */
+    struct span path;     /* values of Path, joined by commas */
     struct span call_id;
     uint32_t reg_id;
     uint64_t expires_at_us; /* env_now_us */

@@ -226,8 +226,10 @@ static void put_function(struct buf *b, size_t start, const char *name, struct s
     }
 }
 
-static void draft_charging(struct draft *d, const struct cx_charging_information *c) {
+static void draft_charging(struct draft *d, const struct cx_charging_information *c,
+                           struct span otherwise) {
     d->charging_at = d->text.n;
+    buf_put(&d->text, c ? SPAN_NONE : otherwise);
     if (c) {
         size_t at = d->charging_at;
         put_function(&d->text, at, "ccf", c->primary_charging_collection_function_name);
@@ -341,17 +343,18 @@ static size_t text_bound(const struct userdata *data, const struct cx_charging_i
 }
 
 enum error scscf_set_put(struct scscf *s, const struct userdata *data,
-                         const struct cx_charging_information *charging, struct reg_set **out) {
+                         const struct cx_charging_information *charging, struct span otherwise,
+                         struct reg_set **out) {
     struct arena scratch = arena_init(s->env->chunks);
     struct draft *d = ARENA_NEW(&scratch, struct draft);
-    size_t bound = text_bound(data, charging);
+    size_t bound = text_bound(data, charging) + otherwise.n;
     char *text = (char *)arena_alloc(&scratch, bound);
     enum error e = ERR_NO_MEMORY;
     if (d && text) {
         d->text = buf_init(text, bound);
         draft_identities(d, data);
         draft_servers(d, s, data);
-        draft_charging(d, charging);
+        draft_charging(d, charging, otherwise);
         struct reg_set *set = NULL;
         if (d->n_ids == 0) {
             e = ERR_NOT_FOUND;
@@ -386,7 +389,7 @@ enum error scscf_set_charging(struct reg_set *set, const struct cx_charging_info
     memcpy(text, old_text, kept);
     struct draft d = {.text = buf_init(text, bound)};
     d.text.n = kept;
-    draft_charging(&d, charging);
+    draft_charging(&d, charging, SPAN_NONE);
     init_set(fresh, set->s, set->n_identities);
     for (size_t i = 0; i < set->n_identities; i++) {
         const struct identity *id = &set->identities[i];

@@ -1,6 +1,6 @@
 /* Simulations repeat by their seed, and what they watch is found out.
  *
- * covers: A4 A5 A6 A7 A10 A11 HF12 */
+ * covers: A4 A5 A6 A7 A10 A11 B1 B3 B4 HF12 */
 #include "app/simulation_jobs.h"
 
 #include <setjmp.h>
@@ -12,9 +12,9 @@
 
 #include "crypto/aka.h"
 
-static struct simulation_report run(uint64_t seed, unsigned faults) {
+static struct simulation_report run_with(uint64_t seed, unsigned faults, uint32_t writes) {
     const struct simulation_options options = {
-        .seed = seed, .faults = faults, .users = 10, .storm_s = 900};
+        .seed = seed, .faults = faults, .users = 10, .storm_s = 900, .writes = writes};
     struct simulation_report report;
     assert_int_equal(simulation_run(&options, &report, NULL), OK);
     if (!report.passed) {
@@ -22,6 +22,10 @@ static struct simulation_report run(uint64_t seed, unsigned faults) {
     }
     assert_true(report.passed);
     return report;
+}
+
+static struct simulation_report run(uint64_t seed, unsigned faults) {
+    return run_with(seed, faults, 10);
 }
 
 static void equal_seeds_give_equal_runs(void **state) {
@@ -50,7 +54,7 @@ static bool take_report(void *ctx, uint64_t seed, const struct simulation_report
 
 static void seeds_side_by_side_give_what_they_give_alone(void **state) {
     const struct simulation_options options = {
-        .seed = 5, .faults = SIMULATION_ALL_FAULTS, .users = 10, .storm_s = 900};
+        .seed = 5, .faults = SIMULATION_ALL_FAULTS, .users = 10, .storm_s = 900, .writes = 10};
     struct reports all = {0};
     (void)state;
     assert_int_equal(simulation_run_many(&options, 4, 3, take_report, &all), OK);
@@ -64,15 +68,17 @@ static void seeds_side_by_side_give_what_they_give_alone(void **state) {
 
 static void every_fault_happens_and_is_survived(void **state) {
     (void)state;
-    struct simulation_report none = run(1, 0);
+    struct simulation_report none = run_with(1, 0, 0);
     assert_int_equal(none.lost, 0);
     assert_int_equal(none.vectors, none.registrations);
     assert_true(run(2, SIMULATION_LOSS).lost > 0);
     assert_true(run(3, SIMULATION_CRASH).crashes > 0);
     assert_true(run(4, SIMULATION_CUT).cuts > 0);
     assert_true(run(5, SIMULATION_PARTITION).partitions > 0);
+    assert_int_equal(none.writes, 0);
+    assert_true(run(5, SIMULATION_ALL_FAULTS).writes > 50);
     run(6, SIMULATION_DUPLICATE | SIMULATION_REORDER);
-    struct simulation_report still = run(1, SIMULATION_CLOCK); /* HF12 */
+    struct simulation_report still = run_with(1, SIMULATION_CLOCK, 0); /* HF12 */
     assert_int_equal(still.registrations,
                      none.registrations); /* nothing expires, nothing repeats */
 }

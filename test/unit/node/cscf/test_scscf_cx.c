@@ -340,6 +340,9 @@ static void the_hss_pushes_a_profile_and_charging_functions(void **state) {
     assert_int_equal(scscf_counts(w->scscf).identities, 1);
     assert_int_equal(enrol(w, (struct script_register){0}), 200);
     assert_true(has_line(peer_last(&w->icscf), SIP_H_P_ASSOCIATED_URI, "<" IMPU ">"));
+    /* What a PPR does not name stays: 6.6.1. */
+    assert_true(
+        has_line(peer_last(&w->icscf), SIP_H_P_CHARGING_FUNCTION_ADDRESSES, "ecf=\"aaa://ecf\""));
 }
 
 static void stopping_refuses_new_work_and_says_goodbye(void **state) {
