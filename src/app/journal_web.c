@@ -81,7 +81,7 @@ void journal_web_handle(void *ctx, const struct web_request *request, web_answer
     char identity[JOURNAL_IDENTITY + 64];
     struct buf b = buf_init(identity, sizeof identity);
     if (!span_eq(request->method, SPAN("GET"))) {
-        web_refuse(answer, answer_ctx, 405, "The journal is read with GET");
+        web_refuse_method_of(answer, answer_ctx, "GET");
         return;
     }
     if (!web_query(request->query, SPAN("identity"), &b) || b.overflow || b.n == 0) {

@@ -310,7 +310,7 @@ static bool is_get(const struct web_request *request, web_answer_fn *answer, voi
     if (span_eq(request->method, SPAN("GET"))) {
         return true;
     }
-    web_refuse(answer, answer_ctx, 405, "This is read with GET");
+    web_refuse_method_of(answer, answer_ctx, "GET");
     return false;
 }
 

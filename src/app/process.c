@@ -3,6 +3,7 @@
 #include "app/journal_web.h"
 #include "app/metrics.h"
 #include "app/notify.h"
+#include "app/openapi_web.h"
 #include "app/registrations_web.h"
 #include "app/reload.h"
 #include "app/subscribers.h"
@@ -280,7 +281,7 @@ static void reload_handle(void *process, const struct web_request *request, web_
                           void *answer_ctx) {
     struct process *p = process;
     if (!span_eq(request->method, SPAN("POST"))) {
-        web_refuse(answer, answer_ctx, 405, "A reload is asked for with POST");
+        web_refuse_method_of(answer, answer_ctx, "POST");
     } else if (!p->options.load || p->stopping || p->reload_answer) {
         web_refuse(answer, answer_ctx, 503,
                    "The process is starting, ending, or reloading already");
@@ -346,6 +347,7 @@ static enum error start_web(struct process *p, char **message) {
     }
     const struct web_route routes[] = {
         {"/", network_web, p->network, hss_web_needs},
+        {"/openapi.json", openapi_web_handle, NULL, NULL},
         {"/trace", trace_web_handle, p->trace_web, NULL},
         {"/registrations", registrations_web_handle, p->network, NULL},
         {"/journal", journal_web_handle, p->journal, NULL},

@@ -172,11 +172,11 @@ void registrations_web_handle(void *network, const struct web_request *request,
     } else if (!q.action.n && get) {
         list(network, &q, answer, answer_ctx);
     } else if (!q.action.n) {
-        web_refuse(answer, answer_ctx, 405, "Registrations are read with GET");
+        web_refuse_method_of(answer, answer_ctx, "GET");
     } else if (!span_eq(q.action, SPAN("reauthenticate"))) {
         web_refuse(answer, answer_ctx, 404, "There is reauthenticate, and nothing else");
     } else if (!post) {
-        web_refuse(answer, answer_ctx, 405, "Authentication is asked for with POST");
+        web_refuse_method_of(answer, answer_ctx, "POST");
     } else {
         reauthenticate(network, &q, request->body, answer, answer_ctx);
     }

@@ -185,7 +185,7 @@ void trace_web_handle(void *ctx, const struct web_request *request, web_answer_f
     struct trace_web *w = ctx;
     uint64_t after, wait_s;
     if (!span_eq(request->method, SPAN("GET"))) {
-        web_refuse(answer, answer_ctx, 405, "the trace can only be read: GET");
+        web_refuse_method_of(answer, answer_ctx, "GET");
     } else if (!span_eq(request->path, SPAN("/trace"))) {
         web_refuse(answer, answer_ctx, 404, "nothing is served under this path");
     } else if (!query_number(request->query, SPAN("after"), UINT64_MAX, &after) ||

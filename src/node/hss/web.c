@@ -86,10 +86,11 @@ static void end(struct web_job *w, const struct web_answer *answer) {
 static void end_with_json(struct web_job *w, unsigned status, struct span type, json_t *json) {
     char *text = json ? json_dumps(json, JSON_INDENT(2) | JSON_PRESERVE_ORDER) : NULL;
     const struct web_header etag = {SPAN("ETag"), span_from_cstr(w->etag)};
+    const struct web_header allow = {SPAN("Allow"), span_from_cstr(w->allowed)};
     struct web_answer answer = {.status = status};
 
-    if (w->etag[0] && status < 400) {
-        answer.headers = &etag;
+    if (w->allowed || (w->etag[0] && status < 400)) {
+        answer.headers = w->allowed ? &allow : &etag;
         answer.n_headers = 1;
     }
     json_decref(json);
@@ -173,10 +174,8 @@ void web_free(struct hss *h) {
 /* Requests. */
 
 void web_refuse_method(struct web_job *w, const char *allowed) {
-    const struct web_header allow = {SPAN("Allow"), span_from_cstr(allowed)};
-    struct web_answer answer = {.status = 405, .headers = &allow, .n_headers = 1};
-
-    end(w, &answer);
+    w->allowed = allowed;
+    web_problem(w, 405, "that cannot be done here; Allow says what can", NULL, NULL);
 }
 
 /* Reads the body: one document, or one per line, as an array. False: it was answered. */

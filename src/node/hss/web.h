@@ -24,9 +24,10 @@ struct web_job {
     struct addr remote; /* who asks, and from where; family 0: this process itself */
     char who[WEB_TOKEN_NAME_MAX + 1];
     char if_match[WEB_CONDITION_MAX], if_none_match[WEB_CONDITION_MAX];
-    char etag[32];      /* of what it is about, with quotes; empty: it has none */
-    struct job *job;    /* while it has, or waits for, a subscription's turn */
-    struct store_op op; /* what is done without a turn */
+    const char *allowed; /* of 405; else NULL */
+    char etag[32];       /* of what it is about, with quotes; empty: it has none */
+    struct job *job;     /* while it has, or waits for, a subscription's turn */
+    struct store_op op;  /* what is done without a turn */
     struct arena arena;
     json_t *body;            /* what was sent; spans of records point into it */
     char name[WEB_NAME_MAX]; /* of the path, or the identity that is asked for */

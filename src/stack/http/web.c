@@ -1,5 +1,7 @@
 #include "stack/http/web.h"
 
+#include <stdio.h>
+
 static int hex_value(char c) {
     if (c >= '0' && c <= '9') {
         return c - '0';
@@ -77,7 +79,8 @@ bool web_query(struct span query, struct span name, struct buf *out) {
     return false;
 }
 
-void web_refuse(web_answer_fn *answer, void *answer_ctx, unsigned status, const char *text) {
+static void refuse(web_answer_fn *answer, void *answer_ctx, unsigned status, const char *text,
+                   const struct web_header *header) {
     char body[640];
     struct buf b = buf_init(body, sizeof body);
     buf_printf(&b, "{\"status\": %u, \"title\": \"%s\", \"detail\": \"", status,
@@ -91,7 +94,20 @@ void web_refuse(web_answer_fn *answer, void *answer_ctx, unsigned status, const 
     buf_cstr(&b, "\"}\n");
     struct web_answer refusal = {
         .status = status, .content_type = SPAN("application/problem+json"), .body = buf_span(&b)};
+    refusal.headers = header;
+    refusal.n_headers = header ? 1 : 0;
     answer(answer_ctx, &refusal);
+}
+
+void web_refuse(web_answer_fn *answer, void *answer_ctx, unsigned status, const char *text) {
+    refuse(answer, answer_ctx, status, text, NULL);
+}
+
+void web_refuse_method_of(web_answer_fn *answer, void *answer_ctx, const char *allowed) {
+    const struct web_header allow = {SPAN("Allow"), span_from_cstr(allowed)};
+    char text[80];
+    snprintf(text, sizeof text, "what can be done here: %s", allowed);
+    refuse(answer, answer_ctx, 405, text, &allow);
 }
 
 const char *web_status_text(unsigned status) {

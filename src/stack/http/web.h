@@ -64,6 +64,9 @@ MUST_CHECK bool web_query(struct span query, struct span name, struct buf *out);
  * text as the detail. */
 void web_refuse(web_answer_fn *answer, void *answer_ctx, unsigned status, const char *text);
 
+/** Answers 405 with what there is: "GET, POST". */
+void web_refuse_method_of(web_answer_fn *answer, void *answer_ctx, const char *allowed);
+
 /** The reason phrase of a status code ("Not Found"); "Unknown" for codes without one. */
 const char *web_status_text(unsigned status);
 
