@@ -6,7 +6,9 @@
 void scscf_refuse(struct scscf *s, struct sip_server *up, struct sip_refusal refusal) {
     s->counters.refused++;
     refusal.host = s->config.host;
-    refusal.min_expires_s = refusal.status == 423 ? s->bindings_policy.expires_min_s : 0;
+    if (refusal.status == 423 && !refusal.min_expires_s) {
+        refusal.min_expires_s = s->bindings_policy.expires_min_s;
+    }
     sip_refuse(up, &refusal);
 }
 

@@ -283,12 +283,13 @@ static void strangers_and_wrong_requests_are_refused(void **state) {
 
 static void too_brief_ones_are_told_how_long(void **state) {
     struct world *w = (struct world *)*state;
+    restart(w, (struct scscf_config){.subscription_min_s = 90});
     assert_int_equal(enrol(w, (struct script_register){0}), 200);
-    assert_int_equal(subscribe(w, (struct subscribe){.expires = 59}), 423);
-    assert_true(has_line(w->icscf.heard[0].msg, SIP_H_MIN_EXPIRES, "60"));
+    assert_int_equal(subscribe(w, (struct subscribe){.expires = 89}), 423);
+    assert_true(has_line(w->icscf.heard[0].msg, SIP_H_MIN_EXPIRES, "90"));
     assert_int_equal(subscribe(w, (struct subscribe){.expires = 0}), 200); /* a fetch */
     (void)notified(w, "terminated;reason=timeout");
-    assert_int_equal(subscribe(w, (struct subscribe){.expires = 60}), 200);
+    assert_int_equal(subscribe(w, (struct subscribe){.expires = 90}), 200);
 }
 
 #define IFC(server)                                                                                \
