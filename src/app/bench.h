@@ -27,6 +27,7 @@ struct bench_options {
     uint64_t rate;        /* procedures begun in a second; 0: as many as the core takes */
     const char *folder;   /* where the store and the log are; NULL: a new one, removed at the end */
     bool once;            /* each user has one turn: what does the first registration cost? */
+    bool reg_event;       /* terminals and P-CSCF subscribe to registration state */
     bool split;           /* a process for each node */
     bool memory;          /* the store that forgets */
     enum sip_transport transport; /* of the terminals: UDP or TCP */
@@ -42,6 +43,7 @@ struct bench_core {
     struct naming names; /* with the addresses that are used */
     struct addr web;     /* of the HSS's process */
     char folder[BENCH_PATH_MAX];
+    bool reg_event;              /* its P-CSCF subscribes to registration state */
     bool remove_folder, adopted; /* adopted: started by somebody else */
     const char *store, *commit;
 };

@@ -72,7 +72,7 @@ static enum error write_configuration(const struct bench_core *core, unsigned ro
         at[b.n] = '\0';
         fprintf(f, "  %s: {listen: \"%s\", remote: %s%s}\n", naming_role_name(r), at,
                 roles & 1u << r ? "no" : "yes",
-                r == NAMING_PCSCF ? ", reg-event: no" : ""); /* what is measured is REGISTER */
+                r == NAMING_PCSCF && !core->reg_event ? ", reg-event: no" : "");
     }
     char web[64];
     struct addr a = core->web;
@@ -276,6 +276,7 @@ enum error bench_core_start(const struct bench_options *options, unsigned roles,
                             struct bench_core *core) {
     struct naming_plmn plmn;
     *core = (struct bench_core){
+        .reg_event = options->reg_event,
         .store = options->memory ? "memory" : "lmdb",
         .commit = options->memory ? "none" : "flushed",
     };

@@ -55,7 +55,8 @@ struct load {
 };
 
 static enum error prepare(struct load *l, struct bench_user *u) {
-    const struct ue_config config = {.isim = &u->isim, .no_refresh = true, .no_retry = true};
+    const struct ue_config config = {
+        .isim = &u->isim, .reg_event = l->options->reg_event, .no_refresh = true, .no_retry = true};
     if (u->ue && l->again) {
         return OK;
     }

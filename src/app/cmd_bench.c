@@ -60,13 +60,13 @@ static int print_json(const struct bench_kind *kind, const struct bench_options 
                       const struct bench_core *core, const struct bench_window *w, size_t nodes) {
     char cpu_name[64];
     snprintf(cpu_name, sizeof cpu_name, "core_cpu_us_per_%s", kind->unit);
-    json_t *j =
-        json_pack("{s:f, s:f, s:I, s:f, s:f, s:f, s:I, s:I, s:I, s:s, s:s, s:s}", "offered_per_s",
-                  per_second(w->offered, w), "done_per_s", per_second(w->done, w), "failed",
-                  (json_int_t)w->failed, cpu_name, cpu_each(w), "p50_ms", quantile_ms(w, 500),
-                  "p99_ms", quantile_ms(w, 990), "core_rss_bytes", (json_int_t)w->rss_bytes,
-                  "users", (json_int_t)o->users, "nodes_per_process", (json_int_t)(nodes / core->n),
-                  "store", core->store, "commit", core->commit, "version", MUSTER_VERSION);
+    json_t *j = json_pack(
+        "{s:f, s:f, s:I, s:f, s:f, s:f, s:I, s:I, s:I, s:b, s:s, s:s, s:s}", "offered_per_s",
+        per_second(w->offered, w), "done_per_s", per_second(w->done, w), "failed",
+        (json_int_t)w->failed, cpu_name, cpu_each(w), "p50_ms", quantile_ms(w, 500), "p99_ms",
+        quantile_ms(w, 990), "core_rss_bytes", (json_int_t)w->rss_bytes, "users",
+        (json_int_t)o->users, "nodes_per_process", (json_int_t)(nodes / core->n), "reg_event",
+        o->reg_event, "store", core->store, "commit", core->commit, "version", MUSTER_VERSION);
     if (!j || json_dumpf(j, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6))) {
         json_decref(j);
         return command_fail(EXIT_CODE_SYSTEM, "out of memory");
@@ -94,8 +94,9 @@ static void print_text(const struct bench_kind *kind, const struct bench_options
            per_second(w->offered, w), 100.0 * (double)w->own_cpu_us / (double)w->length_us);
     printf("            each user had %.1f turns in the time that was measured\n",
            (double)w->done / (double)o->users);
-    printf("  set-up    nodes a process: %zu, store: %s, commits: %s, measured for %llu s\n",
-           nodes / core->n, core->store, core->commit, (unsigned long long)o->seconds);
+    printf("  set-up    nodes a process: %zu, store: %s, commits: %s, measured for %llu s%s\n",
+           nodes / core->n, core->store, core->commit, (unsigned long long)o->seconds,
+           o->reg_event ? ", with reg-event" : "");
     fflush(stdout);
 }
 
@@ -228,6 +229,9 @@ static int check_options(const struct command *self, const struct bench_kind *ki
     if (o->once && (!kind || kind->run != run_registration)) {
         return command_usage_error(self, "--once is for registration");
     }
+    if (o->reg_event && (!kind || kind->run == bench_cx)) {
+        return command_usage_error(self, "--reg-event is for registration and reregistration");
+    }
     if (o->rate && (!kind || kind->run == bench_cx)) {
         return command_usage_error(self, "--rate is for registration and reregistration");
     }
@@ -262,6 +266,10 @@ int cmd_bench(const struct command *self, int argc, char **argv) {
                     "each user registers once, whatever --warm-up says: what does the first\n"
                     "registration of a subscriber cost?",
                     &o.once),
+        FLAG_OPTION("reg-event",
+                    "terminals and P-CSCF subscribe to registration state, as they do in\n"
+                    "muster run; without it REGISTER alone is measured",
+                    &o.reg_event),
         FLAG_OPTION("split", "a process for each node, with sockets between them", &o.split),
         FLAG_OPTION("memory", "a store that keeps nothing: what does durability cost?", &o.memory),
         TEXT_OPTION("folder", "DIR",

@@ -121,7 +121,8 @@ static enum error add_terminal(struct run *r, size_t i) {
         .pcscf = &r->pcscf,
         .n_pcscf = 1,
     };
-    const struct ue_config ue = {.isim = &t->subject->card.isim, .expires_s = EXPIRES_S};
+    const struct ue_config ue = {
+        .isim = &t->subject->card.isim, .expires_s = EXPIRES_S, .reg_event = true};
     t->env->log.level = LOG_ERROR;
     e = ue_pool_new(t->env, &pool, &handler, t, &t->pool);
     e = e ? e : ue_new(t->pool, &ue, t, &t->ue);

@@ -14,7 +14,7 @@ import tap
 MUSTER = os.environ["MUSTER"]
 OK, USAGE, SYSTEM = 0, 2, 5
 SHORT = ["--users", "20", "--seconds", "1", "--warm-up", "0"]
-MEMBERS = {
+MEMBERS = {"reg_event", 
     "offered_per_s",
     "done_per_s",
     "failed",
