@@ -95,12 +95,14 @@ static void begin(void *ctx) {
     ue_register(((struct terminal *)ctx)->ue);
 }
 
-/* Who was refused because he was no subscriber tries again: perhaps he is one again. */
+/* Who was refused because he was no subscriber tries again: perhaps he is one again. Whom the
+ * network has sent away switches his terminal on again. */
 static void on_failed(void *ctx, struct ue *ue, const struct ue_failure *why) {
     struct terminal *t = ctx;
     struct run *r = t->run;
     (void)ue;
-    if (!why->retry_us && writes_disturbed(r->writes, (size_t)(t - r->terminals))) {
+    if (!why->retry_us && (why->reason == UE_REASON_ENDED ||
+                           writes_disturbed(r->writes, (size_t)(t - r->terminals)))) {
         later(r, TRY_MIN_S, TRY_MAX_S, begin, t);
     }
 }
