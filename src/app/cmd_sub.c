@@ -313,6 +313,7 @@ int cmd_sub(const struct command *self, int argc, char **argv) {
         {"sub log", "shows who changed what, and when", sub_log},
         {"sub rm", "removes some", sub_rm},
         {"sub key-check", "prints what show says of a card with given keys", sub_key_check},
+        {"sub user-data", "prints what an S-CSCF gets for an identity", sub_user_data},
         {"sub import", "adds a file of them, of any length", sub_import},
         {"sub export", "writes them all, to NDJSON or CSV", sub_export},
     };

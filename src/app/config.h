@@ -97,6 +97,8 @@ struct config_node {
     uint32_t weight;
     uint32_t expires_min_s, expires_max_s, expires_default_s;
     uint32_t contacts_max, attempts_max, challenges_max;
+    const uint32_t *shared_ifc_sets;
+    size_t n_shared_ifc_sets;
     enum auth_algorithm algorithms[AUTH_ALGORITHMS];
     size_t n_algorithms;
     uint32_t digest_nonce_s;

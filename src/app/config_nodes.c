@@ -60,6 +60,11 @@ static void read_tls(struct settings *s, setting_value value, void *object) {
 
 #define DIAMETER_TLS SETTING("diameter-tls", SETTING_FLAG, AT(diameter_tls))
 
+static void read_shared_ifc_sets(struct settings *s, setting_value value, void *object) {
+    struct config_node *n = object;
+    settings_numbers(s, value, INT32_MAX, &n->shared_ifc_sets, &n->n_shared_ifc_sets);
+}
+
 static void read_capabilities(struct settings *s, setting_value value, void *object) {
     struct config_node *n = object;
     settings_numbers(s, value, UINT32_MAX, &n->capabilities, &n->n_capabilities);
@@ -324,6 +329,7 @@ static const struct setting scscf_settings[] = {
     NUMBER("challenges-max", challenges_max, 1, 64),
     CHOICE("aka-without-integrity", aka_without_integrity, integrities),
     SETTING_GROUP("algorithms", read_algorithms),
+    SETTING_GROUP("shared-ifc-sets", read_shared_ifc_sets),
     NUMBER("digest-nonce-s", digest_nonce_s, 2, 86400),
     NUMBER("subscriptions-max", subscriptions_max, 1, 65535),
     NUMBER("subscription-min-s", subscription_min_s, 1, 3600),

@@ -297,6 +297,8 @@ static enum error configure_scscf(struct network *n, struct network_node *node) 
         .challenges_max = c->challenges_max,
         .algorithms = c->algorithms,
         .n_algorithms = c->n_algorithms,
+        .shared_ifc_sets = c->shared_ifc_sets,
+        .n_shared_ifc_sets = c->n_shared_ifc_sets,
         .digest_nonce_s = c->digest_nonce_s,
         .subscriptions_max = c->subscriptions_max,
         .subscription_min_s = c->subscription_min_s,

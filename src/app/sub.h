@@ -44,6 +44,9 @@ void sub_print_json(const json_t *value);
 /** muster sub show. */
 int sub_show(const struct command *self, int argc, char **argv);
 
+/** muster sub user-data. */
+int sub_user_data(const struct command *self, int argc, char **argv);
+
 /** muster sub set. */
 int sub_set(const struct command *self, int argc, char **argv);
 

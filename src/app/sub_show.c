@@ -65,6 +65,23 @@ static bool is_true(const json_t *object, const char *name) {
     return json_is_true(json_object_get(object, name));
 }
 
+/* ", wildcard", ", service, direct to sip:as, switched off". */
+static void show_type(const json_t *impu) {
+    struct span type = sub_text(impu, "type"), server = sub_text(impu, "server_name");
+    if (type.n) {
+        bool wildcard = span_starts_with(type, SPAN("wildcarded_"));
+        bool service = span_eq(type, SPAN("psi")) || span_eq(type, SPAN("wildcarded_psi"));
+        fputs(wildcard ? service ? ", wildcard of services" : ", wildcard" : ", service", stdout);
+    }
+    if (server.n) {
+        fputs(", direct to ", stdout);
+        terminal_print(server);
+    }
+    if (json_is_false(json_object_get(impu, "active"))) {
+        fputs(", switched off", stdout);
+    }
+}
+
 static void show_impu(const json_t *impu) {
     struct span owner = sub_text(impu, "impi"), alias = sub_text(impu, "alias_group"),
                 shown = sub_text(impu, "display_name"), profile = sub_text(impu, "profile");
@@ -85,6 +102,7 @@ static void show_impu(const json_t *impu) {
     if (is_true(impu, "barred")) {
         fputs(", barred", stdout);
     }
+    show_type(impu);
     if (alias.n) {
         printf(", alias group %.*s", SPAN_ARG(alias));
     }

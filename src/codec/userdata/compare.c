@@ -4,7 +4,7 @@ static bool identity_eq(const struct userdata_identity *a, const struct userdata
     return span_eq(a->identity, b->identity) && a->type == b->type && a->barred == b->barred &&
            span_eq(a->display_name, b->display_name) && span_eq(a->alias_group, b->alias_group) &&
            span_eq(a->wildcarded_psi, b->wildcarded_psi) &&
-           span_eq(a->wildcarded_impu, b->wildcarded_impu);
+           span_eq(a->wildcarded_impu, b->wildcarded_impu) && span_eq(a->extension, b->extension);
 }
 
 static bool numbers_eq(const uint32_t *a, size_t n_a, const uint32_t *b, size_t n_b) {
@@ -16,7 +16,7 @@ static bool spt_eq(const struct userdata_spt *a, const struct userdata_spt *b) {
            numbers_eq(a->groups, a->n_groups, b->groups, b->n_groups) &&
            span_eq(a->value, b->value) && span_eq(a->content, b->content) &&
            a->has_content == b->has_content && a->session_case == b->session_case &&
-           a->registration_types == b->registration_types;
+           a->registration_types == b->registration_types && span_eq(a->extension, b->extension);
 }
 
 static bool ifc_eq(const struct userdata_ifc *a, const struct userdata_ifc *b) {
@@ -25,7 +25,10 @@ static bool ifc_eq(const struct userdata_ifc *a, const struct userdata_ifc *b) {
         a->terminate_on_failure != b->terminate_on_failure ||
         !span_eq(a->service_info, b->service_info) ||
         a->include_register_request != b->include_register_request ||
-        a->include_register_response != b->include_register_response) {
+        a->include_register_response != b->include_register_response ||
+        !span_eq(a->extension, b->extension) ||
+        !span_eq(a->trigger_extension, b->trigger_extension) ||
+        !span_eq(a->server_extension, b->server_extension)) {
         return false;
     }
     for (size_t i = 0; i < a->n_spts; i++) {
@@ -39,7 +42,8 @@ static bool ifc_eq(const struct userdata_ifc *a, const struct userdata_ifc *b) {
 static bool profile_eq(const struct userdata_profile *a, const struct userdata_profile *b) {
     if (a->n_identities != b->n_identities || a->n_ifcs != b->n_ifcs ||
         a->has_media_profile != b->has_media_profile || a->media_profile != b->media_profile ||
-        a->n_service_ids != b->n_service_ids ||
+        a->n_service_ids != b->n_service_ids || !span_eq(a->extension, b->extension) ||
+        !span_eq(a->authorization_extension, b->authorization_extension) ||
         !numbers_eq(a->shared_ifc_sets, a->n_shared_ifc_sets, b->shared_ifc_sets,
                     b->n_shared_ifc_sets)) {
         return false;
@@ -63,7 +67,8 @@ static bool profile_eq(const struct userdata_profile *a, const struct userdata_p
 }
 
 bool userdata_eq(const struct userdata *a, const struct userdata *b) {
-    if (!span_eq(a->private_id, b->private_id) || a->n_profiles != b->n_profiles) {
+    if (!span_eq(a->private_id, b->private_id) || !span_eq(a->extension, b->extension) ||
+        a->n_profiles != b->n_profiles) {
         return false;
     }
     for (size_t i = 0; i < a->n_profiles; i++) {

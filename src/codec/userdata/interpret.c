@@ -1,12 +1,12 @@
-/* What a tree of elements means: TS 29.228 annex E. Elements that the schema does not know are
- * passed over with all they hold (its xs:any); what it wants once and is there twice, or what it
+/* What a tree of elements means: TS 29.228 annex E. Elements that the schema does not know are kept
+ * as they are (its xs:any); what it wants once and is there twice, or what it
  * wants and is not there, makes the document malformed. */
 #include "codec/userdata/tree.h"
 
 struct reader {
     const struct userdata_tree *tree;
     enum error error; /* sticky */
-    size_t identities, ifcs, spts;
+    size_t profiles, identities, ifcs, spts;
 };
 
 /* NOLINTBEGIN(bugprone-macro-parentheses): a name that is declared stands in none */
@@ -33,6 +33,14 @@ static void *take(struct reader *r, size_t n, size_t size) {
         fail(r, ERR_NO_MEMORY);
     }
     return p;
+}
+
+/* n more of something, of which there may be max in all; looked at before memory is taken. */
+static void bound(struct reader *r, size_t *so_far, size_t n, size_t max) {
+    *so_far += n;
+    if (*so_far > max) {
+        fail(r, ERR_TOO_BIG);
+    }
 }
 
 static size_t count(struct reader *r, uint32_t node, enum userdata_element element) {
@@ -115,6 +123,35 @@ static struct span optional_text(struct reader *r, uint32_t node, enum userdata_
     return trimmed ? token(r, child) : raw_text(r, child);
 }
 
+/* Appends what nobody knows of a structure and of the Extensions in it. b is NULL: only counts. */
+static size_t gather(struct reader *r, uint32_t node, struct buf *b) {
+    size_t n = 0;
+
+    EACH_CHILD(r, node, child) {
+        if (element_of(r, child) == EL_OTHER) {
+            n += r->tree->nodes[child].text.n;
+            if (b) {
+                buf_put(b, r->tree->nodes[child].text);
+            }
+        } else if (element_of(r, child) == EL_Extension) {
+            n += gather(r, child, b);
+        }
+    }
+    return n;
+}
+
+static struct span others(struct reader *r, uint32_t node) {
+    size_t n = node == USERDATA_NONE ? 0 : gather(r, node, NULL);
+    char *p = n ? take(r, n, 1) : NULL;
+    struct buf b = buf_init(p, p ? n : 0);
+
+    if (!p) {
+        return SPAN_NONE;
+    }
+    (void)gather(r, node, &b);
+    return buf_span(&b);
+}
+
 static void read_identity(struct reader *r, uint32_t node, struct userdata_identity *out) {
     uint32_t barring = only(r, node, EL_BarringIndication);
     uint32_t extension = only(r, node, EL_Extension);
@@ -131,9 +168,7 @@ static void read_identity(struct reader *r, uint32_t node, struct userdata_ident
     out->display_name = optional_text(r, second, EL_DisplayName, false);
     out->alias_group = optional_text(r, second, EL_AliasIdentityGroupID, true);
     out->wildcarded_impu = optional_text(r, third, EL_WildcardedIMPU, true);
-    if (++r->identities > USERDATA_IDENTITIES_MAX) {
-        fail(r, ERR_TOO_BIG);
-    }
+    out->extension = others(r, node);
 }
 
 static const uint32_t *read_numbers(struct reader *r, uint32_t node, enum userdata_element element,
@@ -212,11 +247,9 @@ static void read_spt(struct reader *r, uint32_t node, struct userdata_spt *out) 
             }
         }
     }
+    out->extension = others(r, node);
     if (conditions != 1 || out->n_groups == 0) {
         fail(r, ERR_MALFORMED);
-    }
-    if (++r->spts > USERDATA_SPTS_MAX) {
-        fail(r, ERR_TOO_BIG);
     }
 }
 
@@ -225,6 +258,7 @@ static void read_trigger(struct reader *r, uint32_t node, struct userdata_ifc *o
     size_t i = 0;
 
     out->n_spts = count(r, node, EL_SPT);
+    bound(r, &r->spts, out->n_spts, USERDATA_SPTS_MAX);
     struct userdata_spt *spts = take(r, out->n_spts, sizeof *spts);
     EACH_CHILD(r, node, child) {
         if (element_of(r, child) == EL_SPT) {
@@ -260,11 +294,11 @@ static void read_ifc(struct reader *r, uint32_t node, struct userdata_ifc *out) 
     out->include_register_response =
         only(r, extension, EL_IncludeRegisterResponse) != USERDATA_NONE;
     out->has_trigger = trigger != USERDATA_NONE;
+    out->extension = others(r, node);
+    out->trigger_extension = others(r, trigger);
+    out->server_extension = others(r, server);
     if (out->has_trigger) {
         read_trigger(r, trigger, out);
-    }
-    if (++r->ifcs > USERDATA_IFCS_MAX) {
-        fail(r, ERR_TOO_BIG);
     }
 }
 
@@ -290,6 +324,7 @@ static void read_authorization(struct reader *r, uint32_t node, struct userdata_
     if (out->has_media_profile) {
         out->media_profile = number(r, media, INT32_MAX);
     }
+    out->authorization_extension = others(r, node);
     if (list == USERDATA_NONE) {
         return;
     }
@@ -310,6 +345,8 @@ static void read_profile(struct reader *r, uint32_t node, struct userdata_profil
 
     out->n_identities = count(r, node, EL_PublicIdentity);
     out->n_ifcs = count(r, node, EL_InitialFilterCriteria);
+    bound(r, &r->identities, out->n_identities, USERDATA_IDENTITIES_MAX);
+    bound(r, &r->ifcs, out->n_ifcs, USERDATA_IFCS_MAX);
     struct userdata_identity *identities = take(r, out->n_identities, sizeof *identities);
     struct userdata_ifc *ifcs = take(r, out->n_ifcs, sizeof *ifcs);
     EACH_CHILD(r, node, child) {
@@ -325,6 +362,7 @@ static void read_profile(struct reader *r, uint32_t node, struct userdata_profil
     sort_by_priority(ifcs, out->n_ifcs);
     out->identities = identities;
     out->ifcs = ifcs;
+    out->extension = others(r, node);
     if (authorization != USERDATA_NONE) {
         read_authorization(r, authorization, out);
     }
@@ -355,6 +393,7 @@ enum error userdata_interpret(const struct userdata_tree *t, struct userdata **o
     }
     u->private_id = mandatory_token(&r, 0, EL_PrivateID);
     u->n_profiles = count(&r, 0, EL_ServiceProfile);
+    bound(&r, &r.profiles, u->n_profiles, USERDATA_IDENTITIES_MAX);
     struct userdata_profile *profiles = take(&r, u->n_profiles, sizeof *profiles);
     EACH_CHILD(&r, 0, child) {
         if (element_of(&r, child) == EL_ServiceProfile) {
@@ -362,6 +401,7 @@ enum error userdata_interpret(const struct userdata_tree *t, struct userdata **o
         }
     }
     u->profiles = profiles;
+    u->extension = others(&r, 0);
     if (u->n_profiles == 0) {
         fail(&r, ERR_MALFORMED);
     }

@@ -1,5 +1,9 @@
 /* The careful reader: libxml2 for whatever the fast one leaves. No document type declaration, so no
- * entities but the predefined ones; no network, no files. */
+ * entities but the predefined ones; no network, no files. What annex E does not know is not taken
+ * apart: it becomes a piece of XML that declares the namespaces it needs.
+ *
+ * libxml2 makes nodes of some 300 bytes: how many there may be is counted before it sees the
+ * document. */
 #include "codec/userdata/tree.h"
 
 #include <libxml/parser.h>
@@ -42,7 +46,36 @@ static void take_text(struct convert *c, const xmlNode *element, struct userdata
     node->text = buf_span(&b);
 }
 
-static uint32_t convert(struct convert *c, const xmlNode *element, unsigned depth) {
+/* An element with all that it holds, as XML that stands for itself. */
+static struct span keep(struct convert *c, xmlDoc *doc, xmlNode *element) {
+    xmlNode *copy = xmlDocCopyNode(element, doc, 1); /* with the namespaces of what is around it */
+    xmlBuffer *buffer = copy ? xmlBufferCreate() : NULL;
+    struct span kept = SPAN_NONE;
+    bool failed = !buffer || xmlNodeDump(buffer, doc, copy, 0, 0) < 0;
+
+    if (!failed) {
+        kept =
+            arena_copy(c->tree.arena,
+                       span_of(xmlBufferContent(buffer), (size_t)xmlBufferLength(buffer)), &failed);
+    }
+    if (failed) {
+        c->error = ERR_NO_MEMORY;
+    }
+    xmlBufferFree(buffer);
+    xmlFreeNode(copy);
+    return kept;
+}
+
+static bool is_deep(const xmlNode *element, unsigned depth) {
+    bool deep = depth == USERDATA_DEPTH_MAX;
+
+    for (const xmlNode *k = element->children; k && !deep; k = k->next) {
+        deep = k->type == XML_ELEMENT_NODE && is_deep(k, depth + 1);
+    }
+    return deep;
+}
+
+static uint32_t convert(struct convert *c, xmlNode *element, unsigned depth) {
     if (depth == USERDATA_DEPTH_MAX) {
         c->error = ERR_TOO_BIG;
         return USERDATA_NONE;
@@ -53,7 +86,15 @@ static uint32_t convert(struct convert *c, const xmlNode *element, unsigned dept
         return node;
     }
     c->error = OK;
-    for (const xmlNode *k = element->children; k && !c->error; k = k->next) {
+    if (name == EL_OTHER) {
+        if (is_deep(element, depth)) {
+            c->error = ERR_TOO_BIG;
+        } else {
+            c->tree.nodes[node].text = keep(c, element->doc, element);
+        }
+        return node;
+    }
+    for (xmlNode *k = element->children; k && !c->error; k = k->next) {
         if (k->type == XML_ENTITY_REF_NODE) {
             c->error = ERR_MALFORMED;
         } else if (k->type == XML_ELEMENT_NODE) {
@@ -90,6 +131,16 @@ static bool is_plain(struct span xml) {
            span_starts_with(xml, SPAN("\xef\xbb\xbf"));
 }
 
+/* Are there so few elements, attributes and pieces of text that libxml2 can have them? */
+static bool is_small(struct span xml) {
+    size_t n = 0;
+
+    for (size_t i = 0; i < xml.n; i++) {
+        n += xml.p[i] == '<' || xml.p[i] == '=';
+    }
+    return n <= USERDATA_CAREFUL_MAX;
+}
+
 /* The document, which the caller frees. */
 static enum error parse(struct span xml, xmlDoc **out) {
     xmlParserCtxt *parser = xmlNewParserCtxt();
@@ -117,12 +168,15 @@ enum error userdata_read_libxml2(struct span xml, struct arena *arena, struct us
     if (!is_plain(xml) || span_find(xml, SPAN("<!DOCTYPE")) < xml.n) {
         return ERR_MALFORMED;
     }
+    if (!is_small(xml)) {
+        return ERR_TOO_BIG;
+    }
     xmlDoc *doc = NULL;
     c.error = parse(xml, &doc);
     if (c.error) {
         return c.error;
     }
-    const xmlNode *root = xmlDocGetRootElement(doc);
+    xmlNode *root = xmlDocGetRootElement(doc);
     c.error = root && !doc->intSubset ? OK : ERR_MALFORMED;
     if (!c.error) {
         (void)convert(&c, root, 0);

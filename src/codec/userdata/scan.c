@@ -1,6 +1,7 @@
-/* The fast reader: elements without attributes, character data with the five predefined entities,
- * UTF-8. One pass over the bytes into the flat tree. Everything else is ERR_UNSUPPORTED, which
- * includes everything that is not well-formed: libxml2 judges it. */
+/* The fast reader: elements of annex E without attributes, character data with the five predefined
+ * entities, UTF-8. One pass over the bytes into the flat tree. Everything else is ERR_UNSUPPORTED,
+ * which includes elements that annex E does not know, and everything that is not well-formed:
+ * libxml2 judges it. */
 #include "codec/userdata/tree.h"
 
 static bool is_space(char c) {
@@ -42,10 +43,10 @@ enum userdata_element userdata_element_of(struct span name) {
 uint32_t userdata_tree_add(struct userdata_tree *t, enum userdata_element element,
                            enum error *error) {
     if (t->n == t->cap) {
-        uint32_t cap = t->cap ? t->cap * 4 : 96;
+        uint32_t cap = t->cap ? t->cap * 2 : 96;
         struct userdata_node *grown = NULL;
 
-        if (cap <= USERDATA_NODES_MAX * 4) {
+        if (cap <= USERDATA_NODES_MAX) {
             grown = arena_alloc(t->arena, cap * sizeof *grown);
             *error = ERR_NO_MEMORY;
         } else {
@@ -206,10 +207,14 @@ static enum error open_element(struct scan *c) {
         return ERR_UNSUPPORTED; /* attributes, prefixes, comments and all the rest */
     }
     c->at++;
+    enum userdata_element element = userdata_element_of(name);
     if (c->depth == USERDATA_DEPTH_MAX) {
         return ERR_TOO_BIG;
     }
-    uint32_t node = userdata_tree_add(&c->tree, userdata_element_of(name), &e);
+    if (element == EL_OTHER) {
+        return ERR_UNSUPPORTED; /* it has to be kept */
+    }
+    uint32_t node = userdata_tree_add(&c->tree, element, &e);
     if (node == USERDATA_NONE) {
         return e;
     }

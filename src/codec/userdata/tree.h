@@ -55,10 +55,10 @@ enum userdata_element {
         EL_COUNT
 };
 
-enum { USERDATA_NONE = UINT32_MAX, USERDATA_NODES_MAX = 1 << 17 };
+enum { USERDATA_NONE = UINT32_MAX, USERDATA_NODES_MAX = 96 << 10 };
 
 struct userdata_node {
-    struct span text; /* character data, if it has no children */
+    struct span text; /* character data, if it has no children; of what nobody knows, its XML */
     uint32_t child;   /* first, or USERDATA_NONE */
     uint32_t next;    /* sibling, or USERDATA_NONE */
     uint8_t element;  /* enum userdata_element */

@@ -31,6 +31,7 @@ struct userdata_identity {
     struct span alias_group;     /* AliasIdentityGroupID; empty: none */
     struct span wildcarded_psi;  /* regular expression, for USERDATA_WILDCARDED_PSI */
     struct span wildcarded_impu; /* the same for USERDATA_WILDCARDED_IMPU */
+    struct span extension;       /* see struct userdata */
 };
 
 /** What a service point trigger looks at. */
@@ -69,6 +70,7 @@ struct userdata_spt {
     bool has_content;    /* else the header's or line's presence is what counts */
     enum userdata_session_case session_case;
     uint8_t registration_types; /* enum userdata_registration_type, or-ed */
+    struct span extension;      /* see struct userdata */
 };
 
 /** Which registration state a filter criterion belongs to. */
@@ -90,6 +92,7 @@ struct userdata_ifc {
     bool terminate_on_failure; /* DefaultHandling SESSION_TERMINATED; else SESSION_CONTINUED */
     struct span service_info;  /* for the body of a third-party REGISTER */
     bool include_register_request, include_register_response;
+    struct span extension, trigger_extension, server_extension; /* see struct userdata */
 };
 
 /** A service profile with the identities that it applies to. */
@@ -104,6 +107,7 @@ struct userdata_profile {
     uint32_t media_profile;
     const struct span *service_ids; /* ListOfServiceIds */
     size_t n_service_ids;
+    struct span extension, authorization_extension; /* see struct userdata */
 };
 
 /** One IMSSubscription: an implicit registration set as the S-CSCF sees it. The first identity of
@@ -111,6 +115,9 @@ struct userdata_profile {
  * 6.5.1.1). */
 struct userdata {
     struct span private_id;
+    struct span extension; /* what a structure holds that annex E does not know (its xs:any), as XML
+                            * that stands for itself: kept, and written at the end of the
+                            * structure's Extension. Empty: nothing */
     const struct userdata_profile *profiles; /* at least one */
     size_t n_profiles;
 };
@@ -122,6 +129,8 @@ enum {
     USERDATA_IFCS_MAX = 1024,
     USERDATA_SPTS_MAX = 16384,
     USERDATA_DEPTH_MAX = 32,
+    USERDATA_CAREFUL_MAX = 20000, /* tags and attributes of a document that libxml2 reads: one with
+                                   * attributes, comments, elements that nobody knows */
 };
 
 /** Reads a document. Spans of the result point into xml or into the arena: both must outlive it.

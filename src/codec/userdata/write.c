@@ -40,6 +40,15 @@ static void put_escaped(struct buf *b, struct span s) {
         buf_put(b, SPAN("</" name ">"));                                                           \
     } while (0)
 
+/* <Extension> of what nobody knows. */
+static void put_extension(struct buf *b, struct span extension) {
+    if (extension.n) {
+        buf_put(b, SPAN("<Extension>"));
+        buf_put(b, extension);
+        buf_put(b, SPAN("</Extension>"));
+    }
+}
+
 void userdata_put_open(struct buf *b, struct span private_id) {
     buf_put(b, SPAN("<?xml version=\"1.0\" encoding=\"UTF-8\"?><IMSSubscription>"));
     PUT_TEXT(b, "PrivateID", private_id);
@@ -57,7 +66,8 @@ void userdata_put_identity(struct buf *b, const struct userdata_identity *i) {
         buf_put(b, SPAN("<BarringIndication>1</BarringIndication>"));
     }
     PUT_TEXT(b, "Identity", i->identity);
-    if (i->type != USERDATA_PUBLIC_USER_IDENTITY || i->wildcarded_psi.n || second) {
+    if (i->type != USERDATA_PUBLIC_USER_IDENTITY || i->wildcarded_psi.n || second ||
+        i->extension.n) {
         buf_put(b, SPAN("<Extension>"));
         PUT_NUMBER(b, "IdentityType", i->type);
         if (i->wildcarded_psi.n) {
@@ -78,6 +88,7 @@ void userdata_put_identity(struct buf *b, const struct userdata_identity *i) {
             }
             buf_put(b, SPAN("</Extension>"));
         }
+        buf_put(b, i->extension);
         buf_put(b, SPAN("</Extension>"));
     }
     buf_put(b, SPAN("</PublicIdentity>"));
@@ -129,13 +140,14 @@ static void put_spt(struct buf *b, const struct userdata_spt *t) {
         PUT_NUMBER(b, "Group", t->groups[i]);
     }
     put_condition(b, t);
-    if (t->registration_types) {
+    if (t->registration_types || t->extension.n) {
         buf_put(b, SPAN("<Extension>"));
         for (unsigned type = 0; type < 3; type++) {
             if (t->registration_types >> type & 1) {
                 PUT_NUMBER(b, "RegistrationType", type);
             }
         }
+        buf_put(b, t->extension);
         buf_put(b, SPAN("</Extension>"));
     }
     buf_put(b, SPAN("</SPT>"));
@@ -148,7 +160,7 @@ static void put_server(struct buf *b, const struct userdata_ifc *c) {
     if (c->service_info.n) {
         PUT_TEXT(b, "ServiceInfo", c->service_info);
     }
-    if (c->include_register_request || c->include_register_response) {
+    if (c->include_register_request || c->include_register_response || c->server_extension.n) {
         buf_put(b, SPAN("<Extension>"));
         if (c->include_register_request) {
             buf_put(b, SPAN("<IncludeRegisterRequest/>"));
@@ -156,6 +168,7 @@ static void put_server(struct buf *b, const struct userdata_ifc *c) {
         if (c->include_register_response) {
             buf_put(b, SPAN("<IncludeRegisterResponse/>"));
         }
+        buf_put(b, c->server_extension);
         buf_put(b, SPAN("</Extension>"));
     }
     buf_put(b, SPAN("</ApplicationServer>"));
@@ -170,12 +183,14 @@ void userdata_put_ifc(struct buf *b, const struct userdata_ifc *c) {
         for (size_t i = 0; i < c->n_spts; i++) {
             put_spt(b, &c->spts[i]);
         }
+        put_extension(b, c->trigger_extension);
         buf_put(b, SPAN("</TriggerPoint>"));
     }
     put_server(b, c);
     if (c->part != USERDATA_PART_BOTH) {
         PUT_NUMBER(b, "ProfilePartIndicator", c->part);
     }
+    put_extension(b, c->extension);
     buf_put(b, SPAN("</InitialFilterCriteria>"));
 }
 
@@ -184,28 +199,34 @@ static void put_authorization(struct buf *b, const struct userdata_profile *p) {
     if (p->has_media_profile) {
         PUT_NUMBER(b, "SubscribedMediaProfileId", p->media_profile);
     }
-    if (p->n_service_ids) {
-        buf_put(b, SPAN("<Extension><ListOfServiceIds>"));
-        for (size_t i = 0; i < p->n_service_ids; i++) {
-            PUT_TEXT(b, "ServiceId", p->service_ids[i]);
+    if (p->n_service_ids || p->authorization_extension.n) {
+        buf_put(b, SPAN("<Extension>"));
+        if (p->n_service_ids) {
+            buf_put(b, SPAN("<ListOfServiceIds>"));
+            for (size_t i = 0; i < p->n_service_ids; i++) {
+                PUT_TEXT(b, "ServiceId", p->service_ids[i]);
+            }
+            buf_put(b, SPAN("</ListOfServiceIds>"));
         }
-        buf_put(b, SPAN("</ListOfServiceIds></Extension>"));
+        buf_put(b, p->authorization_extension);
+        buf_put(b, SPAN("</Extension>"));
     }
     buf_put(b, SPAN("</CoreNetworkServicesAuthorization>"));
 }
 
 void userdata_put_fragment(struct buf *b, const struct userdata_profile *p) {
-    if (p->has_media_profile || p->n_service_ids) {
+    if (p->has_media_profile || p->n_service_ids || p->authorization_extension.n) {
         put_authorization(b, p);
     }
     for (size_t i = 0; i < p->n_ifcs; i++) {
         userdata_put_ifc(b, &p->ifcs[i]);
     }
-    if (p->n_shared_ifc_sets) {
+    if (p->n_shared_ifc_sets || p->extension.n) {
         buf_put(b, SPAN("<Extension>"));
         for (size_t i = 0; i < p->n_shared_ifc_sets; i++) {
             PUT_NUMBER(b, "SharedIFCSetID", p->shared_ifc_sets[i]);
         }
+        buf_put(b, p->extension);
         buf_put(b, SPAN("</Extension>"));
     }
 }
@@ -222,5 +243,6 @@ void userdata_write(struct buf *b, const struct userdata *u) {
         userdata_put_fragment(b, p);
         userdata_put_profile_close(b, SPAN_NONE);
     }
+    put_extension(b, u->extension);
     userdata_put_close(b);
 }

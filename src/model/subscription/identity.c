@@ -38,9 +38,10 @@ static bool is_canonical_sip(struct span uri) {
     struct span rest = span_after(uri, span_starts_with(uri, SPAN("sips:")) ? 5 : 4);
     size_t at = span_find_char(rest, '@');
     struct span host = at < rest.n ? span_after(rest, at + 1) : rest;
+    bool password = at < rest.n && span_find_char(rest, ':') < at;
 
-    return subscription_is_graphic(rest) && !subscription_holds_any(rest, ";?<>\"\\") && at != 0 &&
-           is_domain(host);
+    return !password && subscription_is_graphic(rest) &&
+           !subscription_holds_any(rest, ";?<>\"\\") && at != 0 && is_domain(host);
 }
 
 static bool is_canonical_tel(struct span uri) {
@@ -69,7 +70,9 @@ static bool is_distinct(struct span identity) {
 bool subscription_is_canonical(struct span identity) {
     struct wildcard_parts parts;
 
-    return is_distinct(identity) || wildcard_split(identity, &parts);
+    /* Whether an escape is needed, parsing tells. */
+    return (is_distinct(identity) && span_find_char(identity, '%') == identity.n) ||
+           wildcard_split(identity, &parts);
 }
 
 bool subscription_is_sip_uri(struct span s) {

@@ -312,7 +312,7 @@ static bool put_ppr(struct news *n, const struct subscription *s, struct rec_imp
         if (registration_of(&s->state, set) == NOT_REGISTERED) {
             return false;
         }
-        ppr.user_data = profiles_user_data(h, s->data, ppr.user_name, set);
+        ppr.user_data = profiles_user_data(h, s->data, ppr.user_name, set, s->state.scscf_features);
         break;
     case NEWS_CHARGING:
         if (!hss_charging(h, s->data, &charging)) {

@@ -29,6 +29,7 @@ struct job;
 struct profile {
     struct htab_node node;
     struct span name, record, fragment; /* into bytes */
+    size_t own_n;                       /* bytes of fragment before what refers to shared sets */
     bool serves_unregistered;
     bool going; /* somebody deletes it: nobody may refer to it any more */
     char bytes[];
@@ -234,9 +235,23 @@ void profiles_remove(struct hss *h, struct profile *p);
 /** Frees all. */
 void profiles_free(struct hss *h);
 
-/** User-Data of a set, into the HSS's scratch memory; empty when memory is out. */
+/** User-Data of a set, into the HSS's scratch memory; empty when memory is out. features (enum
+ * cx_feature) are those of whom it is for: without CX_FEATURE_SIFC the criteria of shared sets are
+ * written out (TS 29.228 6.6). */
 struct span profiles_user_data(struct hss *h, struct rec_subscription s, struct span private_id,
-                               unsigned set);
+                               unsigned set, uint32_t features);
+
+/* Shared sets of filter criteria are kept like profiles, whose names can never be theirs: "#7". */
+
+enum { SHARED_SET_NAME = 12 };
+
+/** The name under which a set is kept. */
+struct span shared_set_name(char room[SHARED_SET_NAME], uint32_t number);
+
+/** Is this such a name? */
+static inline bool is_shared_set(struct span name) {
+    return name.n && name.p[0] == '#';
+}
 
 /** The filter criteria of a profile that name this application server, rendered into the arena; p
  * is NULL when memory is out. */

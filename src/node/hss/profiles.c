@@ -2,6 +2,7 @@
 #include "node/hss/sh.h"
 
 #include "codec/userdata/userdata.h"
+#include "obs/reason.h"
 
 #include <stdlib.h>
 
@@ -103,7 +104,8 @@ struct span profiles_criteria(struct hss *h, struct span name, struct span serve
 }
 
 /* Renders a profile into memory of its own; *out is NULL when memory is out. */
-static enum error render(struct hss *h, struct span record, char **out, struct span *fragment) {
+static enum error render(struct hss *h, struct span record, char **out, struct span *fragment,
+                         size_t *own_n) {
     struct arena arena = arena_init(h->env->chunks);
     struct rec_profile_data data;
     bool failed = true;
@@ -112,7 +114,10 @@ static enum error render(struct hss *h, struct span record, char **out, struct s
     *out = NULL;
     if (!e) {
         struct userdata_profile p = to_userdata(&data, &arena, &failed);
+        const struct userdata_profile references = {.shared_ifc_sets = p.shared_ifc_sets,
+                                                    .n_shared_ifc_sets = p.n_shared_ifc_sets};
 
+        p.n_shared_ifc_sets = 0;
         for (size_t size = 4096; !failed && size <= SCRATCH_MAX; size *= 4) {
             free(*out);
             *out = malloc(size);
@@ -121,6 +126,8 @@ static enum error render(struct hss *h, struct span record, char **out, struct s
             }
             struct buf b = buf_init(*out, size);
             userdata_put_fragment(&b, &p);
+            *own_n = b.n;
+            userdata_put_fragment(&b, &references);
             if (!b.overflow) {
                 *fragment = buf_span(&b);
                 arena_release(&arena);
@@ -139,7 +146,8 @@ enum error profiles_put(struct hss *h, struct span record) {
     struct rec_profile view = rec_profile_of(record);
     struct span fragment, name = rec_profile_name(view);
     char *rendered;
-    enum error e = render(h, record, &rendered, &fragment);
+    size_t own_n = 0;
+    enum error e = render(h, record, &rendered, &fragment, &own_n);
 
     if (e) {
         return e;
@@ -155,6 +163,7 @@ enum error profiles_put(struct hss *h, struct span record) {
     free(rendered);
     p->record = span_of(p->bytes, record.n);
     p->fragment = span_of(p->bytes + record.n, fragment.n);
+    p->own_n = own_n;
     view = rec_profile_of(p->record);
     p->name = rec_profile_name(view);
     p->serves_unregistered = subscription_profile_serves_unregistered(view);
@@ -260,23 +269,69 @@ static bool is_same(struct rec_impu a, struct rec_impu b) {
     return a.at == b.at;
 }
 
+struct span shared_set_name(char room[SHARED_SET_NAME], uint32_t number) {
+    struct buf b = buf_init(room, SHARED_SET_NAME);
+
+    buf_char(&b, '#');
+    buf_u64(&b, number);
+    return buf_span(&b);
+}
+
+/* What a profile holds besides identities: for those who have the shared sets themselves their
+ * numbers, for others the criteria. */
+static void put_contents(struct hss *h, struct buf *b, const struct profile *p, uint32_t features) {
+    struct rec_profile record = rec_profile_of(p->record);
+    size_t n = rec_profile_n_shared_ifc_sets(record);
+
+    if (n == 0 || features & CX_FEATURE_SIFC) {
+        buf_put(b, p->fragment);
+        return;
+    }
+    buf_put(b, span_slice(p->fragment, 0, p->own_n));
+    for (size_t i = 0; i < n; i++) {
+        char room[SHARED_SET_NAME];
+        uint32_t number = rec_profile_shared_ifc_sets(record, i);
+        struct profile *set = profiles_find(h, shared_set_name(room, number));
+
+        if (set) {
+            buf_put(b, set->fragment);
+        } else {
+            LOG(&h->env->log, LOG_WARNING,
+                "an S-CSCF does not have shared sets, and the criteria of one are not known here",
+                LOG_U64("set", number), LOG_SPAN("profile", p->name),
+                LOG_CSTR("reason", reason_name(REASON_SHARED_IFC_SET_UNKNOWN)));
+        }
+    }
+}
+
+/* A document on its way: of whose set, for whom. */
+struct document {
+    struct hss *hss;
+    struct rec_subscription s;
+    unsigned set;
+    uint32_t features; /* enum cx_feature */
+};
+
 /* One ServiceProfile: all of the set that refer to the profile of `leader`, it before all others.
  */
-static void put_profile(struct hss *h, struct buf *b, struct rec_subscription s, unsigned set,
-                        struct rec_impu leader) {
+static void put_profile(const struct document *d, struct buf *b, struct rec_impu leader) {
     struct span name = rec_impu_profile(leader);
-    struct profile *p = profiles_find(h, name);
+    struct profile *p = profiles_find(d->hss, name);
 
     userdata_put_profile_open(b);
     put_identity(b, leader);
-    for (size_t i = 0, n = rec_subscription_n_impus(s); i < n; i++) {
-        struct rec_impu u = rec_subscription_impus(s, i);
+    for (size_t i = 0, n = rec_subscription_n_impus(d->s); i < n; i++) {
+        struct rec_impu u = rec_subscription_impus(d->s, i);
 
-        if (rec_impu_set(u) == set && !is_same(u, leader) && span_eq(rec_impu_profile(u), name)) {
+        if (rec_impu_set(u) == d->set && !is_same(u, leader) &&
+            span_eq(rec_impu_profile(u), name)) {
             put_identity(b, u);
         }
     }
-    userdata_put_profile_close(b, p ? p->fragment : SPAN_NONE);
+    if (p) {
+        put_contents(d->hss, b, p, d->features);
+    }
+    userdata_put_profile_close(b, SPAN_NONE);
 }
 
 /* Is u the first of its set to refer to its profile, the default's profile not counted? */
@@ -298,18 +353,17 @@ static bool leads(struct rec_subscription s, unsigned set, struct rec_impu u,
     return true;
 }
 
-static void put_document(struct hss *h, struct buf *b, struct rec_subscription s,
-                         struct span private_id, unsigned set) {
+static void put_document(const struct document *d, struct buf *b, struct span private_id) {
     struct rec_impu first;
 
     userdata_put_open(b, private_id);
-    if (subscription_default_impu(s, set, &first)) {
-        put_profile(h, b, s, set, first);
-        for (size_t i = 0, n = rec_subscription_n_impus(s); i < n; i++) {
-            struct rec_impu u = rec_subscription_impus(s, i);
+    if (subscription_default_impu(d->s, d->set, &first)) {
+        put_profile(d, b, first);
+        for (size_t i = 0, n = rec_subscription_n_impus(d->s); i < n; i++) {
+            struct rec_impu u = rec_subscription_impus(d->s, i);
 
-            if (rec_impu_set(u) == set && leads(s, set, u, first)) {
-                put_profile(h, b, s, set, u);
+            if (rec_impu_set(u) == d->set && leads(d->s, d->set, u, first)) {
+                put_profile(d, b, u);
             }
         }
     }
@@ -317,12 +371,14 @@ static void put_document(struct hss *h, struct buf *b, struct rec_subscription s
 }
 
 struct span profiles_user_data(struct hss *h, struct rec_subscription s, struct span private_id,
-                               unsigned set) {
+                               unsigned set, uint32_t features) {
+    const struct document d = {.hss = h, .s = s, .set = set, .features = features};
+
     for (;;) {
         struct buf b = buf_init(h->scratch, h->scratch_size);
 
         if (h->scratch) {
-            put_document(h, &b, s, private_id, set);
+            put_document(&d, &b, private_id);
             if (!b.overflow) {
                 return buf_span(&b);
             }

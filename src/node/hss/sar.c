@@ -124,7 +124,8 @@ static void answer(struct job *job) {
         saa.server_name = subscription_scscf(s);
     }
     if (a->send_user_data) {
-        saa.user_data = profiles_user_data(h, s->data, saa.user_name, a->set);
+        saa.user_data =
+            profiles_user_data(h, s->data, saa.user_name, a->set, features_of(&job->sar.request));
         if (!saa.user_data.p) {
             refuse(job, CX_UNABLE_TO_COMPLY);
             return;
@@ -203,7 +204,9 @@ static bool fits(struct job *job) {
     struct rec_subscription s = job->subscriber->s.data;
 
     return !job->sar.outcome.send_user_data || rec_subscription_n_impus(s) < MANY_IMPUS ||
-           profiles_user_data(job->hss, s, job->identity, job->sar.outcome.set).p;
+           profiles_user_data(job->hss, s, job->identity, job->sar.outcome.set,
+                              features_of(&job->sar.request))
+               .p;
 }
 
 /* The subscription moves to another S-CSCF: the old one, if it still lives, has to forget it

@@ -83,6 +83,10 @@ static void end(struct web_job *w, const struct web_answer *answer) {
     hss_maybe_stopped(h);
 }
 
+void web_end_with(struct web_job *w, const struct web_answer *answer) {
+    end(w, answer);
+}
+
 static void end_with_json(struct web_job *w, unsigned status, struct span type, json_t *json) {
     char *text = json ? json_dumps(json, JSON_INDENT(2) | JSON_PRESERVE_ORDER) : NULL;
     const struct web_header etag = {SPAN("ETag"), span_from_cstr(w->etag)};
@@ -362,6 +366,57 @@ static void serve_changes(struct web_job *w, const struct web_request *request, 
     }
 }
 
+/* /shared-ifc-sets, and a set of the name. */
+static void serve_shared_sets(struct web_job *w, const struct web_request *request) {
+    enum method method = method_of(request->method);
+
+    if (method == GET) {
+        (w->name_n ? web_shared_set_get : web_shared_set_list)(w);
+    } else if (w->name_n && method == DELETE) {
+        web_shared_set_delete(w);
+    } else if (!w->name_n || method != PUT) {
+        web_refuse_method(w, w->name_n ? "GET, PUT, DELETE" : "GET");
+    } else if (read_body(w, request)) {
+        web_shared_set_put(w);
+    }
+}
+
+/* /user-data/IDENTITY?shared-ifc-sets=no */
+static void serve_user_data(struct web_job *w, const struct web_request *request) {
+    char room[8];
+    struct buf b = buf_init(room, sizeof room);
+    bool no =
+        web_query(request->query, SPAN("shared-ifc-sets"), &b) && span_eq(buf_span(&b), SPAN("no"));
+
+    if (method_of(request->method) != GET) {
+        web_refuse_method(w, "GET");
+    } else if (!w->name_n) {
+        web_problem(w, 404, "name the public identity: /user-data/IDENTITY", NULL, NULL);
+    } else {
+        web_user_data(w, !no);
+    }
+}
+
+/* Collections whose members are looked at alone; path is what follows. False: it is none. */
+static bool serve_simple(struct web_job *w, const struct web_request *request,
+                         struct span collection, struct span path) {
+    bool sets = span_eq(collection, SPAN("shared-ifc-sets"));
+    struct buf b = buf_init(w->name, sizeof w->name);
+    struct span name, more;
+
+    if (!sets && !span_eq(collection, SPAN("user-data"))) {
+        return false;
+    }
+    if (web_path_segment(&path, &name) && name.n &&
+        (web_path_segment(&path, &more) || !web_decode(name, false, &b))) {
+        web_problem(w, 404, "a name is one segment of the path", NULL, NULL);
+        return true;
+    }
+    w->name_n = b.n;
+    (sets ? serve_shared_sets : serve_user_data)(w, request);
+    return true;
+}
+
 static void dispatch(struct web_job *w, const struct web_request *request) {
     struct span path = request->path, collection, name, more;
     struct buf b = buf_init(w->name, sizeof w->name);
@@ -380,13 +435,18 @@ static void dispatch(struct web_job *w, const struct web_request *request) {
         return;
     }
     bool found = web_path_segment(&path, &collection);
+    if (found && serve_simple(w, request, collection, path)) {
+        return;
+    }
     bool profiles = found && span_eq(collection, SPAN("profiles"));
     bool imports = found && span_eq(collection, SPAN("imports"));
     bool changes = found && span_eq(collection, SPAN("changes"));
     if (!found ||
         (!profiles && !imports && !changes && !span_eq(collection, SPAN("subscriptions")))) {
-        web_problem(w, 404, "there are /subscriptions, /profiles, /imports and /changes", NULL,
-                    NULL);
+        web_problem(w, 404,
+                    "there are /subscriptions, /profiles, /shared-ifc-sets, /user-data, /imports "
+                    "and /changes",
+                    NULL, NULL);
         return;
     }
     if (changes) {

@@ -46,6 +46,7 @@ struct web_job {
     json_t *reply; /* the page */
 
     enum web_secrets secrets; /* what is asked for of them */
+    uint32_t features;        /* of whom User-Data is for */
     struct span record;       /* of the subscription or profile on its way; wiped at the end */
     struct profile *going;    /* to be deleted */
     bool creates;
@@ -74,6 +75,9 @@ void web_end(struct web_job *w, unsigned status, json_t *json);
  */
 void web_problem(struct web_job *w, unsigned status, const char *detail,
                  const struct subscription_fault *fault, const char *prefix);
+
+/** Answers with anything, and ends the request. */
+void web_end_with(struct web_job *w, const struct web_answer *answer);
 
 /** Answers 405; allowed: the methods that there are. */
 void web_refuse_method(struct web_job *w, const char *allowed);
@@ -258,6 +262,26 @@ void web_profile_put(struct web_job *w);
 
 /** Deletes the profile of the path, if no subscription refers to it. */
 void web_profile_delete(struct web_job *w);
+
+/* web_shared_sets.c */
+
+/** Shows the shared set of the path. */
+void web_shared_set_get(struct web_job *w);
+
+/** Lists all shared sets. */
+void web_shared_set_list(struct web_job *w);
+
+/** Makes or replaces the shared set of the path. */
+void web_shared_set_put(struct web_job *w);
+
+/** Deletes the shared set of the path. */
+void web_shared_set_delete(struct web_job *w);
+
+/* web_user_data.c */
+
+/** Shows the User-Data of the identity of the path: for an S-CSCF that has the shared sets, or for
+ * one that has not. */
+void web_user_data(struct web_job *w, bool shared_sets);
 
 /* import.c */
 

@@ -5,7 +5,7 @@
 enum { WALK_PART = 500 }; /* subscriptions that are looked at before others have their turn */
 
 static struct profile *find(struct web_job *w) {
-    struct profile *p = profiles_find(w->hss, web_name(w));
+    struct profile *p = is_shared_set(web_name(w)) ? NULL : profiles_find(w->hss, web_name(w));
 
     if (!p) {
         web_problem(w, 404, "there is no such service profile", NULL, NULL);
@@ -27,6 +27,9 @@ void web_profile_get(struct web_job *w) {
 static void add_to_list(struct htab_node *n, void *ctx) {
     struct profile *p = CONTAINER_OF(n, struct profile, node);
 
+    if (is_shared_set(p->name)) {
+        return;
+    }
     json_array_append_new(ctx, profile_to_json(rec_profile_of(p->record)));
 }
 

@@ -2,6 +2,7 @@
  *
  * Choices: one vector per MAR; results that the clauses of TS 24.229 do not map give 403 when the
  * HSS judged the user, 500 when it judged us or could not be asked, with Retry-After then. */
+#include "model/cx/cx.h"
 #include "node/scscf/internal.h"
 
 #include <stdlib.h>
@@ -188,6 +189,13 @@ static void put_sar(struct scscf *s, struct diameter_builder *b, struct span imp
                          .n_public_identity = 1,
                          .server_name = s->config.name,
                          .server_assignment_type = type};
+    const struct cx_supported_features features = {.vendor_id = DIAMETER_VENDOR_3GPP,
+                                                   .feature_list_id = CX_FEATURE_LIST,
+                                                   .feature_list = CX_FEATURE_SIFC};
+    if (s->config.n_shared_ifc_sets) {
+        sar.supported_features = &features;
+        sar.n_supported_features = 1;
+    }
     sar.user_data_already_available =
         data_available ? CX_USER_DATA_ALREADY_AVAILABLE_USER_DATA_ALREADY_AVAILABLE
                        : CX_USER_DATA_ALREADY_AVAILABLE_USER_DATA_NOT_AVAILABLE;

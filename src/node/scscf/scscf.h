@@ -47,6 +47,10 @@ struct scscf_config {
      * URI without user part or port stands for any. */
     const struct span *application_servers;
     size_t n_application_servers;
+    /** Shared sets of filter criteria that it has (TS 29.228 6.6). Without any it does not say that
+     * it supports them, and the HSS writes their content out. */
+    const uint32_t *shared_ifc_sets;
+    size_t n_shared_ifc_sets;
     bool trust_auth_done; /* a neighbour's integrity-protected="auth-done" stands for a response */
     bool refuse_without_integrity; /* aka-without-integrity: refuse */
     bool keep_authenticated; /* re-registrations within a security association are not challenged */

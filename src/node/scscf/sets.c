@@ -321,6 +321,32 @@ static enum error replace_set(struct reg_set *old, struct reg_set *set) {
     return OK;
 }
 
+static bool has_shared_set(const struct scscf *s, uint32_t number) {
+    for (size_t i = 0; i < s->config.n_shared_ifc_sets; i++) {
+        if (s->config.shared_ifc_sets[i] == number) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Sets that a profile names and that are not here: the rest of it is used. */
+static void note_unknown_sets(const struct scscf *s, const struct userdata *data) {
+    for (size_t p = 0; p < data->n_profiles; p++) {
+        const struct userdata_profile *profile = &data->profiles[p];
+        for (size_t i = 0; i < profile->n_shared_ifc_sets; i++) {
+            if (!has_shared_set(s, profile->shared_ifc_sets[i])) {
+                LOG(&s->env->log, LOG_WARNING, "a shared set of filter criteria is not known",
+                    LOG_U64("set", profile->shared_ifc_sets[i]), LOG_SPAN("impi", data->private_id),
+                    LOG_CSTR("reason", reason_name(REASON_SHARED_IFC_SET_UNKNOWN)));
+                journal_add(s->env, &(struct journal_note){.step = STEP_HSS_ANSWERED,
+                                                           .reason = REASON_SHARED_IFC_SET_UNKNOWN,
+                                                           .impi = data->private_id});
+            }
+        }
+    }
+}
+
 /* An upper bound of the text that a set takes. */
 static size_t text_bound(const struct userdata *data, const struct cx_charging_information *c) {
     size_t n = 64;
@@ -347,6 +373,7 @@ enum error scscf_set_put(struct scscf *s, const struct userdata *data,
                          struct reg_set **out) {
     struct arena scratch = arena_init(s->env->chunks);
     struct draft *d = ARENA_NEW(&scratch, struct draft);
+    note_unknown_sets(s, data);
     size_t bound = text_bound(data, charging) + otherwise.n;
     char *text = (char *)arena_alloc(&scratch, bound);
     enum error e = ERR_NO_MEMORY;

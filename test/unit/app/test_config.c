@@ -117,7 +117,7 @@ static const struct {
      "t.yaml:7: \"ipsec\" is not a setting here; there are role, host, remote, listen, name, "
      "capabilities, weight, expires-min-s, expires-max-s, expires-default-s, contacts-max, "
      "attempts-max, reg-await-auth-s, challenges-max, aka-without-integrity, algorithms, "
-     "digest-nonce-s, subscriptions-max, subscription-min-s, application-servers, "
+     "shared-ifc-sets, digest-nonce-s, subscriptions-max, subscription-min-s, application-servers, "
      "trust-auth-done, diameter-timeout-ms, "
      "diameter-watchdog-s, tls, diameter-tls, diameter-agents, pending-max, transports, "
      "tls-listen, "

@@ -96,7 +96,8 @@ static const struct userdata_profile profiles[] = {
     {.identities = identities + 2, .n_identities = 1},
 };
 
-static const struct userdata full = {SPAN_INIT("alice.smith@home"), profiles, 2};
+static const struct userdata full = {
+    .private_id = SPAN_INIT("alice.smith@home"), .profiles = profiles, .n_profiles = 2};
 
 static struct span write_full(char *memory, size_t size) {
     struct buf b = buf_init(memory, size);
@@ -216,7 +217,49 @@ static void both_readers_say_the_same_of_all_forms(void **state) {
     arena_release(&arena);
 }
 
-/* Attacks: HB6. */
+/* What annex E does not know is kept where it was, and written again (its xs:any). */
+static void what_others_add_is_kept(void **state) {
+    static const char xml[] =
+        "<IMSSubscription xmlns:v=\"urn:v\"><PrivateID>a@h</PrivateID><ServiceProfile>"
+        "<PublicIdentity><Identity>sip:a@h</Identity><Extension><v:Colour shade='dark'>r&amp;d"
+        "</v:Colour><Extension><Extension><v:Deep/></Extension></Extension></Extension>"
+        "<v:Last/></PublicIdentity>"
+        "<CoreNetworkServicesAuthorization><Extension><v:Auth/></Extension>"
+        "</CoreNetworkServicesAuthorization><InitialFilterCriteria><Priority>1</Priority>"
+        "<TriggerPoint><ConditionTypeCNF>0</ConditionTypeCNF><SPT><Group>0</Group>"
+        "<Method>INVITE</Method><Extension><v:Spt><v:In>1</v:In></v:Spt></Extension></SPT>"
+        "<Extension><v:Trigger/></Extension></TriggerPoint><ApplicationServer><ServerName>sip:as"
+        "</ServerName><Extension><v:Server/></Extension></ApplicationServer><Extension><v:Ifc/>"
+        "</Extension></InitialFilterCriteria><Extension><v:Profile/></Extension></ServiceProfile>"
+        "<Extension><v:Document/></Extension></IMSSubscription>";
+    struct arena arena = arena_init(&pool);
+    struct userdata *u, *again;
+    char memory[4096];
+    struct buf b = buf_init(memory, sizeof memory);
+
+    (void)state;
+    assert_int_equal(userdata_scan(SPAN(xml), &arena, &u), ERR_UNSUPPORTED);
+    assert_int_equal(userdata_read(SPAN(xml), &arena, &u), OK);
+    const struct userdata_profile *p = &u->profiles[0];
+    assert_true(span_eq(p->identities[0].extension,
+                        SPAN("<v:Colour xmlns:v=\"urn:v\" shade=\"dark\">r&amp;d</v:Colour>"
+                             "<v:Deep xmlns:v=\"urn:v\"/><v:Last xmlns:v=\"urn:v\"/>")));
+    assert_true(span_eq(p->ifcs[0].spts[0].extension,
+                        SPAN("<v:Spt xmlns:v=\"urn:v\"><v:In>1</v:In></v:Spt>")));
+    assert_true(span_eq(p->authorization_extension, SPAN("<v:Auth xmlns:v=\"urn:v\"/>")));
+    assert_true(span_eq(p->ifcs[0].trigger_extension, SPAN("<v:Trigger xmlns:v=\"urn:v\"/>")));
+    assert_true(span_eq(p->ifcs[0].server_extension, SPAN("<v:Server xmlns:v=\"urn:v\"/>")));
+    assert_true(span_eq(p->ifcs[0].extension, SPAN("<v:Ifc xmlns:v=\"urn:v\"/>")));
+    assert_true(span_eq(p->extension, SPAN("<v:Profile xmlns:v=\"urn:v\"/>")));
+    assert_true(span_eq(u->extension, SPAN("<v:Document xmlns:v=\"urn:v\"/>")));
+    userdata_write(&b, u);
+    assert_false(b.overflow);
+    assert_int_equal(userdata_read(buf_span(&b), &arena, &again), OK);
+    assert_true(userdata_eq(u, again));
+    arena_release(&arena);
+}
+
+/* Attacks: HB6; what they cost is measured in test_userdata_attacks.c. */
 static void no_document_has_entities_files_or_endless_depth(void **state) {
     static const char *const attacks[] = {
         "<!DOCTYPE IMSSubscription [<!ENTITY x SYSTEM \"file:///etc/passwd\">]>" DOC("&x;"),
@@ -356,6 +399,7 @@ int main(void) {
         cmocka_unit_test(what_is_written_reads_back_both_ways),
         cmocka_unit_test(every_element_has_its_place_in_the_table),
         cmocka_unit_test(both_readers_say_the_same_of_all_forms),
+        cmocka_unit_test(what_others_add_is_kept),
         cmocka_unit_test(no_document_has_entities_files_or_endless_depth),
         cmocka_unit_test(both_readers_agree_on_damaged_documents),
         cmocka_unit_test(criteria_are_sorted_and_whole_lists_bounded),

@@ -90,6 +90,33 @@ static void each_broken_rule_is_named_with_its_member(void **state) {
     BREAKS("profile-name", "/impus/6/profile", impus[6].profile = SPAN_NONE);
     BREAKS("display-name", "/impus/6/display_name", impus[6].display_name = SPAN("a\nb"));
     BREAKS("display-name", "/impus/6/display_name", impus[6].display_name = SPAN("a\xc3"));
+    BREAKS("identity-type", "/impus/4/type", impus[4].type = IDENTITY_NON_DISTINCT);
+    BREAKS("identity-type", "/impus/4/type", impus[4].type = 5);
+    BREAKS("wildcard-form", "/impus/4/identity", impus[4].identity = SPAN("sip:!.*!@home"));
+    BREAKS("wildcard-form", "/impus/4/identity", impus[4].identity = SPAN("sip:a!(!@home"),
+           impus[4].type = IDENTITY_WILDCARDED_USER);
+    BREAKS("wildcard-form", "/impus/4/identity", impus[4].type = IDENTITY_WILDCARDED_USER);
+    BREAKS("wildcard-not-default", "/impus/2/default", impus[2].identity = SPAN("sip:a!.*!@home"),
+           impus[2].type = IDENTITY_WILDCARDED_USER);
+    BREAKS("wildcard-not-alone", "/impus/4/set", impus[4].identity = SPAN("sip:a!.*!@home"),
+           impus[4].type = IDENTITY_WILDCARDED_USER);
+    BREAKS("wildcard-overlaps", "/impus/3/identity", impus[1].identity = SPAN("tel:+44!1.*!"),
+           impus[3].identity = SPAN("tel:+4412!.*!"),
+           impus[1].type = impus[3].type = IDENTITY_WILDCARDED_USER);
+    BREAKS("psi-alone", "/impus/3/set", impus[3].type = IDENTITY_PSI);
+    BREAKS("psi-member", "/impus/9/barred", impus[9].type = IDENTITY_PSI);
+    BREAKS("psi-member", "/impus/4/active", impus[4].inactive = true);
+    BREAKS("psi-member", "/impus/4/server_name", impus[4].server_name = SPAN("sip:as"));
+    BREAKS("psi-server-name", "/impus/4/server_name", impus[4].type = IDENTITY_PSI,
+           impus[4].server_name = SPAN("as"));
+    BREAKS("set-same-loose-route", "/impus/3/loose_route", impus[3].loose_route = true);
+    fresh(NULL);
+    impus[4].type = IDENTITY_WILDCARDED_PSI;
+    impus[4].identity = SPAN("sip:conf!.*!@home");
+    impus[4].server_name = SPAN("sip:as.home");
+    impus[3].identity = SPAN("tel:+4477009002![0-9]{2}!");
+    impus[3].type = IDENTITY_WILDCARDED_USER;
+    assert_true(sound());
     fresh(NULL);
     impus[6].display_name = SPAN("Bj\xc3\xb6rn");
     impus[9].is_default = true; /* nobody of its set is open */
