@@ -57,6 +57,13 @@ struct config_charging {
     const char *primary_ecf, *secondary_ecf, *primary_ccf, *secondary_ccf;
 };
 
+/** What an application server may do on Sh. */
+struct config_application_server {
+    const char *host;
+    unsigned line;
+    uint64_t udr, pur, snr; /* bits 1 << Data-Reference */
+};
+
 /** One node. The settings of other roles than its own are unset. Numbers that are 0 stand for the
  * node's own default. */
 struct config_node {
@@ -114,6 +121,9 @@ struct config_node {
     size_t n_mandatory_capabilities, n_optional_capabilities;
     struct config_peer *peers;
     size_t n_peers;
+    struct config_application_server *application_servers;
+    size_t n_application_servers;
+    uint32_t repository_bytes_max, repository_services_max;
     struct config_charging charging;
     uint32_t auth_pending_s, cached_max, vectors_max;
     int unknown_users; /* index into its choices: refuse, challenge */

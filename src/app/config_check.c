@@ -209,6 +209,25 @@ static void check_peers(const struct config *c, const struct config_node *hss) {
     }
 }
 
+/* Permissions on Sh are for those who may connect as application servers. */
+static void check_application_servers(const struct config_node *hss) {
+    for (size_t i = 0; i < hss->n_application_servers; i++) {
+        const struct config_application_server *a = &hss->application_servers[i];
+        bool is_peer = false;
+        for (size_t k = 0; k < hss->n_peers; k++) {
+            const struct config_peer *p = &hss->peers[k];
+            is_peer |= p->roles & HSS_PEER_AS &&
+                       span_eq_nocase(span_from_cstr(p->host), span_from_cstr(a->host));
+        }
+        check_host(hss, a->host, a->line);
+        if (!is_peer) {
+            settings_fault(hss->settings, a->line,
+                           "%s has permissions and may not connect: add it, as in peers: {%s: as}",
+                           a->host, a->host);
+        }
+    }
+}
+
 static bool knows_agents(const struct config_node *hss) {
     for (size_t i = 0; i < hss->n_peers; i++) {
         if (hss->peers[i].roles & HSS_PEER_AGENT) {
@@ -258,6 +277,7 @@ static void check_node(const struct config *c, const struct config_node *n) {
         break;
     case NAMING_HSS:
         check_peers(c, n);
+        check_application_servers(n);
         if (addr_eq(&n->listen, &n->tls_listen)) {
             settings_fault(n->settings, n->line, "%s: listen and tls-listen are the same", n->name);
         }

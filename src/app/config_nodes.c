@@ -247,6 +247,89 @@ static void read_peers(struct settings *s, setting_value value, void *object) {
     }
 }
 
+/* "all", or a list of Data-References. */
+
+struct references {
+    enum sh_operation operation;
+    uint64_t bits;
+};
+
+static void read_reference(struct settings *s, setting_value value, void *object) {
+    struct references *r = object;
+    unsigned reference = 0;
+    const char *name = settings_text(s, value, "Data-Reference");
+    if (!name) {
+        return;
+    }
+    if (!sh_reference_parse(span_from_cstr(name), &reference)) {
+        settings_fault(s, settings_line(value),
+                       "\"%.40s\" is no Data-Reference of TS 29.328 7.6, such as RepositoryData, "
+                       "IMSUserState, S-CSCFName",
+                       name);
+    } else if (!(sh_references_of(r->operation) >> reference & 1)) {
+        settings_fault(s, settings_line(value), "%s cannot be %s", sh_rules[reference].name,
+                       r->operation == SH_PULL     ? "read (udr)"
+                       : r->operation == SH_UPDATE ? "changed (pur)"
+                                                   : "subscribed to (snr)");
+    } else {
+        r->bits |= UINT64_C(1) << reference;
+    }
+}
+
+static uint64_t read_references(struct settings *s, setting_value value,
+                                enum sh_operation operation) {
+    struct references r = {.operation = operation};
+    if (setting_is_sequence(value)) {
+        settings_each_item(s, value, "Data-References", read_reference, &r);
+        return r.bits;
+    }
+    const char *all = settings_text(s, value, "Data-References");
+    if (all && strcmp(all, "all") == 0) {
+        return sh_references_of(operation);
+    }
+    if (all) {
+        read_reference(s, value, &r);
+    }
+    return r.bits;
+}
+
+static void read_udr(struct settings *s, setting_value value, void *object) {
+    ((struct config_application_server *)object)->udr = read_references(s, value, SH_PULL);
+}
+
+static void read_pur(struct settings *s, setting_value value, void *object) {
+    ((struct config_application_server *)object)->pur = read_references(s, value, SH_UPDATE);
+}
+
+static void read_snr(struct settings *s, setting_value value, void *object) {
+    ((struct config_application_server *)object)->snr = read_references(s, value, SH_NOTIFY);
+}
+
+/* as.example.com: {udr: all, pur: [RepositoryData], snr: [IMSUserState]} */
+static void read_application_server(struct settings *s, const struct setting_entry *e,
+                                    void *object) {
+    static const struct setting table[] = {
+        SETTING_GROUP("udr", read_udr),
+        SETTING_GROUP("pur", read_pur),
+        SETTING_GROUP("snr", read_snr),
+        {0},
+    };
+    struct config_node *n = object;
+    struct config_application_server *a = &n->application_servers[n->n_application_servers++];
+    *a = (struct config_application_server){.host = e->name, .line = e->line};
+    settings_read(s, e->value, table, a);
+}
+
+static void read_application_servers(struct settings *s, setting_value value, void *object) {
+    struct config_node *n = object;
+    n->n_application_servers = 0;
+    n->application_servers =
+        room_for_entries(s, value, "application-servers", sizeof *n->application_servers);
+    if (n->application_servers) {
+        settings_each_entry(s, value, "application-servers", read_application_server, n);
+    }
+}
+
 /* "192.0.2.1:3868", or {address: 192.0.2.1, tls: yes, priority: 2} */
 static void read_agent(struct settings *s, const struct setting_entry *e, void *object) {
     static const struct setting table[] = {
@@ -351,6 +434,9 @@ static const struct setting hss_settings[] = {
     SETTING_GROUP("mandatory-capabilities", read_mandatory),
     SETTING_GROUP("optional-capabilities", read_optional),
     SETTING_GROUP("peers", read_peers),
+    SETTING_GROUP("application-servers", read_application_servers),
+    NUMBER("repository-bytes-max", repository_bytes_max, 1, 65000),
+    NUMBER("repository-services-max", repository_services_max, 1, 100000),
     SETTING_GROUP("charging", read_charging),
     NUMBER("auth-pending-s", auth_pending_s, 1, 86400),
     NUMBER("vectors-max", vectors_max, 1, 32),

@@ -367,6 +367,27 @@ static enum error find_peers(struct network *n, const struct config_node *self,
     return OK;
 }
 
+/* What application servers may do on Sh. */
+static enum error find_application_servers(struct network *n, const struct config_node *self,
+                                           struct hss_config *out) {
+    size_t count = self->n_application_servers;
+    struct hss_application_server *servers = arena_alloc(&n->arena, (count + 1) * sizeof *servers);
+    if (!servers) {
+        return ERR_NO_MEMORY;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct config_application_server *a = &self->application_servers[i];
+        servers[i] = (struct hss_application_server){
+            .host = text(a->host),
+            .permissions = {.pull = a->udr, .update = a->pur, .notify = a->snr}};
+    }
+    out->application_servers = servers;
+    out->n_application_servers = count;
+    out->repository_bytes_max = self->repository_bytes_max;
+    out->repository_services_max = self->repository_services_max;
+    return OK;
+}
+
 enum { UNKNOWN_USERS_CHALLENGE = 1 }; /* index into the choices of unknown-users */
 
 /* By the index into the choices of digest-qop. */
@@ -402,7 +423,8 @@ static enum error configure_hss(struct network *n, struct network_node *node) {
         .pending_max = c->pending_max,
         .diameter_timeout_ms = c->diameter_timeout_ms,
     };
-    return find_peers(n, c, &node->settings.hss);
+    enum error e = find_peers(n, c, &node->settings.hss);
+    return e ? e : find_application_servers(n, c, &node->settings.hss);
 }
 
 static enum error start_hss(struct network_node *node) {

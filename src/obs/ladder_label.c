@@ -11,7 +11,8 @@ enum {
     AVP_EXPERIMENTAL_RESULT_CODE = 298,
     AVP_SERVER_NAME = 602,
     AVP_SERVER_ASSIGNMENT_TYPE = 614,
-    AVP_USER_AUTHORIZATION_TYPE = 623
+    AVP_USER_AUTHORIZATION_TYPE = 623,
+    AVP_DATA_REFERENCE = 703
 };
 
 static const char *command_name(uint32_t command) {
@@ -95,6 +96,33 @@ static const struct code_name experimental_results[] = {
     {5009, "not supported user data"},
     {5011, "feature unsupported"},
     {5012, "serving node feature unsupported"},
+    {4100, "user data not available"},
+    {4101, "prior update in progress"},
+    {5100, "user data not recognized"},
+    {5101, "operation not allowed"},
+    {5102, "user data cannot be read"},
+    {5103, "user data cannot be modified"},
+    {5104, "user data cannot be notified"},
+    {5105, "transparent data out of sync"},
+    {5106, "subs data absent"},
+    {5107, "no subscription to data"},
+    {5108, "DSAI not available"},
+};
+
+/* TS 29.329 clause 6.3.4: those that Muster's HSS has. */
+static const struct code_name data_references[] = {
+    {0, "repository data"},
+    {10, "public identities"},
+    {11, "user state"},
+    {12, "S-CSCF name"},
+    {13, "initial filter criteria"},
+    {14, "location"},
+    {15, "CS or PS user state"},
+    {16, "charging information"},
+    {17, "MSISDN"},
+    {18, "PSI activation"},
+    {19, "DSAI"},
+    {20, "repository data of aliases"},
 };
 
 /* TS 29.229 clause 6.3.15. */
@@ -215,6 +243,8 @@ static bool label_diameter(struct ladder_entry *e, struct buf *label, struct buf
         meaning = name_of(assignment_types, COUNT_OF(assignment_types), type);
     } else if (peek_u32(peek_avp(d.avps, AVP_USER_AUTHORIZATION_TYPE, VENDOR_3GPP), &type)) {
         meaning = name_of(authorization_types, COUNT_OF(authorization_types), type);
+    } else if (peek_u32(peek_avp(d.avps, AVP_DATA_REFERENCE, VENDOR_3GPP), &type)) {
+        meaning = name_of(data_references, COUNT_OF(data_references), type);
     }
     if (meaning) {
         buf_cstr(detail, meaning);

@@ -221,6 +221,24 @@ static void read_reauthenticate(struct flow_parser *p, struct span rest) {
     }
 }
 
+static void read_answer(struct flow_parser *p, struct span rest) {
+    struct flow_step *s = &p->step;
+    s->action = FLOW_ANSWER;
+    s->subject = flow_word(&rest);
+    s->method = flow_word(&rest);
+    if (s->method.n == 0 || rest.n) {
+        flow_fault(p, "answer needs who and what: answer as.example.com 5107, or nothing");
+    }
+}
+
+static void read_leave(struct flow_parser *p, struct span rest) {
+    p->step.action = FLOW_LEAVE;
+    p->step.subject = flow_word(&rest);
+    if (p->step.subject.n == 0 || rest.n) {
+        flow_fault(p, "leave needs who: leave as.example.com");
+    }
+}
+
 static void read_expect(struct flow_parser *p, struct span rest) {
     struct flow_step *s = &p->step;
     struct flow_items words = {0};
@@ -289,6 +307,10 @@ bool flow_read_step(struct flow_parser *p, struct span text) {
         read_ask(p, rest);
     } else if (span_eq(word, SPAN("reauthenticate"))) {
         read_reauthenticate(p, rest);
+    } else if (span_eq(word, SPAN("answer"))) {
+        read_answer(p, rest);
+    } else if (span_eq(word, SPAN("leave"))) {
+        read_leave(p, rest);
     } else {
         return read_terminal_action(p, word, rest);
     }

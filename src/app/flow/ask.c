@@ -1,66 +1,86 @@
-/* Asking the HSS as a Diameter peer of one's own: what a CSCF of Muster would never ask, and what
- * strangers might. */
+/* Asking the HSS as a Diameter peer of one's own: what a CSCF of Muster would never ask, what
+ * application servers ask, and what strangers might. A peer that the HSS takes stays connected to
+ * the end of the flow, or until it leaves, and answers what the HSS asks it (PNR). */
 #include "app/flow/runner.h"
 
 #include "app/flow/parse.h"
 #include "codec/diameter/diameter.h"
 #include "obs/trace.h"
+#include "spec/sh.h"
 #include "stack/diameter/diameter_node.h"
 
-enum {
-    CX = 16777216,
-    AUTH_SESSION_STATE = 277,
-    NO_STATE_MAINTAINED = 1,
-    CONNECT_US = 2 * 1000 * 1000
-};
+#include <stdlib.h>
 
-struct asking {
+enum { CONNECT_US = 2 * 1000 * 1000 };
+
+struct asker {
+    struct asker *next;
     struct runner *runner;
+    struct env *env;
     struct diameter *diameter;
-    struct span realm;
+    struct span realm, host, hss; /* in the runner's arena */
+    struct diameter_peer_config peer;
     bool done;
+    bool silent;                   /* it answers nothing */
+    struct diameter_result result; /* what it answers */
 };
 
 static void on_answer(void *ctx, const struct diameter_msg *msg) {
     (void)msg; /* the ladder has it */
-    ((struct asking *)ctx)->done = true;
+    ((struct asker *)ctx)->done = true;
 }
 
 static void on_failed(void *ctx, enum error why) {
     (void)why;
-    ((struct asking *)ctx)->done = true;
+    ((struct asker *)ctx)->done = true;
 }
 
 static const struct diameter_answer_handler answer_handler = {on_answer, on_failed};
 
 static void on_request(void *ctx, struct diameter_request *rq, const struct diameter_msg *msg) {
-    (void)ctx;
-    (void)msg;
-    diameter_answer_result(rq, DIAMETER_RESULT(3001), SPAN_NONE); /* it takes no commands */
+    const struct asker *a = ctx;
+    bool known = msg->command == SH_COMMAND_PUSH_NOTIFICATION;
+    if (known && a->silent) {
+        return; /* it is freed with the node */
+    }
+    diameter_answer_result(rq, known ? a->result : DIAMETER_RESULT(DIAMETER_COMMAND_UNSUPPORTED),
+                           SPAN_NONE);
 }
 
 static const struct diameter_handler handler = {.request = on_request};
+static const struct diameter_application applications[] = {{CX_APPLICATION, DIAMETER_VENDOR_3GPP},
+                                                           {SH_APPLICATION, DIAMETER_VENDOR_3GPP}};
 
 static bool is_routable(void *ctx) {
-    struct asking *a = ctx;
-    return diameter_is_routable(a->diameter, CX, a->realm);
+    struct asker *a = ctx;
+    return diameter_is_routable(a->diameter, CX_APPLICATION, a->realm);
 }
 
 static bool is_done(void *ctx) {
-    return ((struct asking *)ctx)->done;
+    return ((struct asker *)ctx)->done;
 }
 
-static uint32_t command_of(struct span name) {
-    static const struct {
-        const char *name;
-        uint32_t command;
-    } commands[] = {{"UAR", 300}, {"SAR", 301}, {"LIR", 302}, {"MAR", 303}};
+struct command {
+    const char *name;
+    uint32_t application, command;
+};
+
+static const struct command *command_of(struct span name) {
+    static const struct command commands[] = {
+        {"UAR", CX_APPLICATION, CX_COMMAND_USER_AUTHORIZATION},
+        {"SAR", CX_APPLICATION, CX_COMMAND_SERVER_ASSIGNMENT},
+        {"LIR", CX_APPLICATION, CX_COMMAND_LOCATION_INFO},
+        {"MAR", CX_APPLICATION, CX_COMMAND_MULTIMEDIA_AUTH},
+        {"UDR", SH_APPLICATION, SH_COMMAND_USER_DATA},
+        {"PUR", SH_APPLICATION, SH_COMMAND_PROFILE_UPDATE},
+        {"SNR", SH_APPLICATION, SH_COMMAND_SUBSCRIBE_NOTIFICATIONS},
+    };
     for (size_t i = 0; i < COUNT_OF(commands); i++) {
         if (span_eq(name, span_from_cstr(commands[i].name))) {
-            return commands[i].command;
+            return &commands[i];
         }
     }
-    return 0;
+    return NULL;
 }
 
 static void put_value(struct diameter_builder *b, const struct diameter_def *def,
@@ -111,26 +131,28 @@ static bool put_avp(struct runner *r, const struct flow_step *step, struct diame
     return true;
 }
 
-static bool send(struct asking *a, const struct flow_step *step) {
-    enum { VENDOR_SPECIFIC_APPLICATION_ID = 260, VENDOR_ID = 266, AUTH_APPLICATION_ID = 258 };
+static bool send(struct asker *a, const struct flow_step *step) {
     struct runner *r = a->runner;
+    const struct command *command = command_of(step->method);
     const struct diameter_route route = {
-        .application = CX, .command = command_of(step->method), .realm = a->realm};
+        .application = command->application, .command = command->command, .realm = a->realm};
     struct diameter_builder *b = diameter_request_begin(a->diameter, &route);
-    diameter_put(b, 263, 0, true, b->envelope->session_id);
-    diameter_open(b, VENDOR_SPECIFIC_APPLICATION_ID, 0, true);
-    diameter_put_u32(b, VENDOR_ID, 0, true, DIAMETER_VENDOR_3GPP);
-    diameter_put_u32(b, AUTH_APPLICATION_ID, 0, true, CX);
+    diameter_put(b, DIAMETER_AVP_SESSION_ID, 0, true, b->envelope->session_id);
+    diameter_open(b, DIAMETER_AVP_VENDOR_SPECIFIC_APPLICATION_ID, 0, true);
+    diameter_put_u32(b, DIAMETER_AVP_VENDOR_ID, 0, true, DIAMETER_VENDOR_3GPP);
+    diameter_put_u32(b, DIAMETER_AVP_AUTH_APPLICATION_ID, 0, true, command->application);
     diameter_close(b);
-    diameter_put_u32(b, AUTH_SESSION_STATE, 0, true, NO_STATE_MAINTAINED);
-    diameter_put(b, 264, 0, true, b->envelope->origin_host);
-    diameter_put(b, 296, 0, true, b->envelope->origin_realm);
-    diameter_put(b, 283, 0, true, a->realm);
+    diameter_put_u32(b, DIAMETER_AVP_AUTH_SESSION_STATE, 0, true,
+                     DIAMETER_AUTH_SESSION_STATE_NO_STATE_MAINTAINED);
+    diameter_put(b, DIAMETER_AVP_ORIGIN_HOST, 0, true, b->envelope->origin_host);
+    diameter_put(b, DIAMETER_AVP_ORIGIN_REALM, 0, true, b->envelope->origin_realm);
+    diameter_put(b, DIAMETER_AVP_DESTINATION_REALM, 0, true, a->realm);
     for (size_t i = 0; i < step->n_avps; i++) {
         if (!put_avp(r, step, b, i)) {
             return false;
         }
     }
+    a->done = false;
     enum error err = diameter_request_send(a->diameter, &answer_handler, a, NULL);
     if (err) {
         runner_complain(r, step->line, "%.*s: %s", SPAN_ARG(step->text), error_text(err));
@@ -149,58 +171,155 @@ static struct addr hss_address_of(const struct runner *r, struct span *host) {
     return (struct addr){0};
 }
 
-static bool ask(struct asking *a, struct env *env, const struct flow_step *step) {
+static enum error connect(struct asker *a) {
     struct runner *r = a->runner;
-    char bytes[256];
-    struct buf host = buf_init(bytes, sizeof bytes);
-    struct span unknown = SPAN_NONE, hss;
-    if (!flow_vars_expand(&r->vars, step->subject, &host, &unknown)) {
-        runner_complain(r, step->line, "nothing is called %.*s", SPAN_ARG(unknown));
-        return false;
-    }
-    const struct addr address = hss_address_of(r, &hss);
-    const struct diameter_application cx = {.id = CX, .vendor = DIAMETER_VENDOR_3GPP};
-    const struct diameter_peer_config peer = {
-        .host = hss, .realm = a->realm, .address = address, .connect = true};
+    char name[64];
+    struct span label = span_slice(a->host, 0, span_find_char(a->host, '.'));
+    const struct addr address = hss_address_of(r, &a->hss);
+    a->peer = (struct diameter_peer_config){
+        .host = a->hss, .realm = a->realm, .address = address, .connect = true};
     const struct diameter_config config = {
-        .host = buf_span(&host),
+        .host = a->host,
         .realm = a->realm,
-        .applications = &cx,
-        .n_applications = 1,
-        .peers = &peer,
+        .applications = applications,
+        .n_applications = COUNT_OF(applications),
+        .peers = &a->peer,
         .n_peers = 1,
         .reconnect_min_us = 2 * (uint64_t)CONNECT_US, /* one try is enough for a flow */
     };
-    enum error err = diameter_new(env, &config, &handler, a, &a->diameter);
+    if (!span_to_cstr(label, name, sizeof name)) {
+        return ERR_TOO_BIG;
+    }
+    bool failed = false;
+    struct span kept = arena_copy(&r->arena, span_of(name, label.n + 1), &failed);
+    enum error err = failed ? ERR_NO_MEMORY : network_env_new(r->network, kept.p, &a->env);
+    return err ? err : diameter_new(a->env, &config, &handler, a, &a->diameter);
+}
+
+static void disconnect(struct asker *a) {
+    diameter_free(a->diameter);
+    env_close(a->env);
+    a->diameter = NULL;
+    a->env = NULL;
+}
+
+static void leave(struct asker *a) {
+    struct asker **at = &a->runner->askers;
+    while (*at && *at != a) {
+        at = &(*at)->next;
+    }
+    if (*at) {
+        *at = a->next;
+    }
+    disconnect(a);
+    free(a);
+}
+
+void askers_end(struct runner *r) {
+    while (r->askers) {
+        leave(r->askers);
+    }
+}
+
+/* The host that a step names, in the arena; empty after a complaint. */
+static struct span host_of(struct runner *r, const struct flow_step *step) {
+    char bytes[256];
+    struct buf host = buf_init(bytes, sizeof bytes);
+    struct span unknown = SPAN_NONE;
+    bool failed = false;
+    if (!flow_vars_expand(&r->vars, step->subject, &host, &unknown)) {
+        runner_complain(r, step->line, "nothing is called %.*s", SPAN_ARG(unknown));
+        return SPAN_NONE;
+    }
+    struct span kept = arena_copy(&r->arena, buf_span(&host), &failed);
+    return failed ? SPAN_NONE : kept;
+}
+
+static struct asker *find_asker(const struct runner *r, struct span host) {
+    struct asker *a = r->askers;
+    while (a && !span_eq_nocase(a->host, host)) {
+        a = a->next;
+    }
+    return a;
+}
+
+/* The peer of this name, connected at its first use; NULL after a complaint. */
+static struct asker *asker_of(struct runner *r, const struct flow_step *step) {
+    struct span host = host_of(r, step);
+    struct asker *a = host.n ? find_asker(r, host) : NULL;
+    if ((a && is_routable(a)) || !host.n) {
+        return a;
+    }
+    if (a) { /* the HSS has restarted */
+        disconnect(a);
+    } else {
+        a = calloc(1, sizeof *a);
+    }
+    if (a && !a->runner) {
+        a->runner = r;
+        a->host = host;
+        a->realm = span_from_cstr(r->config.domain);
+        a->result = DIAMETER_RESULT(DIAMETER_SUCCESS);
+        a->next = r->askers;
+        r->askers = a;
+    }
+    enum error err = a ? connect(a) : ERR_NO_MEMORY;
     if (err) {
         runner_complain(r, step->line, "%.*s: %s", SPAN_ARG(step->text), error_text(err));
+        if (a) {
+            leave(a);
+        }
+        return NULL;
+    }
+    return a;
+}
+
+bool runner_ask(struct runner *r, const struct flow_step *step) {
+    if (!command_of(step->method)) {
+        runner_complain(r, step->line, "ask knows UAR, SAR, LIR, MAR, UDR, PUR and SNR");
+        return false;
+    }
+    struct asker *a = asker_of(r, step);
+    if (!a) {
         return false;
     }
     /* A peer that is refused stays unroutable; the lines of the ladder say whether that is right.
      */
-    bool good = !runner_drive(r, is_routable, a, CONNECT_US) || send(a, step);
-    if (good && is_routable(a)) {
-        good = runner_drive(r, is_done, a, CONNECT_US);
+    if (!runner_drive(r, is_routable, a, CONNECT_US)) {
+        leave(a);
+        return true;
     }
-    diameter_free(a->diameter);
-    return good;
+    return send(a, step) && runner_drive(r, is_done, a, CONNECT_US);
 }
 
-bool runner_ask(struct runner *r, const struct flow_step *step) {
-    char name[64];
-    struct span label = span_slice(step->subject, 0, span_find_char(step->subject, '.'));
-    struct asking a = {.runner = r, .realm = span_from_cstr(r->config.domain)};
-    struct env *env = NULL;
-    if (command_of(step->method) == 0 || !span_to_cstr(label, name, sizeof name)) {
-        runner_complain(r, step->line, "ask knows UAR, SAR, LIR and MAR");
+bool runner_leave(struct runner *r, const struct flow_step *step) {
+    struct span host = host_of(r, step);
+    struct asker *a = find_asker(r, host);
+    if (!a) {
+        runner_complain(r, step->line, "%.*s has not asked anything yet", SPAN_ARG(step->subject));
         return false;
     }
-    enum error err = network_env_new(r->network, name, &env);
-    if (err) {
-        runner_complain(r, step->line, "%.*s: %s", SPAN_ARG(step->text), error_text(err));
+    leave(a);
+    return true;
+}
+
+bool runner_answer(struct runner *r, const struct flow_step *step) {
+    struct asker *a = asker_of(r, step);
+    uint32_t code = 0;
+    if (!a) {
         return false;
     }
-    bool good = ask(&a, env, step);
-    env_close(env);
-    return good;
+    a->silent = span_eq(step->method, SPAN("nothing"));
+    if (!a->silent && !span_to_u32(step->method, 9999, &code)) {
+        runner_complain(r, step->line, "an answer is a result's number, or nothing");
+        return false;
+    }
+    bool experimental = code / 1000 > 3 && code != DIAMETER_UNABLE_TO_COMPLY &&
+                        diameter_result_name(DIAMETER_3GPP_RESULT(code)) != NULL;
+    a->result = experimental ? DIAMETER_3GPP_RESULT(code) : DIAMETER_RESULT(code);
+    if (!runner_drive(r, is_routable, a, CONNECT_US)) {
+        runner_complain(r, step->line, "%.*s cannot connect to the HSS", SPAN_ARG(a->host));
+        return false;
+    }
+    return true;
 }

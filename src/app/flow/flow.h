@@ -98,6 +98,8 @@ enum flow_action {
     FLOW_SUBSCRIBE,      /* NAME subscribes to IMPU [expires N]: an application server */
     FLOW_REAUTHENTICATE, /* reauthenticate ID [within 40 s]: the operator wishes it */
     FLOW_ASK,            /* ask hss as HOST: COMMAND AVP = VALUE; ... */
+    FLOW_ANSWER,         /* answer HOST RESULT: what that peer answers from now on */
+    FLOW_LEAVE,          /* leave HOST: that peer is gone */
     FLOW_EXPECT,         /* expect ... */
 };
 
@@ -115,9 +117,10 @@ struct flow_step {
     uint32_t expires_s;
     const struct flow_fault *faults;
     size_t n_faults;
-    struct span method, path, body; /* of provision; of ask: method is the command */
-    unsigned status;                /* of provision: wanted; 0: any 2xx */
-    const struct span *words;       /* of expect: what is behind the subject */
+    struct span method, path,
+        body;        /* of provision; of ask: method is the command, of answer the result */
+    unsigned status; /* of provision: wanted; 0: any 2xx */
+    const struct span *words; /* of expect: what is behind the subject */
     size_t n_words;
     const struct flow_condition *avps; /* of ask: what the request carries */
     size_t n_avps;

@@ -327,11 +327,13 @@ static void read_source_line(struct flow_parser *p, struct span line) {
     p->step = (struct flow_step){.line = p->line, .text = text};
     p->in_step = true;
     if (!flow_read_step(p, text)) {
-        flow_fault(p,
-                   "\"%.*s\" is neither a heading nor an action: a line begins with flow, title, "
-                   "covers, node, set, terminal, show, only, crash, start, restart, wait, "
-                   "provision, ask, expect, or a terminal's name; a line of the ladder is indented",
-                   SPAN_ARG(span_slice(text, 0, 60)));
+        flow_fault(
+            p,
+            "\"%.*s\" is neither a heading nor an action: a line begins with flow, title, "
+            "covers, node, set, terminal, show, only, crash, start, restart, wait, "
+            "provision, ask, answer, leave, expect, or a terminal's name; a line of the ladder is "
+            "indented",
+            SPAN_ARG(span_slice(text, 0, 60)));
     }
 }
 

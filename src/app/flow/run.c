@@ -235,6 +235,12 @@ static bool run_step(struct runner *r, const struct flow_step *s) {
     case FLOW_ASK:
         good = runner_ask(r, s);
         break;
+    case FLOW_ANSWER:
+        good = runner_answer(r, s);
+        break;
+    case FLOW_LEAVE:
+        good = runner_leave(r, s);
+        break;
     default:
         good = run_wait(r, s);
         break;

@@ -71,7 +71,8 @@ struct runner {
     size_t n_actors;
     struct server *servers[SERVERS_MAX];
     size_t n_servers;
-    bool web_done; /* an answer of the provisioning interface came */
+    struct asker *askers; /* ask.c */
+    bool web_done;        /* an answer of the provisioning interface came */
     unsigned web_status;
     struct span web_body;
     struct buf text; /* of the report */
@@ -142,7 +143,17 @@ bool runner_expect(struct runner *r, const struct flow_step *step);
 
 /* ask.c */
 
-/** Asks the HSS something as a Diameter peer of its own. False after a complaint. */
+/** Asks the HSS something as a Diameter peer of its own, which stays connected. False after a
+ * complaint. */
 bool runner_ask(struct runner *r, const struct flow_step *step);
+
+/** Says what such a peer answers from now on. False after a complaint. */
+bool runner_answer(struct runner *r, const struct flow_step *step);
+
+/** Such a peer is gone without a word. False after a complaint. */
+bool runner_leave(struct runner *r, const struct flow_step *step);
+
+/** Drops all such peers. */
+void askers_end(struct runner *r);
 
 #endif

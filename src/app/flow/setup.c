@@ -231,6 +231,7 @@ enum error runner_begin(struct runner *r, char **message) {
 void runner_end(struct runner *r) {
     actors_end(r);
     servers_end(r);
+    askers_end(r);
     network_free(r->network);
     journal_free(r->journal);
     if (r->has_config) {
