@@ -58,7 +58,7 @@ struct config_charging {
 };
 
 /** What an application server may do on Sh. */
-struct config_application_server {
+struct config_sh_server {
     const char *host;
     unsigned line;
     uint64_t udr, pur, snr; /* bits 1 << Data-Reference */
@@ -121,8 +121,8 @@ struct config_node {
     size_t n_mandatory_capabilities, n_optional_capabilities;
     struct config_peer *peers;
     size_t n_peers;
-    struct config_application_server *application_servers;
-    size_t n_application_servers;
+    struct config_sh_server *sh_servers; /* application-servers */
+    size_t n_sh_servers;
     uint32_t repository_bytes_max, repository_services_max;
     struct config_charging charging;
     uint32_t auth_pending_s, cached_max, vectors_max;

@@ -210,9 +210,9 @@ static void check_peers(const struct config *c, const struct config_node *hss) {
 }
 
 /* Permissions on Sh are for those who may connect as application servers. */
-static void check_application_servers(const struct config_node *hss) {
-    for (size_t i = 0; i < hss->n_application_servers; i++) {
-        const struct config_application_server *a = &hss->application_servers[i];
+static void check_sh_servers(const struct config_node *hss) {
+    for (size_t i = 0; i < hss->n_sh_servers; i++) {
+        const struct config_sh_server *a = &hss->sh_servers[i];
         bool is_peer = false;
         for (size_t k = 0; k < hss->n_peers; k++) {
             const struct config_peer *p = &hss->peers[k];
@@ -277,7 +277,7 @@ static void check_node(const struct config *c, const struct config_node *n) {
         break;
     case NAMING_HSS:
         check_peers(c, n);
-        check_application_servers(n);
+        check_sh_servers(n);
         if (addr_eq(&n->listen, &n->tls_listen)) {
             settings_fault(n->settings, n->line, "%s: listen and tls-listen are the same", n->name);
         }

@@ -294,20 +294,19 @@ static uint64_t read_references(struct settings *s, setting_value value,
 }
 
 static void read_udr(struct settings *s, setting_value value, void *object) {
-    ((struct config_application_server *)object)->udr = read_references(s, value, SH_PULL);
+    ((struct config_sh_server *)object)->udr = read_references(s, value, SH_PULL);
 }
 
 static void read_pur(struct settings *s, setting_value value, void *object) {
-    ((struct config_application_server *)object)->pur = read_references(s, value, SH_UPDATE);
+    ((struct config_sh_server *)object)->pur = read_references(s, value, SH_UPDATE);
 }
 
 static void read_snr(struct settings *s, setting_value value, void *object) {
-    ((struct config_application_server *)object)->snr = read_references(s, value, SH_NOTIFY);
+    ((struct config_sh_server *)object)->snr = read_references(s, value, SH_NOTIFY);
 }
 
 /* as.example.com: {udr: all, pur: [RepositoryData], snr: [IMSUserState]} */
-static void read_application_server(struct settings *s, const struct setting_entry *e,
-                                    void *object) {
+static void read_sh_server(struct settings *s, const struct setting_entry *e, void *object) {
     static const struct setting table[] = {
         SETTING_GROUP("udr", read_udr),
         SETTING_GROUP("pur", read_pur),
@@ -315,18 +314,17 @@ static void read_application_server(struct settings *s, const struct setting_ent
         {0},
     };
     struct config_node *n = object;
-    struct config_application_server *a = &n->application_servers[n->n_application_servers++];
-    *a = (struct config_application_server){.host = e->name, .line = e->line};
+    struct config_sh_server *a = &n->sh_servers[n->n_sh_servers++];
+    *a = (struct config_sh_server){.host = e->name, .line = e->line};
     settings_read(s, e->value, table, a);
 }
 
-static void read_application_servers(struct settings *s, setting_value value, void *object) {
+static void read_sh_servers(struct settings *s, setting_value value, void *object) {
     struct config_node *n = object;
-    n->n_application_servers = 0;
-    n->application_servers =
-        room_for_entries(s, value, "application-servers", sizeof *n->application_servers);
-    if (n->application_servers) {
-        settings_each_entry(s, value, "application-servers", read_application_server, n);
+    n->n_sh_servers = 0;
+    n->sh_servers = room_for_entries(s, value, "application-servers", sizeof *n->sh_servers);
+    if (n->sh_servers) {
+        settings_each_entry(s, value, "application-servers", read_sh_server, n);
     }
 }
 
@@ -434,7 +432,7 @@ static const struct setting hss_settings[] = {
     SETTING_GROUP("mandatory-capabilities", read_mandatory),
     SETTING_GROUP("optional-capabilities", read_optional),
     SETTING_GROUP("peers", read_peers),
-    SETTING_GROUP("application-servers", read_application_servers),
+    SETTING_GROUP("application-servers", read_sh_servers),
     NUMBER("repository-bytes-max", repository_bytes_max, 1, 65000),
     NUMBER("repository-services-max", repository_services_max, 1, 100000),
     SETTING_GROUP("charging", read_charging),

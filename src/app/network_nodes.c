@@ -368,15 +368,15 @@ static enum error find_peers(struct network *n, const struct config_node *self,
 }
 
 /* What application servers may do on Sh. */
-static enum error find_application_servers(struct network *n, const struct config_node *self,
-                                           struct hss_config *out) {
-    size_t count = self->n_application_servers;
+static enum error find_sh_servers(struct network *n, const struct config_node *self,
+                                  struct hss_config *out) {
+    size_t count = self->n_sh_servers;
     struct hss_application_server *servers = arena_alloc(&n->arena, (count + 1) * sizeof *servers);
     if (!servers) {
         return ERR_NO_MEMORY;
     }
     for (size_t i = 0; i < count; i++) {
-        const struct config_application_server *a = &self->application_servers[i];
+        const struct config_sh_server *a = &self->sh_servers[i];
         servers[i] = (struct hss_application_server){
             .host = text(a->host),
             .permissions = {.pull = a->udr, .update = a->pur, .notify = a->snr}};
@@ -424,7 +424,7 @@ static enum error configure_hss(struct network *n, struct network_node *node) {
         .diameter_timeout_ms = c->diameter_timeout_ms,
     };
     enum error e = find_peers(n, c, &node->settings.hss);
-    return e ? e : find_application_servers(n, c, &node->settings.hss);
+    return e ? e : find_sh_servers(n, c, &node->settings.hss);
 }
 
 static enum error start_hss(struct network_node *node) {

@@ -139,11 +139,12 @@ bool sh_unwatch(struct rec_watcher_data *list, size_t *n, const struct rec_watch
  * not have. True if any went. */
 bool sh_prune(struct rec_watcher_data *list, size_t *n, struct rec_subscription now, int64_t now_s);
 
-/** Marks all whose view of the subscription has changed: identities, user state, S-CSCF name; for
+/** Marks all but changed_by whose view of the subscription has changed: identities, user state,
+ * S-CSCF name, PSI activation; for
  * filter criteria when an identity has another service profile (their content: sh_mark_criteria).
  * arena is for the comparison. True if any notification has become due. */
 bool sh_mark(struct rec_watcher_data *list, size_t n, const struct subscription *before,
-             const struct subscription *now, struct arena *arena);
+             const struct subscription *now, struct span changed_by, struct arena *arena);
 
 /** Marks those of filter criteria of identities that have this service profile. */
 bool sh_mark_criteria(struct rec_watcher_data *list, size_t n, struct rec_subscription s,

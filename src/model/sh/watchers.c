@@ -103,20 +103,23 @@ static bool sees_a_change(const struct rec_watcher_data *w, const struct subscri
         return !span_eq(before->state.scscf_name, now->state.scscf_name);
     case SH_DATA_REFERENCE_InitialFilterCriteria:
         return !span_eq(rec_impu_profile(a), rec_impu_profile(b));
+    case SH_DATA_REFERENCE_PSIActivation:
+        return rec_impu_inactive(a) != rec_impu_inactive(b);
     default:
         return false;
     }
 }
 
 bool sh_mark(struct rec_watcher_data *list, size_t n, const struct subscription *before,
-             const struct subscription *now, struct arena *arena) {
+             const struct subscription *now, struct span changed_by, struct arena *arena) {
     struct span *room = NULL;
     bool any = false;
     for (size_t i = 0; i < n; i++) {
         if (list[i].reference == SH_DATA_REFERENCE_IMSPublicIdentity && !room) {
             room = arena_alloc(arena, 2 * SUBSCRIPTION_IMPUS_MAX * sizeof *room);
         }
-        any |= sees_a_change(&list[i], before, now, room) && mark(&list[i]);
+        any |= !span_eq_nocase(list[i].host, changed_by) &&
+               sees_a_change(&list[i], before, now, room) && mark(&list[i]);
     }
     return any;
 }

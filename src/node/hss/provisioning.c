@@ -186,7 +186,7 @@ static enum error compare(struct web_job *w, const struct subscriber *s,
     }
     if (!e && now) {
         const struct subscription after = {.data = *now, .state = d.state};
-        e = sh_compare(w->hss, s, &after, &w->arena, &change->watchers);
+        e = sh_compare(w->hss, s, &after, SPAN_NONE, &w->arena, &change->watchers);
         w->job->watchers = change->watchers;
     }
     return e;

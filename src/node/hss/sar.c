@@ -249,7 +249,8 @@ static bool compare_for_watchers(struct job *job) {
         return true;
     }
     const struct subscription now = {.data = s->s.data, .state = job->sar.outcome.state};
-    return sh_compare(job->hss, s, &now, diameter_request_arena(job->rq), &job->watchers) == OK;
+    return sh_compare(job->hss, s, &now, SPAN_NONE, diameter_request_arena(job->rq),
+                      &job->watchers) == OK;
 }
 
 static void save(struct job *job) {

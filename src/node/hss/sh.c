@@ -125,8 +125,8 @@ static bool are_permitted(struct sh_job *sh) {
 
 static bool are_accessible(struct sh_job *sh) {
     for (size_t i = 0; i < sh->n_references; i++) {
-        struct diameter_result r =
-            sh_accessible(sh->operation, sh->references[i], sh->msisdn.n > 0, false);
+        struct diameter_result r = sh_accessible(sh->operation, sh->references[i], sh->msisdn.n > 0,
+                                                 subscription_is_psi(sh->identity));
         if (!diameter_result_is_success(r)) {
             sh_refuse(sh, r);
             return false;
@@ -141,9 +141,11 @@ static void run(struct job *job) {
     if (job->error) {
         sh_refuse(sh, DIAMETER_RESULT(DIAMETER_UNABLE_TO_COMPLY));
     } else if (!job->subscriber ||
-               !subscription_impu(job->subscriber->s.data, sh->impu, &sh->identity)) {
+               !subscription_impu(job->subscriber->s.data, job->identity, &sh->identity)) {
         sh_refuse(sh, DIAMETER_3GPP_RESULT(DIAMETER_ERROR_USER_UNKNOWN));
     } else if (are_accessible(sh)) {
+        sh->impu = job->identity;
+        sh->wildcard = subscription_is_wildcard(rec_impu_type(sh->identity)) ? sh->impu : SPAN_NONE;
         sh->act(sh);
     }
 }
@@ -169,7 +171,7 @@ static bool identify(struct sh_job *sh, const struct sh_user_identity *who) {
 
 void sh_begin(struct sh_job *sh, const struct sh_user_identity *who) {
     if (identify(sh, who) && are_permitted(sh)) {
-        job_find(sh->job, STORE_IMPU, sh->impu);
+        job_find_public(sh->job, hss_canonical(sh_arena(sh), sh->impu));
     }
 }
 
@@ -255,7 +257,7 @@ struct span sh_watchers_record(const struct rec_watcher_data *list, size_t n, st
 }
 
 enum error sh_compare(struct hss *h, const struct subscriber *s, const struct subscription *now,
-                      struct arena *arena, struct span *record) {
+                      struct span changed_by, struct arena *arena, struct span *record) {
     size_t n;
 
     *record = SPAN_NONE;
@@ -267,7 +269,7 @@ enum error sh_compare(struct hss *h, const struct subscriber *s, const struct su
         return ERR_NO_MEMORY;
     }
     bool pruned = sh_prune(list, &n, now->data, sh_now_s(h));
-    if (sh_mark(list, n, &s->s, now, arena) || pruned) {
+    if (sh_mark(list, n, &s->s, now, changed_by, arena) || pruned) {
         *record = sh_watchers_record(list, n, arena);
         return record->p ? OK : ERR_NO_MEMORY;
     }

@@ -19,7 +19,8 @@ struct sh_job {
     size_t n_references;
     const struct span *services; /* Service-Indications */
     size_t n_services;
-    struct rec_impu identity;       /* the public identity itself, when it is found */
+    struct span wildcard;     /* the identity was found by it; empty: it stands there itself */
+    struct rec_impu identity; /* the public identity itself, when it is found */
     void (*act)(struct sh_job *sh); /* what to do then */
     struct diameter_request *rq;
     union {
@@ -82,10 +83,11 @@ struct rec_watcher_data *sh_watchers(const struct subscriber *s, struct arena *a
 struct span sh_watchers_record(const struct rec_watcher_data *list, size_t n, struct arena *arena);
 
 /** What a change of a subscription means to its watchers: the record that goes with the save. OK
- * with p NULL: nothing changes for them. now_s: see sh_now_s. */
+ * with p NULL: nothing changes for them. changed_by: the application server that makes the change,
+ * which is not told; may be empty. */
 MUST_CHECK enum error sh_compare(struct hss *h, const struct subscriber *s,
-                                 const struct subscription *now, struct arena *arena,
-                                 struct span *record);
+                                 const struct subscription *now, struct span changed_by,
+                                 struct arena *arena, struct span *record);
 
 /** Seconds since 1970. */
 int64_t sh_now_s(struct hss *h);
@@ -113,7 +115,13 @@ struct span sh_document(struct hss *h, const struct subscription *s, struct rec_
  * it, then calls done. False: a Service-Indication is missing; the request has been answered. */
 bool sh_load(struct sh_job *sh, void (*done)(struct sh_job *sh));
 
-/* sh_pull.c, sh_update.c, sh_subscribe.c */
+/* sh_pull.c, sh_update.c, sh_psi.c, sh_subscribe.c */
+
+/** Sets the PSI Activation State of the request's public service identity; answers. */
+void sh_activate(struct sh_job *sh);
+
+/** Answers a PUR that was done, and ends the job. */
+void sh_answer_change(struct sh_job *sh);
 
 /** UDR. */
 void sh_pull(struct sh_job *sh, const struct diameter_msg *msg);

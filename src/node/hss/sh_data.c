@@ -205,6 +205,10 @@ static void add(struct making *m, enum sh_data_reference reference) {
     case SH_DATA_REFERENCE_ChargingInformation:
         add_charging(m);
         break;
+    case SH_DATA_REFERENCE_PSIActivation:
+        m->d.has_psi_activation = true;
+        m->d.psi_active = !rec_impu_inactive(m->impu);
+        break;
     default: /* repository data is there already, of others there is none */
         break;
     }

@@ -20,6 +20,7 @@ static void answer(struct sh_job *sh) {
         return;
     }
     struct sh_uda uda = {.result = DIAMETER_RESULT(DIAMETER_SUCCESS),
+                         .wildcarded_public_identity = sh->wildcard,
                          .sh_user_data = document.n ? document : SPAN_NONE};
     sh_uda_encode(diameter_answer_begin(sh->rq), &uda);
     diameter_answer_send(sh->rq);

@@ -56,6 +56,7 @@ static void answer(struct sh_job *sh) {
     const struct sh_snr *snr = &sh->snr;
     bool subscribe = snr->subs_req_type == SH_SUBS_REQ_TYPE_SUBSCRIBE;
     struct sh_sna sna = {.result = DIAMETER_RESULT(DIAMETER_SUCCESS),
+                         .wildcarded_public_identity = sh->wildcard,
                          .has_expiry_time = subscribe && snr->has_expiry_time,
                          .expiry_time = snr->expiry_time};
 

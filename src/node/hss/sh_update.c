@@ -9,9 +9,10 @@
 
 #include "node/hss/web.h"
 
-static void answer(struct sh_job *sh) {
+void sh_answer_change(struct sh_job *sh) {
     struct job *job = sh->job;
-    struct sh_pua pua = {.result = DIAMETER_RESULT(DIAMETER_SUCCESS)};
+    struct sh_pua pua = {.result = DIAMETER_RESULT(DIAMETER_SUCCESS),
+                         .wildcarded_public_identity = sh->wildcard};
 
     sh_pua_encode(diameter_answer_begin(sh->rq), &pua);
     diameter_answer_send(sh->rq);
@@ -43,7 +44,7 @@ static void on_saved(struct store_op *op) {
         }
         sh_notify(h, s->id, job->watchers);
     }
-    answer(sh);
+    sh_answer_change(sh);
 }
 
 /* Who else is to hear of it? False: memory is out. */
@@ -133,8 +134,10 @@ static struct diameter_result read_document(struct sh_job *sh) {
     if (d->n_repositories + d->n_dsais + d->has_psi_activation > 1 || sh->n_references > 1) {
         return DIAMETER_3GPP_RESULT(DIAMETER_ERROR_OPERATION_NOT_ALLOWED);
     }
-    if (sh_rules[sh->references[0]].source != SH_REPOSITORY) {
-        return DIAMETER_RESULT(DIAMETER_SUCCESS); /* refused by what it is */
+    if (sh->references[0] == SH_DATA_REFERENCE_PSIActivation) {
+        return d->has_psi_activation && !d->has_others
+                   ? DIAMETER_RESULT(DIAMETER_SUCCESS)
+                   : DIAMETER_3GPP_RESULT(DIAMETER_ERROR_USER_DATA_NOT_RECOGNIZED);
     }
     bool aliases = sh->references[0] == SH_DATA_REFERENCE_AliasesRepositoryData;
     if (d->has_others || d->n_repositories != 1 || d->repositories[0].aliases != aliases) {
@@ -152,8 +155,8 @@ static void act_on_document(struct sh_job *sh) {
 
     if (!diameter_result_is_success(r)) {
         sh_refuse(sh, r);
-    } else if (sh_rules[sh->references[0]].source != SH_REPOSITORY) {
-        sh_refuse(sh, DIAMETER_3GPP_RESULT(DIAMETER_ERROR_OPERATION_NOT_ALLOWED));
+    } else if (sh->references[0] == SH_DATA_REFERENCE_PSIActivation) {
+        sh_activate(sh);
     } else {
         act(sh);
     }

@@ -222,11 +222,11 @@ static void a_watcher_is_due_when_what_it_sees_has_changed(void **state) {
     struct subscription after = family;
     (void)state;
     after.state.registered_by[SET_ALICE] = 0;
-    assert_true(sh_mark(list, COUNT_OF(list), &family, &after, &arena));
+    assert_true(sh_mark(list, COUNT_OF(list), &family, &after, SPAN_NONE, &arena));
     for (size_t i = 0; i < COUNT_OF(list); i++) {
         assert_int_equal(sh_is_due(&list[i]), first[i]);
     }
-    assert_false(sh_mark(list, COUNT_OF(list), &after, &after, &arena));
+    assert_false(sh_mark(list, COUNT_OF(list), &after, &after, SPAN_NONE, &arena));
 
     struct subscription before = after;
     struct rec_impu_data impus[16];
@@ -243,7 +243,7 @@ static void a_watcher_is_due_when_what_it_sees_has_changed(void **state) {
     assert_int_equal(rec_subscription_encode(&data, &b), OK);
     assert_int_equal(subscription_open(buf_span(&b), &after.data), OK);
     after.state.scscf_name = SCSCF_2;
-    assert_true(sh_mark(list, COUNT_OF(list), &before, &after, &arena));
+    assert_true(sh_mark(list, COUNT_OF(list), &before, &after, SPAN_NONE, &arena));
     for (size_t i = 0; i < COUNT_OF(list); i++) {
         assert_int_equal(sh_is_due(&list[i]), second[i]);
     }
