@@ -127,7 +127,7 @@ static void what_does_not_exist_is_told(void **state) {
     fails(HEAD "set scscf.expires-min-s many\nalice register\n", "x.flow:3:");
     fails(HEAD "provision POST /subscriptions {}\n", "x.flow:3: the HSS answers 4");
     fails(HEAD "provision GET /nowhere/$else\n", "nothing is called $else");
-    fails(HEAD "ask as.$domain RTR\n", "ask knows UAR, SAR, LIR and MAR");
+    fails(HEAD "ask as.$domain RTR\n", "ask knows UAR, SAR, LIR, MAR, UDR, PUR and SNR");
     fails(HEAD "crash hss\nexpect hss sip:alice.mobile registered\n", "does not run");
 }
 
