@@ -50,7 +50,7 @@ struct bench_core {
 
 /** A subscriber of the benchmark: the nth from 0. */
 struct bench_subscriber {
-    char imsi[16], impi[64], impu[64];
+    char imsi[16], impi[64], impu[64], msisdn[24];
     uint8_t k[16], opc[16];
 };
 
@@ -153,6 +153,20 @@ struct bench_overload {
  * of options->seconds, and looks whether all is well again. ERR_TIMEOUT: there is no such rate. */
 MUST_CHECK enum error bench_overload(const struct bench_options *options,
                                      const struct bench_core *core, struct bench_overload *out);
+
+enum { BENCH_CHANGE_SHARE = 70 }; /* of a hundred: the load meanwhile, of the limit */
+
+struct bench_change {
+    uint64_t limit, rate;      /* registrations a second that the HSS takes; that it is offered */
+    struct bench_window load;  /* at that rate */
+    uint64_t changes, refused; /* of subscribers, one by one */
+    struct histogram wire_us;  /* from the HTTP request to the PPR */
+};
+
+/** Changes registered subscribers while the HSS serves registrations, and measures when the PPRs
+ * come. */
+MUST_CHECK enum error bench_change(const struct bench_options *options,
+                                   const struct bench_core *core, struct bench_change *out);
 
 /** UAR and UAA over one TCP connection to the HSS. */
 MUST_CHECK enum error bench_cx(const struct bench_options *options, const struct bench_core *core,

@@ -211,6 +211,7 @@ void bench_subscriber(const struct bench_core *core, uint64_t n, struct bench_su
     snprintf(out->imsi, sizeof out->imsi, "%s%s%0*llu", core->names.plmn.mcc, core->names.plmn.mnc,
              (int)(12 - strlen(core->names.plmn.mnc)), (unsigned long long)(n + 1));
     struct buf impi = buf_init(out->impi, sizeof out->impi - 1);
+    snprintf(out->msisdn, sizeof out->msisdn, "4477%010llu", (unsigned long long)n);
     naming_put_impi(&impi, span_from_cstr(out->imsi), domain);
     struct buf impu = buf_init(out->impu, sizeof out->impu - 1);
     naming_put_temporary_impu(&impu, span_from_cstr(out->imsi), domain);
@@ -223,8 +224,7 @@ void bench_subscriber(const struct bench_core *core, uint64_t n, struct bench_su
 static void put_subscriber(const struct bench_core *core, uint64_t n, struct buf *b) {
     struct bench_subscriber s;
     bench_subscriber(core, n, &s);
-    buf_printf(b, "{\"imsi\":\"%s\",\"msisdn\":\"4477%010llu\",\"k\":\"", s.imsi,
-               (unsigned long long)n);
+    buf_printf(b, "{\"imsi\":\"%s\",\"msisdn\":\"%s\",\"k\":\"", s.imsi, s.msisdn);
     buf_hex(b, s.k, sizeof s.k);
     buf_cstr(b, "\",\"opc\":\"");
     buf_hex(b, s.opc, sizeof s.opc);

@@ -167,6 +167,58 @@ static int measure_overload(const struct bench_options *o, bool json) {
     return code;
 }
 
+static double wire_ms(const struct bench_change *b, unsigned thousandths) {
+    return (double)histogram_quantile(&b->wire_us, thousandths) / 1e3;
+}
+
+static int print_change(const struct bench_change *b, bool json) {
+    double max_ms = (double)b->wire_us.max / 1e3;
+    if (!json) {
+        printf(
+            "%llu registrations a second are the HSS's limit; at %llu of them a second (%.0f done, "
+            "%llu failed):\n%llu of %llu changes on the wire as PPR, p50 %.2f ms, p99 %.2f ms, "
+            "max %.2f ms\n",
+            (unsigned long long)b->limit, (unsigned long long)b->rate,
+            per_second(b->load.done, &b->load), (unsigned long long)b->load.failed,
+            (unsigned long long)b->wire_us.count, (unsigned long long)b->changes, wire_ms(b, 500),
+            wire_ms(b, 990), max_ms);
+        return EXIT_CODE_OK;
+    }
+    json_t *j = json_pack("{s:I, s:I, s:f, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:s}", "limit_per_s",
+                          (json_int_t)b->limit, "offered_per_s", (json_int_t)b->rate, "done_per_s",
+                          per_second(b->load.done, &b->load), "failed", (json_int_t)b->load.failed,
+                          "changes", (json_int_t)b->changes, "refused", (json_int_t)b->refused,
+                          "on_the_wire", (json_int_t)b->wire_us.count, "p50_ms", wire_ms(b, 500),
+                          "p99_ms", wire_ms(b, 990), "max_ms", max_ms, "version", MUSTER_VERSION);
+    if (!j || json_dumpf(j, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6))) {
+        json_decref(j);
+        return command_fail(EXIT_CODE_SYSTEM, "out of memory");
+    }
+    putchar('\n');
+    json_decref(j);
+    return EXIT_CODE_OK;
+}
+
+static int measure_change(const struct bench_options *o, bool json) {
+    struct bench_core core = {0};
+    struct bench_change *b = calloc(1, sizeof *b);
+    int code = EXIT_CODE_SYSTEM;
+    if (!b) {
+        return command_fail(EXIT_CODE_SYSTEM, "out of memory");
+    }
+    bench_hold_signals();
+    enum error e = bench_core_start(o, 1 << NAMING_HSS, &core);
+    if (!e && !bench_change(o, &core, b)) {
+        code = print_change(b, json);
+        code = code ? code : b->refused || !b->wire_us.count ? EXIT_CODE_FAILED : EXIT_CODE_OK;
+    }
+    if (!bench_core_stop(&core) && code == EXIT_CODE_OK) {
+        code = EXIT_CODE_FAILED;
+    }
+    free(b);
+    return code;
+}
+
 static int measure(const struct bench_kind *kind, struct bench_options o, bool json) {
     struct bench_core core = {0};
     struct bench_window *window = calloc(1, sizeof *window);
@@ -297,7 +349,8 @@ int cmd_bench(const struct command *self, int argc, char **argv) {
             "  reregistration  the same for terminals that are registered\n"
             "  cx              UAR and UAA over one TCP connection to the HSS\n"
             "or, when named, overload: the rate that is served well, and what is served when a\n"
-            "multiple of it is offered",
+            "multiple of it is offered; or change: how long it takes until a change of a\n"
+            "subscriber is on its way to the S-CSCF, while the HSS is busy to 70 %",
         .options = options,
         .examples = "muster bench registration --users 100000 --seconds 10 --json\n"
                     "muster bench registration --rate 2000    latency at a given load\n"
@@ -316,6 +369,9 @@ int cmd_bench(const struct command *self, int argc, char **argv) {
     if (args.n && strcmp(args.v[0], "overload") == 0) {
         o.overload = (double)overload;
         return measure_overload(&o, json);
+    }
+    if (args.n && strcmp(args.v[0], "change") == 0) {
+        return measure_change(&o, json);
     }
     const struct bench_kind *kind = args.n ? find_kind(args.v[0]) : NULL;
     if (args.n && !kind) {

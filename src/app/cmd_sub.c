@@ -311,6 +311,7 @@ int cmd_sub(const struct command *self, int argc, char **argv) {
         {"sub reauthenticate", "has terminals authenticate anew", sub_reauthenticate},
         {"sub set", "changes members of one", sub_set},
         {"sub log", "shows who changed what, and when", sub_log},
+        {"sub deregister", "ends registrations", sub_deregister},
         {"sub rm", "removes some", sub_rm},
         {"sub key-check", "prints what show says of a card with given keys", sub_key_check},
         {"sub user-data", "prints what an S-CSCF gets for an identity", sub_user_data},

@@ -126,7 +126,9 @@ struct config_node {
     uint32_t repository_bytes_max, repository_services_max;
     struct config_charging charging;
     uint32_t auth_pending_s, cached_max, vectors_max;
-    int unknown_users; /* index into its choices: refuse, challenge */
+    int unknown_users;     /* index into its choices: refuse, challenge */
+    int key_change;        /* the same: next-challenge, end */
+    int capability_change; /* the same: reassign, keep */
     bool keys_may_leave;
     int digest_qop; /* the same: auth, auth-int, both */
 };

@@ -8,6 +8,8 @@ static const char *const roles[] = {"pcscf", "icscf", "scscf", "hss", NULL};
 static const char *const ipsecs[] = {"off", NULL};
 static const char *const integrities[] = {"accept", "refuse", NULL};
 static const char *const unknown_users[] = {"refuse", "challenge", NULL};
+static const char *const key_changes[] = {"next-challenge", "end", NULL};
+static const char *const capability_changes[] = {"reassign", "keep", NULL};
 static const char *const qops[] = {"auth", "auth-int", "both", NULL};
 
 enum {
@@ -439,6 +441,8 @@ static const struct setting hss_settings[] = {
     NUMBER("auth-pending-s", auth_pending_s, 1, 86400),
     NUMBER("vectors-max", vectors_max, 1, 32),
     CHOICE("unknown-users", unknown_users, unknown_users),
+    CHOICE("key-change", key_change, key_changes),
+    CHOICE("capability-change", capability_change, capability_changes),
     CHOICE("digest-qop", digest_qop, qops),
     SETTING("keys-may-leave", SETTING_FLAG, AT(keys_may_leave)),
     NUMBER("cached-max", cached_max, 1, CONFIG_NUMBER_MAX),

@@ -475,7 +475,7 @@ static void change_subscription(struct desk *d) {
         id->alias = i >= MEMBERS && !id->alias && d->plan.ids[id->set].there;
         break;
     case 10:
-        d->plan.charging = (uint8_t)(1 + below(d->w, 4));
+        d->plan.charging = (uint8_t)below(d->w, 5);
         break;
     case 11:
         d->plan.password[below(d->w, d->n_members)] = (uint8_t)below(d->w, 100);

@@ -58,6 +58,9 @@ int sub_reauthenticate(const struct command *self, int argc, char **argv);
 /** muster sub log. */
 int sub_log(const struct command *self, int argc, char **argv);
 
+/** muster sub deregister. */
+int sub_deregister(const struct command *self, int argc, char **argv);
+
 /** muster sub import. */
 int sub_import(const struct command *self, int argc, char **argv);
 

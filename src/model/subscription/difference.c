@@ -1,11 +1,13 @@
 /* The table of difference.h. Choices that the clauses leave open:
  * - A RTR names every private identity that loses a registration by it, and every public identity
  * of the sets; sets that end for the same private identities share one.
+ * - A change of server is the whole subscription's and one item: an S-CSCF is told without public
+ * identities (6.1.3.1), which stand in the item for those who come back before it has heard.
  * - Who serves a set in unregistered state gets REMOVE_S-CSCF instead of PERMANENT_TERMINATION,
  * with the private identity that the SAA had. */
 #include "model/subscription/difference.h"
 
-#include "spec/cx.h"
+#include <openssl/crypto.h>
 
 /* What ends: for whom, of which sets. */
 struct ending {
@@ -18,6 +20,7 @@ struct comparison {
     const struct rec_subscription *now; /* NULL: gone */
     struct arena *arena;
     struct subscription_difference *out;
+    struct span text; /* for endings */
     struct ending endings[2 * SUBSCRIPTION_SLOTS];
     size_t n_endings;
     bool failed;
@@ -145,6 +148,7 @@ static void add_termination(struct comparison *c, const struct ending *e) {
         return;
     }
     item->reason = e->reason;
+    item->reason_info = c->text;
     item->impus = impus;
     for (size_t i = 0; i < n; i++) {
         struct rec_impu impu = rec_subscription_impus(data, i);
@@ -154,13 +158,76 @@ static void add_termination(struct comparison *c, const struct ending *e) {
     }
 }
 
-static void compare_set(struct comparison *c, unsigned set) {
+static void end_all_for_change_of_server(struct comparison *c) {
+    const struct registration *before = &c->before->state;
+    struct ending *e = &c->endings[c->n_endings++];
+    *e = (struct ending){.reason = CX_REASON_CODE_SERVER_CHANGE};
+    for (unsigned set = 0; set < SUBSCRIPTION_SLOTS; set++) {
+        if (registration_of(before, set) != NOT_REGISTERED) {
+            e->impis |= impis_of(before, set);
+            e->sets |= UINT64_C(1) << set;
+        }
+    }
+    registration_init(&c->out->state);
+}
+
+static bool needs_capability(struct rec_subscription s, uint32_t capability) {
+    for (size_t i = 0, n = rec_subscription_n_mandatory_capabilities(s); i < n; i++) {
+        if (rec_subscription_mandatory_capabilities(s, i) == capability) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool names_server(struct rec_subscription s, struct span name) {
+    for (size_t i = 0, n = rec_subscription_n_server_names(s); i < n; i++) {
+        if (span_eq(rec_subscription_server_names(s, i), name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* May the S-CSCF that serves the subscription not be one that it would get now? */
+static bool needs_another_server(const struct comparison *c) {
+    struct rec_subscription before = c->before->data, now = *c->now;
+    struct span server = c->before->state.scscf_name;
+    for (size_t i = 0, n = rec_subscription_n_mandatory_capabilities(now); i < n; i++) {
+        if (!needs_capability(before, rec_subscription_mandatory_capabilities(now, i))) {
+            return true;
+        }
+    }
+    return names_server(before, server) && rec_subscription_n_server_names(now) &&
+           !names_server(now, server);
+}
+
+static bool same_key(struct rec_impi a, struct rec_impi b) {
+    return rec_impi_has_aka(a) == rec_impi_has_aka(b) &&
+           CRYPTO_memcmp(rec_impi_k(a), rec_impi_k(b), 16) == 0 &&
+           CRYPTO_memcmp(rec_impi_opc(a), rec_impi_opc(b), 16) == 0;
+}
+
+/* Bits of the IMPIs that have a key, and another one now. */
+static uint64_t keys_changed(const struct comparison *c) {
+    uint64_t changed = 0;
+    struct rec_impi a, b;
+    for (unsigned slot = 0; c->now && slot < SUBSCRIPTION_SLOTS; slot++) {
+        if (subscription_impi_of_slot(c->before->data, slot, &a) && rec_impi_has_aka(a) &&
+            subscription_impi_of_slot(*c->now, slot, &b) && !same_key(a, b)) {
+            changed |= UINT64_C(1) << slot;
+        }
+    }
+    return changed;
+}
+
+static void compare_set(struct comparison *c, unsigned set, uint64_t ended) {
     const struct registration *before = &c->before->state;
     bool unregistered = registration_of(before, set) == UNREGISTERED;
     uint8_t reason =
         unregistered ? CX_REASON_CODE_REMOVE_S_CSCF : CX_REASON_CODE_PERMANENT_TERMINATION;
     uint64_t impis = impis_of(before, set);
-    uint64_t stay = default_stays(c, set) ? impis & owners_now(c, set) : 0;
+    uint64_t stay = default_stays(c, set) ? impis & owners_now(c, set) & ~ended : 0;
     if (impis & ~stay) {
         end_set(c, set, impis & ~stay, reason);
     }
@@ -213,27 +280,51 @@ static void compare_credentials(struct comparison *c, uint64_t impis) {
     }
 }
 
-enum error subscription_differ(const struct subscription *before,
-                               const struct rec_subscription *now, struct arena *arena,
-                               struct subscription_difference *out) {
-    struct comparison c = {.before = before, .now = now, .arena = arena, .out = out};
-    *out = (struct subscription_difference){.state = before->state};
-    if (!registration_is_any(&before->state)) {
-        return OK;
+/* False: nobody is registered, or memory is out. */
+static bool begin(struct comparison *c) {
+    *c->out = (struct subscription_difference){.state = c->before->state};
+    if (!registration_is_any(&c->before->state)) {
+        return false;
     }
     /* An ending a set and reason at most, User-Data a set, credentials an IMPI, charging. */
-    out->items = arena_alloc(arena, (4 * SUBSCRIPTION_SLOTS + 1) * sizeof *out->items);
-    if (!out->items) {
-        return ERR_NO_MEMORY;
+    c->out->items = arena_alloc(c->arena, (4 * SUBSCRIPTION_SLOTS + 1) * sizeof *c->out->items);
+    c->failed = !c->out->items;
+    return !c->failed;
+}
+
+static enum error finish(struct comparison *c) {
+    struct registration *state = &c->out->state;
+    if (!registration_is_any(state)) {
+        state->scscf_name = state->scscf_host = SPAN_NONE;
+        state->scscf_features = 0;
+    }
+    return c->failed ? ERR_NO_MEMORY : OK;
+}
+
+static void add_terminations(struct comparison *c) {
+    for (size_t i = 0; i < c->n_endings; i++) {
+        add_termination(c, &c->endings[i]);
+    }
+}
+
+enum error subscription_differ(const struct subscription *before,
+                               const struct rec_subscription *now,
+                               const struct subscription_policy *policy, struct arena *arena,
+                               struct subscription_difference *out) {
+    struct comparison c = {.before = before, .now = now, .arena = arena, .out = out};
+    if (!begin(&c)) {
+        return c.failed ? ERR_NO_MEMORY : OK;
+    }
+    uint64_t ended = policy && policy->key_ends ? keys_changed(&c) : 0;
+    if (now && !(policy && policy->servers_stay) && needs_another_server(&c)) {
+        end_all_for_change_of_server(&c);
     }
     for (unsigned set = 0; set < SUBSCRIPTION_SLOTS; set++) {
-        if (registration_of(&before->state, set) != NOT_REGISTERED) {
-            compare_set(&c, set);
+        if (registration_of(&out->state, set) != NOT_REGISTERED) {
+            compare_set(&c, set, ended);
         }
     }
-    for (size_t i = 0; i < c.n_endings; i++) {
-        add_termination(&c, &c.endings[i]);
-    }
+    add_terminations(&c);
     uint64_t left = impis_left(&out->state);
     for (unsigned set = 0; now && set < SUBSCRIPTION_SLOTS; set++) {
         compare_user_data(&c, set);
@@ -244,11 +335,31 @@ enum error subscription_differ(const struct subscription *before,
     if (now && left && !same_charging(before->data, *now)) {
         (void)add(&c, NEWS_CHARGING, left);
     }
-    if (!registration_is_any(&out->state)) {
-        out->state.scscf_name = out->state.scscf_host = SPAN_NONE;
-        out->state.scscf_features = 0;
+    return finish(&c);
+}
+
+enum error subscription_end(const struct subscription *before,
+                            const struct subscription_ending *what, struct arena *arena,
+                            struct subscription_difference *out) {
+    struct comparison c = {.before = before, .arena = arena, .out = out, .text = what->text};
+    if (!begin(&c)) {
+        return c.failed ? ERR_NO_MEMORY : OK;
     }
-    return c.failed ? ERR_NO_MEMORY : OK;
+    if (what->reason == CX_REASON_CODE_SERVER_CHANGE) {
+        end_all_for_change_of_server(&c);
+    }
+    for (unsigned set = 0; set < SUBSCRIPTION_SLOTS; set++) {
+        enum registration_state state = registration_of(&out->state, set);
+        uint64_t impis = impis_of(&out->state, set) & what->impis;
+        if (state == UNREGISTERED && has(what->sets, set) && impis) {
+            end_set(&c, set, impis, CX_REASON_CODE_REMOVE_S_CSCF);
+        } else if (state == REGISTERED && has(what->sets, set) && impis &&
+                   what->reason == CX_REASON_CODE_PERMANENT_TERMINATION) {
+            end_set(&c, set, impis, CX_REASON_CODE_PERMANENT_TERMINATION);
+        }
+    }
+    add_terminations(&c);
+    return finish(&c);
 }
 
 static uint64_t sets_with(struct rec_subscription s, struct span profile) {

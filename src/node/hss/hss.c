@@ -251,7 +251,7 @@ enum error hss_new(struct env *env, const struct hss_config *config, struct stor
     list_init(&h->idle_jobs);
     list_init(&h->web);
     list_init(&h->bulk_sessions);
-    list_init(&h->news);
+    courier_init(h);
     enum error e = milenage_init(&h->milenage);
     if (!e) {
         e = digest_init(&h->digest);

@@ -7,6 +7,7 @@
 #define MUSTER_NODE_HSS_HSS_H
 
 #include "model/sh/sh.h"
+#include "model/subscription/difference.h"
 #include "obs/latency.h"
 #include "rt/env.h"
 #include "stack/diameter/diameter_node.h"
@@ -69,6 +70,7 @@ struct hss_config {
                              */
     bool challenge_unknown; /* unknown identities are authorised and challenged with SIP Digest like
                              * known ones, instead of 5001: nobody learns who is a subscriber */
+    struct subscription_policy policy; /* what changes of live subscriptions mean */
     bool keys_may_leave; /* GET with credentials=keys shows K and OPc: for moves to another HSS */
     uint32_t auth_pending_s; /* how long a MAR's note lasts without a SAR; 0: 300 */
     uint32_t cached_max;     /* subscriptions kept ready in memory; 0: 65,536 */

@@ -162,7 +162,10 @@ struct hss {
     struct list news;    /* entries of the outbox that are loaded; courier.c */
     struct htab news_of; /* the same by subscription */
     size_t n_news;
-    uint64_t last_news; /* the highest number that was loaded */
+    uint64_t last_news; /* the highest number that was looked at */
+    struct news_host *news_hosts;
+    struct timer news_timer; /* until those that made way are loaded again */
+    bool news_left;          /* some made way */
     struct store_op news_op;
     bool reading_news, more_news, waking;
 
@@ -284,6 +287,9 @@ struct span hss_canonical(struct arena *arena, struct span identity);
 /** Something is in the outbox: has S-CSCFs told of it. Called when profiles are read, and after
  * each change that put something there. */
 void courier_wake(struct hss *h);
+
+/** Before anything else. */
+void courier_init(struct hss *h);
 
 /** Forgets what is loaded; it stays in the store. */
 void courier_free(struct hss *h);

@@ -3,8 +3,6 @@
 #include "node/hss/sh.h"
 #include "node/hss/web.h"
 
-#include "model/subscription/difference.h"
-
 #include <openssl/crypto.h>
 #include <stdio.h>
 
@@ -165,31 +163,41 @@ static void refuse_version(struct web_job *w) {
     web_problem(w, 409, "the subscription has another version by now: read it again", &fault, NULL);
 }
 
-/* What a change means to the S-CSCF (now NULL: the subscription goes), as a record for the outbox,
- * and what it leaves of the registration state. The records are in the job's arena; empty without
- * need. */
-static enum error compare(struct web_job *w, const struct subscriber *s,
-                          const struct rec_subscription *now, struct store_change *change) {
-    struct subscription_difference d;
-    enum error e = subscription_differ(&s->s, now, &w->arena, &d);
-    const struct rec_news_data news = {.subscription = s->id, .items = d.items, .n_items = d.n};
+enum error web_put_difference(struct job *job, struct arena *arena,
+                              const struct rec_subscription *now,
+                              const struct subscription_difference *d,
+                              struct store_change *change) {
+    const struct subscriber *s = job->subscriber;
+    const struct rec_news_data news = {.subscription = s->id, .items = d->items, .n_items = d->n};
+    enum error e = OK;
 
-    if (!e && d.n) {
-        change->news = web_record(&w->arena, &rec_news_type, &news);
+    if (d->n) {
+        change->news = web_record(arena, &rec_news_type, &news);
         e = change->news.n ? OK : ERR_NO_MEMORY;
     }
-    if (!e && now && !registration_eq(&d.state, &s->s.state)) {
-        char *room = arena_alloc(&w->arena, REGISTRATION_RECORD_MAX);
+    if (!e && now && !registration_eq(&d->state, &s->s.state)) {
+        char *room = arena_alloc(arena, REGISTRATION_RECORD_MAX);
         struct buf out = buf_init(room, room ? REGISTRATION_RECORD_MAX : 0);
-        e = registration_write(&d.state, &out);
+        e = registration_write(&d->state, &out);
         change->state = buf_span(&out);
     }
     if (!e && now) {
-        const struct subscription after = {.data = *now, .state = d.state};
-        e = sh_compare(w->hss, s, &after, SPAN_NONE, &w->arena, &change->watchers);
-        w->job->watchers = change->watchers;
+        const struct subscription after = {.data = *now, .state = d->state};
+        e = sh_compare(job->hss, s, &after, SPAN_NONE, arena, &change->watchers);
+        job->watchers = change->watchers;
     }
     return e;
+}
+
+/* What a change means to the S-CSCF (now NULL: the subscription goes), and what it leaves of the
+ * registration state. */
+static enum error compare(struct web_job *w, const struct rec_subscription *now,
+                          struct store_change *change) {
+    struct subscription_difference d;
+    enum error e =
+        subscription_differ(&w->job->subscriber->s, now, &w->hss->config.policy, &w->arena, &d);
+
+    return e ? e : web_put_difference(w->job, &w->arena, now, &d, change);
 }
 
 static void put(struct job *job) {
@@ -233,7 +241,7 @@ static void put(struct job *job) {
     if (s) {
         change.id = s->id;
         change.version = s->version;
-        if (compare(w, s, &now, &change) != OK) {
+        if (compare(w, &now, &change) != OK) {
             web_store_problem(w, ERR_NO_MEMORY);
             return;
         }
@@ -276,7 +284,7 @@ static void put_done(struct store_op *op) {
     wildcards_committed(w->hss, s ? &s->s.data : NULL, &now.data);
     if (s) {
         struct subscription_difference d;
-        if (subscription_differ(&s->s, &now.data, &w->arena, &d) == OK) {
+        if (subscription_differ(&s->s, &now.data, &w->hss->config.policy, &w->arena, &d) == OK) {
             now.state = d.state;
         }
         s->stale = true;
@@ -328,7 +336,7 @@ static void delete (struct job *job) {
         if (!web_may_change(w, true)) {
             return;
         }
-        if (compare(w, job->subscriber, NULL, &change) != OK) {
+        if (compare(w, NULL, &change) != OK) {
             web_store_problem(w, ERR_NO_MEMORY);
             return;
         }

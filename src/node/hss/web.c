@@ -417,6 +417,14 @@ static bool serve_simple(struct web_job *w, const struct web_request *request,
     return true;
 }
 
+static void serve_deregister(struct web_job *w, const struct web_request *request) {
+    if (method_of(request->method) != POST) {
+        web_refuse_method(w, "POST");
+    } else if (read_body(w, request)) {
+        web_deregister(w);
+    }
+}
+
 static void dispatch(struct web_job *w, const struct web_request *request) {
     struct span path = request->path, collection, name, more;
     struct buf b = buf_init(w->name, sizeof w->name);
@@ -459,11 +467,17 @@ static void dispatch(struct web_job *w, const struct web_request *request) {
         } else {
             serve_all(w, request, profiles);
         }
-    } else if (web_path_segment(&path, &more) || !web_decode(name, false, &b)) {
+        return;
+    }
+    bool deep = web_path_segment(&path, &more);
+    bool ends = deep && !profiles && !imports && span_eq(more, SPAN("deregister"));
+    if ((deep && !ends) || web_path_segment(&path, &more) || !web_decode(name, false, &b)) {
         web_problem(w, 404, "a name is one segment of the path", NULL, NULL);
     } else {
         w->name_n = b.n;
-        if (imports) {
+        if (ends) {
+            serve_deregister(w, request);
+        } else if (imports) {
             web_bulk(w, request);
         } else {
             serve_one(w, request, profiles);

@@ -2,6 +2,7 @@
 #ifndef MUSTER_NODE_HSS_WEB_H
 #define MUSTER_NODE_HSS_WEB_H
 
+#include "model/subscription/difference.h"
 #include "node/hss/internal.h"
 
 #include <jansson.h>
@@ -246,6 +247,9 @@ void web_put(struct web_job *w);
 /** Deletes the subscription of the path. */
 void web_delete(struct web_job *w);
 
+/** Ends registrations of the subscription of the path (deregister.c). */
+void web_deregister(struct web_job *w);
+
 /** Lists a page. */
 void web_list(struct web_job *w);
 
@@ -305,6 +309,14 @@ void bulk_sessions_free(struct hss *h);
  * noted. */
 bool web_check(struct json_reader *r, const struct rec_subscription_data *s,
                const struct rec_profile_data *also, size_t n_also);
+
+/** What a difference of the job's subscription puts into a change (now: its data afterwards, NULL:
+ * it goes): what S-CSCFs hear, the registration state, and who watches it over Sh. Records are in
+ * the arena; empty without need. */
+MUST_CHECK enum error web_put_difference(struct job *job, struct arena *arena,
+                                         const struct rec_subscription *now,
+                                         const struct subscription_difference *d,
+                                         struct store_change *change);
 
 /** Data as a record, in the arena; empty: it is too large, or memory is out. */
 struct span web_record(struct arena *arena, const struct record_type *type, const void *data);

@@ -67,8 +67,8 @@ static const char *tell(struct world *w, bool gone) {
     arena_release(&w->arena);
     w->arena = arena_init(&w->pool);
     w->before.data = w->old.data;
-    assert_int_equal(subscription_differ(&w->before, gone ? NULL : &w->new.data, &w->arena, &w->d),
-                     OK);
+    assert_int_equal(
+        subscription_differ(&w->before, gone ? NULL : &w->new.data, NULL, &w->arena, &w->d), OK);
     for (size_t i = 0; i < w->d.n; i++) {
         const struct rec_news_item_data *item = &w->d.items[i];
         assert_true(item->n_impis > 0);

@@ -10,7 +10,7 @@ struct heard {
     uint32_t command;
     uint32_t reason;
     uint64_t at_us;
-    char impi[64], others[256];
+    char impi[64], others[256], text[64];
     size_t n_impus;
     bool user_data, charging, credentials;
 };
@@ -67,6 +67,8 @@ static void on_request(void *ctx, struct diameter_request *rq, const struct diam
         assert_true(span_to_cstr(rtr.user_name, h->impi, sizeof h->impi));
         h->reason = rtr.deregistration_reason.reason_code;
         h->n_impus = rtr.n_public_identity;
+        assert_true(
+            span_to_cstr(rtr.deregistration_reason.reason_info, h->text, sizeof h->text));
         put_others(h, rtr.associated_identities);
     }
     if (s->silent) {
@@ -120,6 +122,24 @@ static const char *family_with(const char *ccf, const char *name) {
     return text;
 }
 
+/* The same without charging functions; with a key of a@h's that is new; with a capability. */
+static const char *family_without(const char *what) {
+    static char text[1024];
+    bool key = strncmp(what, "key", 3) == 0, capability = strcmp(what, "capability") == 0;
+    snprintf(text, sizeof text,
+             "{%s%s\"impis\":[{\"identity\":\"a@h\"%s%s%s},"
+             "{\"identity\":\"b@h\"},{\"identity\":\"c@h\"}],\"impus\":["
+             "{\"identity\":\"sip:both@h\",\"set\":1,\"default\":true},"
+             "{\"identity\":\"sip:c@h\",\"impi\":\"c@h\",\"set\":2,\"default\":true}]}",
+             strcmp(what, "charging") == 0
+                 ? ""
+                 : "\"charging\":{\"primary_ccf\":\"aaa://one.example\"},",
+             capability ? "\"capabilities\":{\"mandatory\":[7]}," : "",
+             key ? ",\"k\":\"000000000000000000000000000000" : "",
+             key ? strlen(what) > 3 ? "02\"" : "01\"" : "", key ? ",\"opc\":\"" OPC_HEX "\"" : "");
+    return text;
+}
+
 static void register_all(struct script *s) {
     static const char *const impis[] = {"a@h", "b@h"};
     for (size_t i = 0; i < COUNT_OF(impis); i++) {
@@ -160,6 +180,18 @@ static void pass(struct script *s, uint64_t seconds) {
 static void change(struct script *s, const char *body) {
     assert_int_equal(bench_web(s->b, "PUT", "/subscriptions/f", body), 200);
     pass(s, 1);
+}
+
+/* UAR of who was registered: the HSS says which capabilities an S-CSCF must have, and no name. */
+static void expect_selection(struct script *s, const char *impi, const char *impu) {
+    struct reply r;
+    struct diameter_fault fault;
+    struct cx_uaa uaa;
+    bench_uar(s->b, &s->b->icscf, impi, impu, -1, &r);
+    bench_wait(s->b, &r);
+    assert_int_equal(cx_uaa_decode(&s->b->arena, &r.msg, &uaa, &fault), OK);
+    assert_int_equal(uaa.server_name.n, 0);
+    assert_int_equal(r.result.code, DIAMETER_FIRST_REGISTRATION);
 }
 
 static const struct diameter_result unknown = DIAMETER_3GPP_RESULT(DIAMETER_ERROR_USER_UNKNOWN);
@@ -206,6 +238,7 @@ static void too_much_data_ends_in_a_change_of_server(void **state) {
     assert_int_equal(s->heard[1].n_impus, 0);
     assert_string_equal(s->heard[2].impi, "b@h");
     assert_string_equal(s->heard[2].others, "");
+    expect_selection(s, "a@h", "sip:both@h"); /* it is not registered any more: 6.1.3 */
     pass(s, 120);
     assert_int_equal(s->n, 3);
 }
@@ -279,7 +312,98 @@ static void who_came_back_is_not_ended(void **state) {
     size_t before = s->n;
     s->silent = false;
     pass(s, 120);
-    assert_int_equal(s->n, before);
+    /* The other one, who is not back, ends; and what the S-CSCF has may be old. */
+    assert_int_equal(s->n, before + 2);
+    assert_int_equal(s->heard[before].command, CX_COMMAND_REGISTRATION_TERMINATION);
+    assert_string_equal(s->heard[before].impi, "b@h");
+    assert_string_equal(s->heard[before].others, "");
+    assert_string_equal(s->heard[before + 1].impi, "a@h");
+    assert_true(s->heard[before + 1].user_data);
+}
+
+static void functions_that_are_taken_away_end_in_a_change_of_server(void **state) {
+    struct script *s = *state;
+    s->b->config.charging = (struct hss_charging){0};
+    bench_crash_hss(s->b);
+    bench_start_hss(s->b);
+    assert_true(sim_run(s->b->sim, is_up, s, sim_now_us(s->b->sim) + 60 * SEC_IN_US));
+    pass(s, 60);
+    change(s, family_without("charging"));
+    assert_int_equal(s->n, 1);
+    assert_int_equal(s->heard[0].reason, CX_REASON_CODE_SERVER_CHANGE);
+    assert_string_equal(s->heard[0].others, "b ");
+}
+
+static void an_operator_ends_what_he_names(void **state) {
+    struct script *s = *state;
+    assert_int_equal(bench_web(s->b, "POST", "/subscriptions/f/deregister",
+                               "{\"identities\":[\"b@h\"],\"text\":\"unpaid\"}"),
+                     200);
+    assert_non_null(strstr(s->b->body, "permanent-termination"));
+    assert_non_null(strstr(s->b->body, "sip:both@h"));
+    pass(s, 1);
+    assert_int_equal(s->n, 1);
+    assert_int_equal(s->heard[0].reason, CX_REASON_CODE_PERMANENT_TERMINATION);
+    assert_string_equal(s->heard[0].impi, "b@h");
+    assert_string_equal(s->heard[0].text, "unpaid");
+    assert_int_equal(bench_web(s->b, "GET", "/subscriptions/f", NULL), 200);
+    assert_non_null(strstr(s->b->body, "\"registered\""));
+    assert_int_equal(
+        bench_web(s->b, "POST", "/subscriptions/f/deregister", "{\"reason\":\"server-change\"}"),
+        200);
+    pass(s, 1);
+    assert_int_equal(s->n, 2);
+    assert_int_equal(s->heard[1].reason, CX_REASON_CODE_SERVER_CHANGE);
+    assert_string_equal(s->heard[1].impi, "a@h");
+    assert_int_equal(s->heard[1].n_impus, 0);
+    expect_selection(s, "a@h", "sip:both@h");
+    assert_int_equal(bench_web(s->b, "POST", "/subscriptions/f/deregister", "{}"), 409);
+}
+
+static void wrong_wishes_are_refused(void **state) {
+    static const struct {
+        const char *body, *pointer;
+    } cases[] = {
+        {"{\"reason\":\"new-server-assigned\"}", "/reason"},
+        {"{\"identities\":[\"sip:x@h\"]}", "/identities/0"},
+        {"{\"reason\":\"server-change\",\"identities\":[\"a@h\"]}", "/identities"},
+        {"{\"text\":\"a\\u0001\"}", "/text"},
+        {"{\"texts\":\"\"}", "/texts"},
+    };
+    struct script *s = *state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        assert_int_equal(bench_web(s->b, "POST", "/subscriptions/f/deregister", cases[i].body),
+                         422);
+        assert_non_null(strstr(s->b->body, cases[i].pointer));
+    }
+    assert_int_equal(bench_web(s->b, "POST", "/subscriptions/g/deregister", "{}"), 404);
+    assert_int_equal(bench_web(s->b, "GET", "/subscriptions/f/deregister", NULL), 405);
+    assert_int_equal(bench_web(s->b, "POST", "/subscriptions/f/other", "{}"), 404);
+    assert_int_equal(
+        bench_web(s->b, "POST", "/subscriptions/f/deregister", "{\"reason\":\"remove-scscf\"}"),
+        409);
+    pass(s, 10);
+    assert_int_equal(s->n, 0);
+}
+
+/* A new key and new capabilities, by policy. */
+static void keys_and_capabilities_end_registrations_by_policy(void **state) {
+    struct script *s = *state;
+    change(s, family_without("key"));
+    assert_int_equal(s->n, 0);
+    s->b->config.policy.key_ends = true;
+    bench_crash_hss(s->b);
+    bench_start_hss(s->b);
+    pass(s, 60);
+    change(s, family_without("key again"));
+    assert_int_equal(s->n, 1);
+    assert_int_equal(s->heard[0].reason, CX_REASON_CODE_PERMANENT_TERMINATION);
+    assert_string_equal(s->heard[0].impi, "a@h");
+    assert_string_equal(s->heard[0].others, "");
+    change(s, family_without("capability"));
+    assert_int_equal(s->n, 2);
+    assert_int_equal(s->heard[1].reason, CX_REASON_CODE_SERVER_CHANGE);
+    assert_string_equal(s->heard[1].impi, "b@h");
 }
 
 int main(void) {
@@ -293,6 +417,12 @@ int main(void) {
         cmocka_unit_test_setup_teardown(what_came_later_waits_for_its_turn, setup, teardown),
         cmocka_unit_test_setup_teardown(a_crash_forgets_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(who_came_back_is_not_ended, setup, teardown),
+        cmocka_unit_test_setup_teardown(functions_that_are_taken_away_end_in_a_change_of_server,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(an_operator_ends_what_he_names, setup, teardown),
+        cmocka_unit_test_setup_teardown(wrong_wishes_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(keys_and_capabilities_end_registrations_by_policy, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
