@@ -234,7 +234,7 @@ static void choose_contents(const struct subscription *s, const struct server_as
                              rec_impi_privileged_sender(impi);
 }
 
-void server_assign(const struct subscription *s, const struct server_assignment_request *r,
+static void decide(const struct subscription *s, const struct server_assignment_request *r,
                    struct server_assignment *out) {
     uint64_t sets = 0;
 
@@ -252,7 +252,6 @@ void server_assign(const struct subscription *s, const struct server_assignment_
     out->result = check_server(s, r, rule->conflict);
     if (out->result != CX_SUCCESS) {
         out->send_server_name = out->result == CX_IDENTITY_ALREADY_REGISTERED;
-        out->loose_route = false;
         return;
     }
     for (unsigned set = 0; set < SUBSCRIPTION_SLOTS; set++) {
@@ -279,4 +278,13 @@ void server_assign(const struct subscription *s, const struct server_assignment_
     out->changed = !registration_eq(&out->state, &s->state);
     settle_notes(rule, out);
     choose_contents(s, r, rule, out);
+}
+
+void server_assign(const struct subscription *s, const struct server_assignment_request *r,
+                   struct server_assignment *out) {
+    decide(s, r, out);
+    if (!cx_result_is_success(out->result)) { /* a refusal carries nothing of the subscription */
+        out->loose_route = false;
+        out->wildcard = SPAN_NONE;
+    }
 }

@@ -509,6 +509,29 @@ static void a_mark_changes_with_what_is_imported(void **state) {
     assert_int_equal(DO(b, &w, store_load_mark, SPAN("file")), ERR_NOT_FOUND);
 }
 
+static struct span record_of(char *room, size_t size, const char *identity, uint8_t type) {
+    const struct rec_impu_data impu = {
+        .identity = span_from_cstr(identity), .impi = 255, .type = type, .profile = SPAN("p")};
+    const struct rec_subscription_data data = {.name = SPAN("a"), .impus = &impu, .n_impus = 1};
+    struct buf out = buf_init(room, size);
+    assert_int_equal(rec_subscription_encode(&data, &out), OK);
+    return buf_span(&out);
+}
+
+static void wildcards_are_listed_as_long_as_they_are_there(void **state) {
+    struct bench *b = *state;
+    static struct waiting w;
+    char room[1024];
+    struct store_change change = {.data = record_of(room, sizeof room, "sip:a!.*!@x", 4)};
+    assert_int_equal(DO(b, &w, store_save, &change), OK);
+    change.id = w.op.subscription.id;
+    change.version = w.op.subscription.version;
+    assert_int_equal(DO(b, &w, store_next_wildcard, SPAN_NONE), OK);
+    change.data = record_of(room, sizeof room, "sip:a!.*!@x", 0); /* none any more */
+    assert_int_equal(DO(b, &w, store_save, &change), OK);
+    assert_int_equal(DO(b, &w, store_next_wildcard, SPAN_NONE), ERR_NOT_FOUND);
+}
+
 static void profiles_are_kept_by_name(void **state) {
     struct bench *b = *state;
     static struct waiting w;
@@ -751,6 +774,8 @@ static void lmdb_stops_for_good_when_it_cannot_write(void **state) {
                                         teardown),                                                 \
         cmocka_unit_test_setup_teardown(a_mark_changes_with_what_is_imported, setup_, teardown),   \
         cmocka_unit_test_setup_teardown(the_outbox_has_what_was_put_into_it_with_changes, setup_,  \
+                                        teardown),                                                 \
+        cmocka_unit_test_setup_teardown(wildcards_are_listed_as_long_as_they_are_there, setup_,    \
                                         teardown),                                                 \
         cmocka_unit_test_setup_teardown(profiles_are_kept_by_name, setup_, teardown),              \
         cmocka_unit_test_setup_teardown(writes_complete_later_and_in_order, setup_, teardown),     \
