@@ -16,7 +16,8 @@ enum {
     LIMIT_DEFAULT = 100,
     LIMIT_MAX = 1000,
     WAIT_MAX_S = 60,
-    WALK_PART = 500, /* entries that are looked at before others have their turn */
+    WAITING_MAX = 64, /* further ones are answered at once: their connections are others' too */
+    WALK_PART = 500,  /* entries that are looked at before others have their turn */
 };
 
 static const char *const kinds[CHANGE_KINDS] = {
@@ -404,6 +405,15 @@ static void go_on(struct timer *t) {
     walk(w);
 }
 
+static size_t count_waiting(struct hss *h) {
+    size_t n = 0;
+
+    LIST_EACH(&h->web, w, struct web_job, link) {
+        n += w->awaits_changes;
+    }
+    return n;
+}
+
 static void walk(struct web_job *w) {
     while (!w->finished) {
         w->asking = true;
@@ -424,7 +434,9 @@ static void walk(struct web_job *w) {
         return;
     }
     uint64_t now_us = env_now_us(w->hss->env);
-    w->awaits_changes = !w->seen && now_us < w->wait_until_us && !w->hss->stopping;
+    w->awaits_changes = false;
+    w->awaits_changes = !w->seen && now_us < w->wait_until_us && !w->hss->stopping &&
+                        count_waiting(w->hss) < WAITING_MAX;
     if (w->awaits_changes) {
         timer_start(w->hss->env, &w->pause, w->wait_until_us - now_us);
         return;

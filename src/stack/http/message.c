@@ -160,6 +160,18 @@ static const char *judge_length(const struct http_head *h, unsigned minor) {
     return repeated || !is_te(te) ? "TE has an unknown transfer coding" : NULL;
 }
 
+/* What decides about a request stands there once: of two values, one would not be heeded. */
+static bool has_repeats(const struct http_head *h) {
+    static const struct span names[] = {SPAN_INIT("authorization"), SPAN_INIT("content-type"),
+                                        SPAN_INIT("if-match"), SPAN_INIT("if-none-match")};
+    bool any = false;
+
+    for (size_t i = 0; i < COUNT_OF(names) && !any; i++) {
+        (void)http_field(h, names[i], &any);
+    }
+    return any;
+}
+
 /* What is said of the connection. */
 static const char *judge_connection(struct http_head *h, unsigned minor, struct span authority) {
     bool hosts;
@@ -230,6 +242,9 @@ unsigned http_head_parse(struct span bytes, struct http_head *out, const char **
     }
     *why = *why ? *why : judge_length(out, p.http_minor);
     *why = *why ? *why : judge_connection(out, p.http_minor, authority);
+    if (!*why && has_repeats(out)) {
+        *why = "Authorization, Content-Type, If-Match and If-None-Match stand there once at most";
+    }
     return *why ? 400 : 0;
 }
 

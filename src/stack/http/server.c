@@ -572,14 +572,17 @@ static bool take_head(struct connection *c) {
 
 /* Goes as far as what is there allows, which is one request at most; c may be gone afterwards. */
 static void process(struct connection *c) {
-    if (c->phase == PHASE_HEAD && take_head(c)) {
+    if (c->phase == PHASE_HEAD) {
+        if (!take_head(c)) {
+            return;
+        }
         set_phase(c, PHASE_BODY);
         c->body_seen = 0;
         timer_start(c->server->env, &c->patience, idle_us(c->server));
-    } else if (c->phase != PHASE_BODY) {
-        return;
     }
-    (void)take_body(c);
+    if (c->phase == PHASE_BODY) {
+        (void)take_body(c);
+    }
 }
 
 /* Streams. */

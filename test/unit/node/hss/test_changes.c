@@ -192,6 +192,25 @@ static void who_waits_hears_of_changes(void **state) {
     assert_int_equal(waiting.status, 200);
 }
 
+static void a_crowd_does_not_wait(void **state) {
+    struct bench *b = *state;
+    struct bench_answer waiting[64] = {{.status = 0}}, further = {.status = 0};
+
+    for (size_t i = 0; i < COUNT_OF(waiting); i++) {
+        bench_web_begin(b, "GET", "/changes?wait=50", &waiting[i]);
+    }
+    sim_run_until(b->sim, sim_now_us(b->sim) + SEC_IN_US);
+    bench_web_begin(b, "GET", "/changes?wait=50", &further);
+    sim_run_until(b->sim, sim_now_us(b->sim) + SEC_IN_US);
+    assert_int_equal(further.status, 200);
+    assert_int_equal(waiting[0].status, 0);
+    assert_int_equal(put(b, "a", "Bob", "", ""), 201);
+    sim_run_until(b->sim, sim_now_us(b->sim) + SEC_IN_US);
+    for (size_t i = 0; i < COUNT_OF(waiting); i++) {
+        assert_int_equal(waiting[i].status, 200);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(lost_updates_are_refused, setup, teardown),
@@ -202,6 +221,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(the_log_has_a_bound, setup, teardown),
         cmocka_unit_test_setup_teardown(imports_are_one_entry, setup, teardown),
         cmocka_unit_test_setup_teardown(who_waits_hears_of_changes, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_crowd_does_not_wait, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -248,6 +248,8 @@ static void contradictions(struct fixture *f) {
         {"Host: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n", 400},
         {"Host: localhost\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n", 400},
         {"Host: localhost\r\nContent-Length: -1\r\n", 400},
+        {"Host: localhost\r\nIf-Match: \"1\"\r\nIf-Match: \"2\"\r\n", 400},
+        {"Host: localhost\r\nAuthorization: Bearer a\r\nauthorization: Bearer b\r\n", 400},
         {"Host: evil.example\r\n", 403},
         {"Host: 192.0.2.1:8080\r\n", 403},
         {"Host: localhost.evil.example\r\n", 403},
