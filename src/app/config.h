@@ -97,6 +97,11 @@ struct config_node {
     int ipsec;             /* index into its choices */
     int digest;            /* the same: accept, refuse */
 
+    /* I-CSCF and S-CSCF */
+    bool trusts_some;     /* `trusted` is given; else everybody is */
+    struct addr *trusted; /* hosts besides the nodes of the configuration */
+    size_t n_trusted;
+
     /* S-CSCF */
     const char *sip_name; /* Server-Name: "sip:scscf.DOMAIN:6060" */
     const uint32_t *capabilities;

@@ -140,6 +140,37 @@ static void read_application_servers(struct settings *s, setting_value value, vo
     }
 }
 
+static void read_trusted_host(struct settings *s, setting_value value, void *object) {
+    struct config_node *n = object;
+    const char *text = settings_text(s, value, "trusted");
+    struct addr a;
+    if (!text) {
+        return;
+    }
+    if (!addr_parse_host(span_from_cstr(text), 0, &a)) {
+        settings_fault(s, settings_line(value),
+                       "trusted has \"%.60s\"; it takes IP addresses without ports, as in "
+                       "[192.0.2.1]",
+                       text);
+        return;
+    }
+    n->trusted[n->n_trusted++] = a;
+}
+
+static void read_trusted(struct settings *s, setting_value value, void *object) {
+    struct config_node *n = object;
+    size_t count = 0;
+    settings_each_item(s, value, "trusted", count_item, &count);
+    n->trusts_some = true;
+    n->n_trusted = 0;
+    n->trusted = arena_alloc(settings_arena(s), (count + 1) * sizeof *n->trusted);
+    if (n->trusted) {
+        settings_each_item(s, value, "trusted", read_trusted_host, n);
+    }
+}
+
+#define TRUSTED SETTING_GROUP("trusted", read_trusted)
+
 static void read_mandatory(struct settings *s, setting_value value, void *object) {
     struct config_node *n = object;
     settings_numbers(s, value, UINT32_MAX, &n->mandatory_capabilities,
@@ -395,7 +426,8 @@ static const struct setting pcscf_settings[] = {
 };
 
 static const struct setting icscf_settings[] = {
-    COMMON(4060), SRV, TIMEOUT, TLS, DIAMETER_TLS, DIAMETER_AGENTS, PENDING, SIP, {0},
+    COMMON(4060),    SRV,     TRUSTED, TIMEOUT, TLS, DIAMETER_TLS,
+    DIAMETER_AGENTS, PENDING, SIP,     {0},
 };
 
 static const struct setting scscf_settings[] = {
@@ -418,6 +450,7 @@ static const struct setting scscf_settings[] = {
     NUMBER("subscription-min-s", subscription_min_s, 1, 3600),
     SETTING_GROUP("application-servers", read_application_servers),
     SETTING("trust-auth-done", SETTING_FLAG, AT(trust_auth_done)),
+    TRUSTED,
     TIMEOUT,
     TLS,
     DIAMETER_TLS,

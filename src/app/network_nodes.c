@@ -239,6 +239,27 @@ static bool always_ready(const void *node) {
     return node != NULL;
 }
 
+/* Who may send requests to an I-CSCF or S-CSCF: the nodes of the configuration and whom it names;
+ * none: everybody. */
+static enum error find_trusted(struct network *n, const struct config_node *self,
+                               const struct addr **out, size_t *n_out) {
+    const struct config *config = n->config;
+    struct addr *trusted =
+        arena_alloc(&n->arena, (config->n_nodes + self->n_trusted) * sizeof *trusted);
+    *out = trusted;
+    *n_out = 0;
+    if (!trusted || !self->trusts_some) {
+        return trusted ? OK : ERR_NO_MEMORY;
+    }
+    for (size_t i = 0; i < config->n_nodes; i++) {
+        trusted[(*n_out)++] = config->nodes[i].listen;
+    }
+    for (size_t i = 0; i < self->n_trusted; i++) {
+        trusted[(*n_out)++] = self->trusted[i];
+    }
+    return OK;
+}
+
 /* I-CSCF */
 
 static enum error configure_icscf(struct network *n, struct network_node *node) {
@@ -253,7 +274,9 @@ static enum error configure_icscf(struct network *n, struct network_node *node) 
         .message_max = c->message_max,
         .pending_max = c->pending_max,
     };
-    return diameter_client(n, node, &node->settings.icscf.diameter);
+    enum error e =
+        find_trusted(n, c, &node->settings.icscf.trusted, &node->settings.icscf.n_trusted);
+    return e ? e : diameter_client(n, node, &node->settings.icscf.diameter);
 }
 
 static enum error start_icscf(struct network_node *node) {
@@ -307,7 +330,9 @@ static enum error configure_scscf(struct network *n, struct network_node *node) 
         .trust_auth_done = c->trust_auth_done,
         .refuse_without_integrity = c->aka_without_integrity == REFUSE,
     };
-    return diameter_client(n, node, &node->settings.scscf.diameter);
+    enum error e =
+        find_trusted(n, c, &node->settings.scscf.trusted, &node->settings.scscf.n_trusted);
+    return e ? e : diameter_client(n, node, &node->settings.scscf.diameter);
 }
 
 static enum error start_scscf(struct network_node *node) {

@@ -5,6 +5,7 @@ covers: A12 B2"""
 import json
 import os
 import pathlib
+import socket
 import subprocess
 import tempfile
 import time
@@ -40,8 +41,8 @@ class Operator(unittest.TestCase):
 network: {{mcc: '001', mnc: '01'}}
 nodes:
   pcscf: {{listen: "{HOST}:5060"}}
-  icscf: {{listen: "{HOST}:4060"}}
-  scscf: {{listen: "{HOST}:6060", subscription-min-s: 90, application-servers: ["sip:as.{DOMAIN}"]}}
+  icscf: {{listen: "{HOST}:4060", trusted: []}}
+  scscf: {{listen: "{HOST}:6060", trusted: [192.0.2.1], subscription-min-s: 90, application-servers: ["sip:as.{DOMAIN}"]}}
   hss: {{listen: "{HOST}:3868"}}
 web: {{listen: "{HOST}:8080"}}
 subscribers: [{smiths}]
@@ -98,7 +99,22 @@ subscribers: [{smiths}]
         self.assertEqual(self.sub("reauthenticate", ALICE, "--within", "0").returncode, 1)
         self.assertEqual(self.sub("reauthenticate").returncode, 2)
 
-    def test_4_an_rtr_reaches_the_terminal(self):
+    def test_4_strangers_are_not_believed(self):
+        for port in (4060, 6060):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+                stranger.bind(("127.0.0.1", 0))
+                stranger.settimeout(10)
+                here = f"127.0.0.1:{stranger.getsockname()[1]}"
+                stranger.sendto(
+                    f"SUBSCRIBE {ALICE} SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bKx\r\nMax-Forwards: 70\r\n"
+                    f"From: <{ALICE}>;tag=x\r\nTo: <{ALICE}>\r\nCall-ID: x\r\nCSeq: 1 SUBSCRIBE\r\n"
+                    f"Contact: <sip:{here}>\r\nEvent: reg\r\nP-Asserted-Identity: <{ALICE}>\r\n"
+                    "Content-Length: 0\r\n\r\n".encode(),
+                    (HOST, port),
+                )
+                self.assertIn(b"SIP/2.0 403 ", stranger.recv(65536))
+
+    def test_5_an_rtr_reaches_the_terminal(self):
         smith = json.loads(self.sub("show", ALICE, "--json").stdout)
         self.assertEqual(self.sub("rm", smith["name"]).returncode, 0)
         until(lambda: "the network says: rejected" in self.said())

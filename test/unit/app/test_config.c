@@ -118,7 +118,7 @@ static const struct {
      "capabilities, weight, expires-min-s, expires-max-s, expires-default-s, contacts-max, "
      "attempts-max, reg-await-auth-s, challenges-max, aka-without-integrity, algorithms, "
      "shared-ifc-sets, digest-nonce-s, subscriptions-max, subscription-min-s, application-servers, "
-     "trust-auth-done, diameter-timeout-ms, "
+     "trust-auth-done, trusted, diameter-timeout-ms, "
      "diameter-watchdog-s, tls, diameter-tls, diameter-agents, pending-max, transports, "
      "tls-listen, "
      "connections-max, idle-s, datagram-max, message-max, overload-delay-ms, retry-after-min-s or "
@@ -128,6 +128,9 @@ static const struct {
      "SHA-256 "
      "and MD5\n"},
     {WHOLE "  scscf-2: {algorithms: [MD5, md5]}\n", "t.yaml:7: md5 stands there twice\n"},
+    {WHOLE "  scscf-2: {trusted: [\"as.example.org\"]}\n",
+     "t.yaml:7: trusted has \"as.example.org\"; it takes IP addresses without ports, as in "
+     "[192.0.2.1]\n"},
     {WHOLE "  scscf-2: {algorithms: []}\n",
      "t.yaml:7: algorithms is empty: nobody could register\n"},
     {WHOLE "  pcscf-2: {ipsec: on}\n", "t.yaml:7: ipsec is \"on\"; it takes off\n"},
