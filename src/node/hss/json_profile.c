@@ -195,6 +195,9 @@ void profile_from_json(struct json_reader *r, const json_t *json, struct span na
         r->failed = true;
     }
     if (!r->failed) {
+        shared_sets_check(r, out);
+    }
+    if (!r->failed) {
         sort(ifcs, n);
     }
 }

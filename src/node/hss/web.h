@@ -281,6 +281,10 @@ void web_shared_set_put(struct web_job *w);
 /** Deletes the shared set of the path. */
 void web_shared_set_delete(struct web_job *w);
 
+/** Checks a profile beside the shared sets that it names: notes a fault if two criteria that an
+ * S-CSCF would order together have the same priority. */
+void shared_sets_check(struct json_reader *r, const struct rec_profile_data *data);
+
 /* web_user_data.c */
 
 /** Shows the User-Data of the identity of the path: for an S-CSCF that has the shared sets, or for

@@ -149,6 +149,86 @@ static void put_done(struct store_op *op) {
     }
 }
 
+/* Priorities: an S-CSCF orders the criteria of a profile and of its shared sets together, so no two
+ * of them have the same one (TS 29.228 B.2.2). What the HSS does not know it cannot compare. */
+
+static bool has_priority(struct rec_profile p, uint32_t priority) {
+    for (size_t i = 0, n = rec_profile_n_ifcs(p); i < n; i++) {
+        if (rec_ifc_priority(rec_profile_ifcs(p, i)) == priority) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Notes a fault if a criterion of `data` has the priority of one of `other`. */
+static void compare(struct json_reader *r, const struct rec_profile_data *data,
+                    const struct profile *other) {
+    for (size_t i = 0; other && i < data->n_ifcs; i++) {
+        if (has_priority(rec_profile_of(other->record), data->ifcs[i].priority)) {
+            char text[160];
+
+            snprintf(text, sizeof text,
+                     "%s %.*s, which is used together with it, has this priority",
+                     is_shared_set(other->name) ? "shared set" : "profile", SPAN_ARG(other->name));
+            json_fault(r, "priority-unique", "/filter_criteria/#/priority", i, text);
+        }
+    }
+}
+
+void shared_sets_check(struct json_reader *r, const struct rec_profile_data *data) {
+    char room[SHARED_SET_NAME];
+
+    for (size_t i = 0; i < data->n_shared_ifc_sets; i++) {
+        const struct profile *set =
+            profiles_find(r->hss, shared_set_name(room, data->shared_ifc_sets[i]));
+
+        compare(r, data, set);
+        for (size_t k = 0; set && k < i; k++) {
+            const struct profile *other =
+                profiles_find(r->hss, shared_set_name(room, data->shared_ifc_sets[k]));
+            struct rec_profile sets = rec_profile_of(set->record);
+
+            for (size_t c = 0; other && c < rec_profile_n_ifcs(sets); c++) {
+                if (has_priority(rec_profile_of(other->record),
+                                 rec_ifc_priority(rec_profile_ifcs(sets, c)))) {
+                    json_fault(r, "priority-unique", "/shared_ifc_sets", 0,
+                               "two of these sets have criteria of the same priority");
+                }
+            }
+        }
+    }
+}
+
+struct set_check {
+    struct json_reader *r;
+    const struct rec_profile_data *data;
+    uint32_t number;
+};
+
+/* A new content beside a profile that names the set, and beside the other sets of that profile. */
+static void check_beside(struct htab_node *node, void *ctx) {
+    struct profile *p = CONTAINER_OF(node, struct profile, node);
+    const struct set_check *c = ctx;
+    struct rec_profile record = rec_profile_of(p->record);
+    size_t n = rec_profile_n_shared_ifc_sets(record), named = 0;
+    char room[SHARED_SET_NAME];
+
+    for (size_t i = 0; i < n; i++) {
+        named += rec_profile_shared_ifc_sets(record, i) == c->number;
+    }
+    if (!named) {
+        return;
+    }
+    compare(c->r, c->data, p);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t other = rec_profile_shared_ifc_sets(record, i);
+        if (other != c->number) {
+            compare(c->r, c->data, profiles_find(c->r->hss, shared_set_name(room, other)));
+        }
+    }
+}
+
 /* Reads the criteria; the other members of a profile do not belong to a set. */
 static void read_set(struct json_reader *r, const json_t *body, struct rec_profile_data *out) {
     static const char *const members[] = {"number", "filter_criteria", NULL};
@@ -178,6 +258,12 @@ void web_shared_set_put(struct web_job *w) {
         json_fault(&r, "shared-set-number", "/number", 0, "the number is not the one in the path");
     }
     data.name = web_name(w);
+    if (!r.failed) {
+        struct set_check c = {.r = &r, .data = &data};
+
+        (void)!span_to_u32(span_after(web_name(w), 1), NUMBER_MAX, &c.number);
+        htab_each(&w->hss->profiles, check_beside, &c);
+    }
     if (!r.failed) {
         w->record = web_profile_record(&r, &data);
     }

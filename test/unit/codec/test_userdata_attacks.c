@@ -214,7 +214,7 @@ static void attacks_are_refused_soon_and_with_little(void **state) {
         chunk_pool_free(&pool);
         slowest = us > slowest ? us : slowest;
         largest = bytes > largest ? bytes : largest;
-        if (e == OK || us > TIME_US * TIMES || bytes > MEMORY_BYTES) {
+        if (e == OK || us > (uint64_t)TIME_US * TIMES || bytes > MEMORY_BYTES) {
             fail_msg("%zu, %.60s: %s, %llu us, %zu bytes", i, xml.p, error_text(e),
                      (unsigned long long)us, bytes);
         }

@@ -345,6 +345,39 @@ static void the_hss_pushes_a_profile_and_charging_functions(void **state) {
         has_line(peer_last(&w->icscf), SIP_H_P_CHARGING_FUNCTION_ADDRESSES, "ecf=\"aaa://ecf\""));
 }
 
+/* TS 23.003 13.4A, TS 29.228 6.6. */
+static void wildcards_and_shared_sets_come_with_the_profile(void **state) {
+    struct world *w = (struct world *)*state;
+    static const uint32_t sets[] = {7};
+    restart(w, (struct scscf_config){.shared_ifc_sets = sets, .n_shared_ifc_sets = 1});
+    w->hss.user_data =
+        SPAN("<?xml version=\"1.0\" encoding=\"UTF-8\"?><IMSSubscription><PrivateID>" IMPI
+             "</PrivateID><ServiceProfile><PublicIdentity><Identity>x</Identity><Extension>"
+             "<IdentityType>4</IdentityType><Extension><Extension><WildcardedIMPU>"
+             "tel:+44999![0-9]{3}!</WildcardedIMPU></Extension></Extension></Extension>"
+             "</PublicIdentity><PublicIdentity><Identity>" IMPU "</Identity></PublicIdentity>"
+             "<Extension><SharedIFCSetID>7</SharedIFCSetID><SharedIFCSetID>8</SharedIFCSetID>"
+             "</Extension></ServiceProfile></IMSSubscription>");
+    assert_int_equal(enrol(w, (struct script_register){0}), 200);
+    assert_int_equal(w->hss.last_sar.n_supported_features, 1);
+    assert_int_equal(w->hss.last_sar.supported_features[0].feature_list, 1);
+    /* The default identity is no wildcard, though one stands before it. */
+    assert_true(has_line(peer_last(&w->icscf), SIP_H_P_ASSOCIATED_URI,
+                         "<" IMPU ">, <tel:+44999![0-9]{3}!>"));
+    assert_int_equal(scscf_counts(w->scscf).identities, 2);
+    /* An identity that the wildcard stands for is of the set: a PPR that names it reaches it. */
+    struct rtr_seen seen = {0};
+    struct cx_ppr ppr = {
+        .user_name = SPAN(IMPI),
+        .user_data = SPAN("<IMSSubscription><PrivateID>" IMPI
+                          "</PrivateID><ServiceProfile><PublicIdentity><Identity>tel:+44999123"
+                          "</Identity></PublicIdentity><PublicIdentity><Identity>" IMPU
+                          "</Identity></PublicIdentity></ServiceProfile></IMSSubscription>")};
+    push(w, &ppr, &seen);
+    assert_int_equal(seen.result.code, DIAMETER_SUCCESS);
+    assert_int_equal(scscf_counts(w->scscf).sets, 1);
+}
+
 static void stopping_refuses_new_work_and_says_goodbye(void **state) {
     struct world *w = (struct world *)*state;
     scscf_stop(w->scscf, on_stopped, w);
@@ -382,6 +415,7 @@ int main(void) {
         TEST(nothing_expires_while_it_is_being_refreshed),
         TEST(the_last_cseq_is_what_stands),
         TEST(the_hss_pushes_a_profile_and_charging_functions),
+        TEST(wildcards_and_shared_sets_come_with_the_profile),
         TEST(stopping_refuses_new_work_and_says_goodbye),
         TEST(a_crash_with_work_under_way_leaks_nothing),
     };

@@ -123,6 +123,33 @@ static void there_is_never_too_much(void **state) {
     refused(b, "/shared-ifc-sets/7", "{\"service_ids\":[]}", "member-unknown");
 }
 
+/* Criteria of a profile and of its shared sets are ordered together. */
+static void priorities_are_unique_across_shared_sets(void **state) {
+    struct bench *b = *state;
+#define CRITERION(priority) "{\"priority\":" priority ",\"server_name\":\"sip:as\"}"
+
+    assert_int_equal(
+        bench_web(b, "PUT", "/shared-ifc-sets/1", "{\"filter_criteria\":[" CRITERION("1") "]}"),
+        201);
+    assert_int_equal(bench_web(b, "PUT", "/shared-ifc-sets/2",
+                               "{\"filter_criteria\":[" CRITERION("1") "," CRITERION("2") "]}"),
+                     201);
+    refused(b, "/profiles/p", "{\"shared_ifc_sets\":[1],\"filter_criteria\":[" CRITERION("1") "]}",
+            "priority-unique");
+    refused(b, "/profiles/p", "{\"shared_ifc_sets\":[1,2]}", "priority-unique");
+    assert_int_equal(
+        bench_web(b, "PUT", "/profiles/p",
+                  "{\"shared_ifc_sets\":[1,3],\"filter_criteria\":[" CRITERION("5") "]}"),
+        201);
+    refused(b, "/shared-ifc-sets/3", "{\"filter_criteria\":[" CRITERION("1") "]}",
+            "priority-unique");
+    refused(b, "/shared-ifc-sets/3", "{\"filter_criteria\":[" CRITERION("5") "]}",
+            "priority-unique");
+    assert_int_equal(
+        bench_web(b, "PUT", "/shared-ifc-sets/3", "{\"filter_criteria\":[" CRITERION("6") "]}"),
+        201);
+}
+
 /* What stands for the same identity is the same one. */
 static void identities_are_one_in_all_their_forms(void **state) {
     static const struct {
@@ -177,6 +204,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(each_rule_of_a_subscription_is_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(there_is_never_too_much, setup, teardown),
+        cmocka_unit_test_setup_teardown(priorities_are_unique_across_shared_sets, setup, teardown),
         cmocka_unit_test_setup_teardown(identities_are_one_in_all_their_forms, setup, teardown),
     };
 

@@ -227,6 +227,8 @@ static void services_are_routed_or_served(void **state) {
     snprintf(body, sizeof body, services, "false");
     assert_int_equal(bench_web(b, "PUT", "/subscriptions/s", body), 200);
     assert_non_null(strstr(b->body, "\"active\": false"));
+    sim_run_until(b->sim, sim_now_us(b->sim) + SEC_IN_US / 10);
+    assert_int_equal(hss_counters(b->hss)->rtr, 1); /* who serves it is told: REMOVE_S-CSCF */
     lir(b, "sip:time@x", X3GPP, DIAMETER_ERROR_USER_UNKNOWN);
     sar(b, 3, NULL, "sip:time@x", X3GPP, DIAMETER_ERROR_USER_UNKNOWN);
 }
