@@ -1,5 +1,6 @@
 /* muster sub export: all subscriptions as NDJSON or CSV, as muster sub import reads them. */
 #include "app/sub.h"
+#include "stack/http/client.h"
 
 #include <csv.h>
 #include <errno.h>
@@ -7,6 +8,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { TIMEOUT_S = 120 };
 
 struct export {
     FILE *file;
@@ -139,12 +142,7 @@ static void put_subscription(void *ctx, json_t *s) {
     x->n++;
     sub_drop_shown(s);
     json_object_del(s, "version");
-    if (x->csv) {
-        put_row(x, s);
-    } else {
-        json_dumpf(s, x->file, JSON_COMPACT | JSON_ENSURE_ASCII);
-        fputc('\n', x->file);
-    }
+    put_row(x, s);
 }
 
 static int by_name(const void *a, const void *b) {
@@ -179,6 +177,73 @@ static int put_profiles(const struct remote *r, const struct export *x) {
     return code;
 }
 
+/* Lines: the HSS writes them, and works on the next page while one is stored. */
+
+struct pages {
+    const struct remote *remote;
+    const char *credentials;
+    struct web_client *client;
+    struct web_exchange *exchange;
+    char url[400];
+};
+
+static enum error ask_for(struct pages *p, const char *after) {
+    snprintf(p->url, sizeof p->url, "%s/subscriptions?format=lines%s%s%s%s", p->remote->base,
+             *after ? "&after=" : "", after, p->credentials ? "&credentials=" : "",
+             p->credentials ? p->credentials : "");
+    struct web_call call = {
+        .method = "GET", .url = p->url, .wanted_header = "Muster-Next", .timeout_s = TIMEOUT_S};
+    remote_dress(p->remote, &call);
+    return web_client_begin(p->client, &call, &p->exchange);
+}
+
+static void put_lines(struct export *x, const struct web_reply *page) {
+    fwrite(page->body, 1, page->body_n, x->file);
+    for (size_t at = 0; at < page->body_n; at++) {
+        const char *end = memchr(page->body + at, '\n', page->body_n - at);
+        at = end ? (size_t)(end - page->body) : page->body_n;
+        x->n += end != NULL;
+    }
+    if (x->secrets) {
+        OPENSSL_cleanse(page->body, page->body_n);
+    }
+}
+
+/* Takes one page and asks for the next one; *more: there is one. */
+static int take_page(struct pages *p, struct export *x, bool *more) {
+    struct web_reply page;
+    enum error e = web_client_end(p->exchange, &page);
+    *more = false;
+    if (e) {
+        return remote_failed(p->remote, e);
+    }
+    int code = page.status == 200 ? EXIT_CODE_OK : remote_refused(&page);
+    if (!code && page.header[0]) {
+        e = ask_for(p, page.header);
+        code = remote_failed(p->remote, e);
+        *more = !e;
+    }
+    if (!code) {
+        put_lines(x, &page);
+    }
+    web_reply_free(&page);
+    return code;
+}
+
+static int export_lines(const struct remote *r, struct export *x, const char *credentials) {
+    struct pages p = {.remote = r, .credentials = credentials};
+    bool more = true;
+    if (web_client_new(&p.client) != OK) {
+        return command_fail(EXIT_CODE_SYSTEM, "out of memory");
+    }
+    int code = remote_failed(r, ask_for(&p, ""));
+    while (!code && more) {
+        code = take_page(&p, x, &more);
+    }
+    web_client_free(p.client);
+    return code;
+}
+
 static int export_to(const struct remote *r, struct export *x, const char *output,
                      const char *credentials) {
     mode_t mask = umask(077);
@@ -195,7 +260,9 @@ static int export_to(const struct remote *r, struct export *x, const char *outpu
     } else {
         code = put_profiles(r, x);
     }
-    code = code ? code : sub_each(r, credentials, put_subscription, x);
+    code = code     ? code
+           : x->csv ? sub_each(r, credentials, put_subscription, x)
+                    : export_lines(r, x, credentials);
     bool written = !ferror(x->file) && (output ? fclose(x->file) : fflush(x->file)) == 0;
     if (!code && !written) {
         return command_fail(EXIT_CODE_SYSTEM, "not everything was written");

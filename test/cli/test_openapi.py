@@ -168,6 +168,7 @@ class OpenApi(unittest.TestCase):
         ask("DELETE", "/shared-ifc-sets/7", expected=204)
         ask("GET", "/subscriptions?limit=2")
         ask("GET", "/subscriptions?identity=sip:a@x.example&credentials=digest")
+        ask("GET", "/subscriptions?format=lines&limit=2")
         ask("GET", "/subscriptions?limit=0", expected=400)
         ask("GET", "/subscriptions/a?credentials=keys", expected=403)
         ask("DELETE", "/profiles/gold", expected=409)

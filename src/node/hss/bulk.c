@@ -173,7 +173,7 @@ static void stored(struct store_op *op) {
         return;
     }
     size_t fine = bulk_outcomes(b, op);
-    if (refused) {
+    if (refused || (b->mode == BULK_ALL && before + b->n_faults)) { /* nothing was stored */
         report(w, 422, 0, 0, before + b->n_faults);
         return;
     }

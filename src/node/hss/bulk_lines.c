@@ -220,8 +220,7 @@ static enum error take_subscription(struct json_reader *r, const json_t *json, s
 static enum error take(struct web_job *w, struct bulk_job *b, struct json_reader *r,
                        struct span line) {
     json_error_t error;
-    json_t *json =
-        line.n > BULK_LINE_MAX ? NULL : json_loadb(line.p, line.n, JSON_REJECT_DUPLICATES, &error);
+    json_t *json = line.n > BULK_LINE_MAX ? NULL : json_read(line, JSON_LINE_VALUES_MAX, &error);
     enum error e = OK;
 
     if (line.n > BULK_LINE_MAX) {

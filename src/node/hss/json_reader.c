@@ -2,7 +2,56 @@
 #include "base/suggest.h"
 #include "node/hss/web.h"
 
+#include <limits.h>
 #include <stdio.h>
+
+/* How much is in a document, and how deep, without reading it: brackets and commas outside strings.
+ * Broken documents give some number: the parser finds out. */
+static void measure(struct span text, size_t *values, size_t *depth, size_t *deepest_at) {
+    size_t open = 0;
+    bool quoted = false;
+
+    *values = *depth = *deepest_at = 0;
+    for (size_t i = 0; i < text.n && *depth <= JSON_DEPTH_MAX; i++) {
+        char c = text.p[i];
+
+        if (quoted) {
+            i += c == '\\';
+            quoted = c != '"';
+        } else if (c == '"') {
+            quoted = true;
+        } else if (c == '[' || c == '{') {
+            ++*values;
+            if (++open > *depth) {
+                *depth = open;
+                *deepest_at = i;
+            }
+        } else if (c == ']' || c == '}') {
+            open -= open > 0;
+        } else if (c == ',') {
+            ++*values;
+        }
+    }
+}
+
+static json_t *too_much(json_error_t *error, size_t at, const char *text) {
+    *error = (json_error_t){.line = 1, .column = at < INT_MAX ? (int)at + 1 : INT_MAX};
+    snprintf(error->text, sizeof error->text, "%s", text);
+    return NULL;
+}
+
+json_t *json_read(struct span text, size_t max_values, json_error_t *error) {
+    size_t values, depth, at;
+
+    measure(text, &values, &depth, &at);
+    if (depth > JSON_DEPTH_MAX) {
+        return too_much(error, at, "nested too deeply");
+    }
+    if (values > max_values) {
+        return too_much(error, text.n, "more values than are read at once; use /imports");
+    }
+    return json_loadb(text.p ? text.p : "", text.n, JSON_REJECT_DUPLICATES, error);
+}
 
 void json_fault(struct json_reader *r, const char *rule, const char *path, size_t index,
                 const char *text) {

@@ -52,6 +52,10 @@ static void impi_from_json(struct json_reader *r, const json_t *json, size_t i,
 static const char *const identity_types[] = {"user", "psi", "wildcarded_psi", NULL,
                                              "wildcarded_user"};
 
+const char *subscription_type_name(uint8_t type) {
+    return type < COUNT_OF(identity_types) && identity_types[type] ? identity_types[type] : "user";
+}
+
 static uint8_t type_from_json(struct json_reader *r, const json_t *json, size_t i) {
     struct span name = json_text(r, json, "type", "/impus/#", i);
 
@@ -369,8 +373,8 @@ static json_t *registration_to_json(const struct subscription *s, unsigned set) 
 static void type_to_json(struct rec_impu impu, json_t *json) {
     uint8_t type = rec_impu_type(impu);
 
-    if (type != IDENTITY_USER && type < COUNT_OF(identity_types) && identity_types[type]) {
-        json_object_set_new(json, "type", json_string(identity_types[type]));
+    if (type != IDENTITY_USER) {
+        json_object_set_new(json, "type", json_string(subscription_type_name(type)));
     }
     if (subscription_is_psi(impu)) {
         json_object_set_new(json, "active", json_boolean(!rec_impu_inactive(impu)));

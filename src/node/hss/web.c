@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { BODY_DEPTH = 6, LIMIT_DEFAULT = 100, LIMIT_MAX = 1000 };
+enum { BODY_DEPTH = 6, LIMIT_DEFAULT = 100, LIMIT_MAX = 1000, LINES_MAX = 10000 };
 
 /* Answers. */
 
@@ -67,6 +67,9 @@ static void web_job_free(struct web_job *w) {
     web_wipe(w->body);
     json_decref(w->body);
     json_decref(w->reply);
+    post_cancel(&w->turn);
+    wipe_span(span_of(w->page.text, w->page.n));
+    free(w->page.text);
     arena_release(&w->arena);
     free(w);
 }
@@ -110,6 +113,17 @@ static void end_with_json(struct web_job *w, unsigned status, struct span type, 
 
 void web_end(struct web_job *w, unsigned status, json_t *json) {
     end_with_json(w, status, SPAN("application/json"), json);
+}
+
+void web_end_lines(struct web_job *w, const char *next) {
+    const struct web_header header = {SPAN("Muster-Next"), span_from_cstr(next)};
+    const struct web_answer answer = {.status = 200,
+                                      .content_type = SPAN_INIT("application/x-ndjson"),
+                                      .body = span_of(w->page.text, w->page.n),
+                                      .headers = &header,
+                                      .n_headers = 1};
+
+    end(w, &answer);
 }
 
 void web_problem(struct web_job *w, unsigned status, const char *detail,
@@ -192,7 +206,7 @@ static bool read_body(struct web_job *w, const struct web_request *request) {
     size_t n = 0;
 
     if (!lines) {
-        w->body = json_loadb(rest.p ? rest.p : "", rest.n, JSON_REJECT_DUPLICATES, &error);
+        w->body = json_read(rest, JSON_BODY_VALUES_MAX, &error);
         if (w->body) {
             return true;
         }
@@ -206,7 +220,7 @@ static bool read_body(struct web_job *w, const struct web_request *request) {
             if (!line.n) {
                 continue;
             }
-            one = json_loadb(line.p, line.n, JSON_REJECT_DUPLICATES, &error);
+            one = json_read(line, JSON_LINE_VALUES_MAX, &error);
             if (!one || json_array_append_new(w->body, one) != 0) {
                 break;
             }
@@ -261,6 +275,13 @@ static bool read_secrets(struct web_job *w, struct span query) {
     return true;
 }
 
+static bool wants_lines(struct span query) {
+    char room[16];
+    struct buf b = buf_init(room, sizeof room);
+
+    return web_query(query, SPAN("format"), &b) && span_eq(buf_span(&b), SPAN("lines"));
+}
+
 static void list_or_find(struct web_job *w, struct span query) {
     struct buf b = buf_init(w->name, sizeof w->name);
     uint64_t limit = LIMIT_DEFAULT;
@@ -273,6 +294,16 @@ static void list_or_find(struct web_job *w, struct span query) {
             }
         }
         web_find(w);
+    } else if (wants_lines(query)) {
+        limit = LINES_MAX;
+        if (!web_number(query, "limit", LINES_MAX, &limit) || limit == 0 ||
+            !web_number(query, "after", UINT64_MAX, &w->after)) {
+            web_problem(w, 400, "limit is a number from 1 to 10000, after one of a Muster-Next",
+                        NULL, NULL);
+            return;
+        }
+        w->limit = limit;
+        web_export(w);
     } else if (!web_number(query, "limit", LIMIT_MAX, &limit) || limit == 0 ||
                !web_number(query, "after", UINT64_MAX, &w->after)) {
         web_problem(w, 400, "limit is a number from 1 to 1000, after one that `next` gave", NULL,
@@ -515,6 +546,7 @@ void hss_web(struct hss *h, const struct web_request *request, web_answer_fn *an
     snprintf(w->who, sizeof w->who, "%.*s", SPAN_ARG(request->who));
     w->arena = arena_init(h->env->chunks);
     timer_init(&w->pause, no_pause);
+    post_init(&w->turn, NULL);
     list_insert(&h->web, &w->link);
     dispatch(w, request);
 }

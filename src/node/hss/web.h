@@ -16,6 +16,13 @@ enum web_secrets {
     WEB_SECRETS_KEYS,   /* these, and the keys of cards (K, OPc) */
 };
 
+/** Lines of an export; wiped at the end. */
+struct export_page {
+    char *text;
+    size_t n, cap;
+    bool failed; /* memory is out */
+};
+
 /** One request on its way. */
 struct web_job {
     struct list link; /* of the HSS's */
@@ -42,6 +49,8 @@ struct web_job {
     uint64_t from_the_end; /* so many of the newest are wanted */
     uint64_t last_change, wait_until_us;
     bool awaits_changes;
+    struct post turn;           /* between the parts of an export */
+    struct export_page page;    /* of an export */
     bool asking, got, finished; /* an answer that comes within the call does not recurse */
     enum error error;
     json_t *reply; /* the page */
@@ -80,6 +89,9 @@ void web_problem(struct web_job *w, unsigned status, const char *detail,
 /** Answers with anything, and ends the request. */
 void web_end_with(struct web_job *w, const struct web_answer *answer);
 
+/** Answers with the lines of w->page; next: where the next page begins, empty: nowhere. */
+void web_end_lines(struct web_job *w, const char *next);
+
 /** Answers 405; allowed: the methods that there are. */
 void web_refuse_method(struct web_job *w, const char *allowed);
 
@@ -112,6 +124,17 @@ void web_taken(struct rec_subscription s, struct span identity, struct subscript
 /** Notes the fault, if it is the first: path and its '#', see subscription_faulty. */
 void json_fault(struct json_reader *r, const char *rule, const char *path, size_t index,
                 const char *text);
+
+/** Reads a document: at most max_values values, nested at most JSON_DEPTH_MAX deep, without members
+ * that come twice. What is too deep or too much is refused before memory is taken for it. NULL:
+ * *error says what and where. */
+json_t *json_read(struct span text, size_t max_values, json_error_t *error);
+
+enum {
+    JSON_DEPTH_MAX = 32,
+    JSON_LINE_VALUES_MAX = 200000, /* of one subscription or profile */
+    JSON_BODY_VALUES_MAX = 4000000,
+};
 
 /** Refuses members whose names are not in the list (NULL at its end), and what is no object. */
 void json_known(struct json_reader *r, const json_t *object, const char *path, size_t index,
@@ -159,6 +182,17 @@ void sim_from_json(struct json_reader *r, const json_t *json, struct rec_subscri
  * out. */
 json_t *subscription_to_json(struct hss *h, const struct subscription *s, uint64_t version,
                              enum web_secrets secrets);
+
+/** How a type of public identity is called (enum identity_type). */
+const char *subscription_type_name(uint8_t type);
+
+/* export.c */
+
+/** Appends a subscription as a line that an import reads. */
+void export_line(struct export_page *page, struct rec_subscription s, enum web_secrets secrets);
+
+/** Lists a page as lines. */
+void web_export(struct web_job *w);
 
 /* json_credentials.c */
 

@@ -9,6 +9,7 @@ enum { DEFAULT_TIMEOUT_S = 30, CONNECT_TIMEOUT_S = 5, FIRST_CAPACITY = 4096 };
 
 struct incoming {
     struct web_reply *reply;
+    const char *wanted_header;
     size_t capacity;
     enum error failed;
 };
@@ -41,6 +42,16 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *ctx) {
     reply->body_n += n;
     reply->body[reply->body_n] = '\0';
     return n;
+}
+
+static size_t take_header(char *bytes, size_t size, size_t count, void *ctx) {
+    struct incoming *in = ctx;
+    struct span value = span_of(bytes, size * count), name = span_cut(&value, ':');
+    if (value.p && span_eq_nocase(name, span_from_cstr(in->wanted_header)) &&
+        !span_to_cstr(span_trim(value), in->reply->header, sizeof in->reply->header)) {
+        in->reply->header[0] = '\0';
+    }
+    return size * count;
 }
 
 static enum error error_from_curl(CURLcode code, const struct incoming *in) {
@@ -117,6 +128,11 @@ static void set_up(CURL *curl, const struct web_call *call, struct curl_slist *h
     curl_easy_setopt(curl, CURLOPT_TIMEOUT, timeout_s);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, in);
+    if (call->wanted_header) {
+        in->wanted_header = call->wanted_header;
+        curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header);
+        curl_easy_setopt(curl, CURLOPT_HEADERDATA, in);
+    }
     if (call->body.n) {
         curl_easy_setopt(curl, CURLOPT_POSTFIELDS, call->body.p);
         curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.n);

@@ -13,13 +13,15 @@ struct web_call {
     const char *trust;  /* https: file of authorities, PEM; NULL: those of the system */
     struct span content_type;
     struct span body;
-    unsigned timeout_s; /* for the whole exchange; 0: 30 s */
+    const char *wanted_header; /* whose value goes into the reply; NULL: none */
+    unsigned timeout_s;        /* for the whole exchange; 0: 30 s */
 };
 
 struct web_reply {
     unsigned status;
     char *body; /* NUL-terminated for convenience; freed by web_reply_free */
     size_t body_n;
+    char header[64]; /* the one that was wanted; empty: it was not there, or is longer */
 };
 
 enum { WEB_REPLY_MAX = 256 << 20 }; /* the client refuses longer answers */

@@ -65,7 +65,7 @@ struct bench {
     struct arena arena; /* what replies are decoded into */
     unsigned status;    /* of the last web answer */
     char body[1 << 16];
-    char etag[64];
+    char etag[64], next[64]; /* of the last web answer */
     struct span if_match, if_none_match; /* of the next web requests */
     bool web_come;
 };
@@ -212,10 +212,12 @@ static inline void bench_note_web(void *ctx, const struct web_answer *answer) {
     b->web_come = true;
     b->status = answer->status;
     assert_true(span_to_cstr(answer->body, b->body, sizeof b->body));
-    b->etag[0] = '\0';
+    b->etag[0] = b->next[0] = '\0';
     for (size_t i = 0; i < answer->n_headers; i++) {
         if (span_eq(answer->headers[i].name, SPAN("ETag"))) {
             assert_true(span_to_cstr(answer->headers[i].value, b->etag, sizeof b->etag));
+        } else if (span_eq(answer->headers[i].name, SPAN("Muster-Next"))) {
+            assert_true(span_to_cstr(answer->headers[i].value, b->next, sizeof b->next));
         }
     }
 }

@@ -94,7 +94,7 @@ static void all_or_none_waits_for_the_last_part(void **state) {
     assert_int_equal(number(b, "refused"), 1);
     assert_int_equal(bench_web(b, "POST", "/imports/x?from=1&to=3&line=2", sims(20, 2)), 200);
     assert_int_equal(bench_web(b, "POST", "/imports/x?from=3&to=4&line=4&last=yes", sims(21, 1)),
-                     200);
+                     422);
     assert_int_equal(number(b, "refused"), 2);
     assert_true(says(b, "line 3 has 001010000000021, too"));
     assert_int_equal(stored(b), 8);
