@@ -310,6 +310,7 @@ int cmd_sub(const struct command *self, int argc, char **argv) {
         {"sub contacts", "shows where one is registered, and for how long", sub_contacts},
         {"sub reauthenticate", "has terminals authenticate anew", sub_reauthenticate},
         {"sub set", "changes members of one", sub_set},
+        {"sub graph", "draws one, as text or SVG", sub_graph},
         {"sub log", "shows who changed what, and when", sub_log},
         {"sub deregister", "ends registrations", sub_deregister},
         {"sub rm", "removes some", sub_rm},

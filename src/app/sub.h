@@ -55,6 +55,9 @@ int sub_contacts(const struct command *self, int argc, char **argv);
 
 /** muster sub reauthenticate. */
 int sub_reauthenticate(const struct command *self, int argc, char **argv);
+/** muster sub graph. */
+int sub_graph(const struct command *self, int argc, char **argv);
+
 /** muster sub log. */
 int sub_log(const struct command *self, int argc, char **argv);
 

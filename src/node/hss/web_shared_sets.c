@@ -53,6 +53,9 @@ void web_shared_set_get(struct web_job *w) {
     struct profile *p = find(w);
 
     if (p) {
+        web_etag_record(w, p->record);
+    }
+    if (p && web_may_show(w)) {
         web_end(w, 200, to_json(rec_profile_of(p->record)));
     }
 }
@@ -271,7 +274,20 @@ void web_shared_set_put(struct web_job *w) {
         web_problem(w, 422, r.fault.text, &r.fault, NULL);
         return;
     }
-    w->creates = !profiles_find(w->hss, web_name(w));
+    struct profile *p = profiles_find(w->hss, web_name(w));
+    w->creates = !p;
+    if (p) {
+        web_etag_record(w, p->record);
+    }
+    if (!web_may_change(w, p != NULL)) {
+        return;
+    }
+    web_etag_record(w, w->record);
+    if (p && span_eq(p->record, w->record)) { /* it is so already */
+        put_over(w);
+        return;
+    }
+    change_note_profile(w, p ? p->record : SPAN_NONE, w->record);
     w->op.done = put_done;
     store_save_profile(w->hss->store, &w->op, web_name(w), w->record);
 }
@@ -291,7 +307,15 @@ static void delete_done(struct store_op *op) {
 }
 
 void web_shared_set_delete(struct web_job *w) {
-    if (find(w)) {
+    struct profile *p = find(w);
+
+    if (!p) {
+        return;
+    }
+    web_etag_record(w, p->record);
+    if (web_may_change(w, true)) {
+        w->etag[0] = '\0';
+        change_note_profile(w, p->record, SPAN_NONE);
         w->op.done = delete_done;
         store_delete_profile(w->hss->store, &w->op, web_name(w));
     }

@@ -65,7 +65,7 @@ struct bench {
     struct arena arena; /* what replies are decoded into */
     unsigned status;    /* of the last web answer */
     char body[1 << 16];
-    char etag[64], next[64]; /* of the last web answer */
+    char etag[64], next[64];             /* of the last web answer */
     struct span if_match, if_none_match; /* of the next web requests */
     bool web_come;
 };
