@@ -13,6 +13,7 @@
  * of S-CSCFs in trouble make way, and are loaded and tried again every minute. */
 #include "node/hss/courier.h"
 
+#include "node/hss/sh.h"
 #include "node/hss/web.h"
 
 #include <openssl/crypto.h>
@@ -273,6 +274,32 @@ static void save_entry(struct news *n, const struct store_subscription *read) {
     arena_release(&arena);
 }
 
+static void on_criteria_marked(void *ctx) {
+    struct news *n = ctx;
+
+    n->walk->n_saving--;
+    if (!n->walk->asking) {
+        walk(n);
+    }
+}
+
+/* Application servers that have subscribed to filter criteria hear of the profile, too. */
+static void mark_criteria(struct news *n, const struct store_subscription *read) {
+    struct span profile = rec_news_item_impus(news_item(n), 0);
+    bool asking = n->walk->asking;
+
+    if (!sh_watches_criteria(read, profile)) {
+        return;
+    }
+    n->walk->n_saving++;
+    n->walk->asking = true;
+    if (!sh_criteria_changed(n->h, read, profile, on_criteria_marked, n)) {
+        n->walk->n_saving--;
+        n->walk->failed = true;
+    }
+    n->walk->asking = asking;
+}
+
 static void on_walked(struct store_op *op) {
     struct news *n = CONTAINER_OF(op, struct news, op);
     struct walk *w = n->walk;
@@ -284,6 +311,7 @@ static void on_walked(struct store_op *op) {
         w->after++; /* this one cannot be read, and the log says so whenever it is wanted */
     } else {
         w->after = op->subscription.id;
+        mark_criteria(n, &op->subscription);
         save_entry(n, &op->subscription);
     }
     if (!w->asking) {

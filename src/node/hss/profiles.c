@@ -74,29 +74,45 @@ static struct userdata_profile to_userdata(const struct rec_profile_data *d, str
     return p;
 }
 
+/* Appends those of one profile or shared set, and the numbers of the sets that it refers to. */
+static bool put_criteria(struct buf *b, const struct profile *known, struct span server_name,
+                         struct arena *arena, struct userdata_profile *p) {
+    struct rec_profile_data data;
+    bool failed = true;
+
+    if (rec_profile_decode(known->record, arena, &data) == OK) {
+        *p = to_userdata(&data, arena, &failed);
+    }
+    for (size_t i = 0; !failed && i < p->n_ifcs; i++) {
+        if (span_eq(p->ifcs[i].server_name, server_name)) {
+            userdata_put_ifc(b, &p->ifcs[i]);
+        }
+    }
+    return !failed;
+}
+
 struct span profiles_criteria(struct hss *h, struct span name, struct span server_name,
                               struct arena *arena) {
     struct profile *known = profiles_find(h, name);
-    struct rec_profile_data data;
-    bool failed = true;
 
     if (!known) {
         return SPAN("");
     }
-    if (rec_profile_decode(known->record, arena, &data) != OK) {
-        return SPAN_NONE;
-    }
-    struct userdata_profile p = to_userdata(&data, arena, &failed);
-    for (size_t size = 4096; !failed && size <= SCRATCH_MAX; size *= 4) {
-        char *room = arena_alloc(arena, size);
+    for (size_t size = 4096; size <= SCRATCH_MAX; size *= 4) {
+        char *room = arena_alloc(arena, size), set_name[SHARED_SET_NAME];
         struct buf b = buf_init(room, room ? size : 0);
+        struct userdata_profile p, unused;
 
-        for (size_t i = 0; i < p.n_ifcs && room; i++) {
-            if (span_eq(p.ifcs[i].server_name, server_name)) {
-                userdata_put_ifc(&b, &p.ifcs[i]);
+        if (!room || !put_criteria(&b, known, server_name, arena, &p)) {
+            return SPAN_NONE;
+        }
+        for (size_t i = 0; i < p.n_shared_ifc_sets; i++) {
+            struct profile *set = profiles_find(h, shared_set_name(set_name, p.shared_ifc_sets[i]));
+            if (set && !put_criteria(&b, set, server_name, arena, &unused)) {
+                return SPAN_NONE;
             }
         }
-        if (room && !b.overflow) {
+        if (!b.overflow) {
             return buf_span(&b);
         }
     }

@@ -132,6 +132,16 @@ void sh_change(struct sh_job *sh, const struct diameter_msg *msg);
 /** SNR. */
 void sh_subscribe(struct sh_job *sh, const struct diameter_msg *msg);
 
+/* sh_criteria.c */
+
+/** Has a subscription, as it was read, watchers of filter criteria that this profile has? */
+bool sh_watches_criteria(const struct store_subscription *read, struct span profile);
+
+/** Tells them that the profile has changed; then calls done, perhaps within this call. False:
+ * memory is out, done is not called. */
+MUST_CHECK bool sh_criteria_changed(struct hss *h, const struct store_subscription *read,
+                                    struct span profile, void (*done)(void *ctx), void *ctx);
+
 /* sh_notify.c */
 
 /** Makes what tells application servers. */

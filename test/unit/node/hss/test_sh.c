@@ -250,6 +250,21 @@ static void filter_criteria_are_those_of_the_server_that_asks(void **state) {
     assert_false(says(s, "other.example"));
 }
 
+static void changes_of_filter_criteria_are_told(void **state) {
+    struct script *s = *state;
+    assert_int_equal(
+        subscribe(s, 0, IMPU, SH_DATA_REFERENCE_InitialFilterCriteria, (struct sh_snr){0}), 2001);
+    registers(s, CX_SERVER_ASSIGNMENT_TYPE_REGISTRATION);
+    assert_int_equal(
+        bench_web(s->b, "PUT", "/profiles/default",
+                  "{\"filter_criteria\":[{\"priority\":1,\"server_name\":\"sip:as.example\"}]}"),
+        200);
+    pass(s, 2);
+    assert_int_equal(s->as[0].n, 1);
+    assert_non_null(strstr(s->as[0].heard[0], "<ServerName>sip:as.example</ServerName>"));
+    assert_true(hss_counters(s->b->hss)->ppr > 0); /* the S-CSCF as well */
+}
+
 static void an_msisdn_stands_for_its_tel_uri(void **state) {
     struct script *s = *state;
     const enum sh_data_reference references[] = {SH_DATA_REFERENCE_MSISDN,
@@ -532,6 +547,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(user_data_is_what_the_subscription_has),
         TEST(filter_criteria_are_those_of_the_server_that_asks),
+        TEST(changes_of_filter_criteria_are_told),
         TEST(an_msisdn_stands_for_its_tel_uri),
         TEST(repository_data_follows_its_sequence_number),
         TEST(bad_updates_change_nothing),
