@@ -5,6 +5,7 @@
 #include "base/htab.h"
 #include "codec/reginfo/reginfo.h"
 #include "codec/sip/headers.h"
+#include "model/registration/departures.h"
 #include "model/registration/guesses.h"
 #include "node/pcscf/pcscf.h"
 #include "obs/journal.h"
@@ -32,6 +33,8 @@ struct registration {
     struct list relayed;               /* subscriptions of its terminal */
     struct subscription *subscription; /* to the state of its set; NULL: none */
     uint64_t since_us;                 /* of its last 200 */
+    uint64_t call_id;                  /* hash, of the REGISTER that it was for */
+    uint32_t cseq;                     /* of that */
     uint64_t token;                    /* the user part of our Path: finds the terminal again */
     struct terminal *terminal;
     struct span impu; /* canonical form of the To URI */
@@ -99,9 +102,10 @@ struct pcscf {
     struct htab by_token, by_binding; /* of registrations */
     struct htab by_pair;              /* registrations, by public and private identity */
     struct htab terminals;
-    struct htab subscriptions; /* by Call-ID */
-    struct htab subscribed;    /* those that do not leave, by user */
-    struct htab relayed;       /* terminals' own subscriptions, by token */
+    struct htab subscriptions;    /* by Call-ID */
+    struct htab subscribed;       /* those that do not leave, by user */
+    struct htab relayed;          /* terminals' own subscriptions, by token */
+    struct departures departures; /* registrations that have ended, by Call-ID */
     struct htab challenges;
     struct list challenge_age;
     struct guess_policy guess_policy;
@@ -255,6 +259,9 @@ void pcscf_forget_relayed(struct pcscf *p);
 void pcscf_notify(struct pcscf *p, struct sip_server *up, const struct sip_msg *req);
 
 /* registrations.c */
+
+/** Is a registration the work of a later REGISTER than the one with this Call-ID and CSeq? */
+bool pcscf_is_later(const struct registration *r, struct span call_id, uint32_t cseq);
 
 /** The key of a binding; impu and contact are kept as given. */
 struct binding_key pcscf_key(struct span impu, struct span contact);

@@ -47,7 +47,7 @@ static bool is_ended(const struct registration *r, const struct reginfo *info, u
     const struct reginfo_contact *c = e ? contact_of(e, r->contact) : NULL;
     *event = c ? reginfo_event_name(c->event) : SPAN("left out");
     if (c) {
-        return !c->active;
+        return !c->active && !(c->has_cseq && pcscf_is_later(r, c->call_id, c->cseq));
     }
     if (e && e->state == REGINFO_TERMINATED) {
         return true;
@@ -63,6 +63,18 @@ static void shorten(struct pcscf *p, struct registration *r, const struct reginf
     if (c && c->active && c->event == REGINFO_SHORTENED && c->has_expires &&
         now_us + c->expires_s * SEC_IN_US < r->expiry.due_us) {
         timer_start(p->env, &r->expiry, c->expires_s * SEC_IN_US);
+    }
+}
+
+/* The 200 of the REGISTER that the document tells of may still be on its way. */
+static void note_departure(struct pcscf *p, const struct registration *r,
+                           const struct reginfo *info) {
+    const struct reginfo_registration *e = element_of(info, r->impu);
+    const struct reginfo_contact *c = e ? contact_of(e, r->contact) : NULL;
+    if (c && c->has_cseq) {
+        const struct binding_key key = pcscf_key(r->impu, r->contact);
+        departures_note(&p->departures, departures_name(key.hash, c->call_id), c->cseq,
+                        env_now_us(p->env));
     }
 }
 
@@ -161,6 +173,7 @@ static void act(struct subscription *s, const struct reginfo *info) {
         list_remove(&r->of_subscription);
         list_insert(&s->registrations, &r->of_subscription);
         if (is_ended(r, info, now, &event)) {
+            note_departure(p, r, info);
             end(p, r, event);
         } else {
             shorten(p, r, info);

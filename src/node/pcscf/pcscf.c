@@ -165,6 +165,7 @@ enum error pcscf_new(struct env *env, const struct pcscf_config *config, struct 
     set_default(&p->config.guess_lock_s, GUESS_LOCK_S);
     p->guess_policy =
         (struct guess_policy){p->config.guesses_max, p->config.guess_lock_s * SEC_IN_US};
+    departures_init(&p->departures, p->config.registering_max);
     list_init(&p->challenge_age);
     list_init(&p->guess_age);
     list_init(&p->registering);

@@ -179,14 +179,29 @@ static uint32_t granted(const struct operation *op, const struct sip_msg *answer
     return 0;
 }
 
+/* A later REGISTER's answer was here before this one, and says what stands, or that it has ended.
+ */
+static bool is_overtaken(const struct operation *op, const struct sip_msg *answer) {
+    struct binding_key key = key_of(op);
+    const struct registration *r = pcscf_find(op->p, &key);
+    return (r && pcscf_is_later(r, answer->call_id, answer->cseq)) ||
+           departures_overtook(&op->p->departures, departures_name(key.hash, answer->call_id),
+                               answer->cseq, env_now_us(op->p->env));
+}
+
 /* OK, or why the registration could not be kept. */
 static enum error registered(struct operation *op, const struct sip_msg *answer) {
     struct pcscf *p = op->p;
     struct binding_key key = key_of(op);
     pcscf_forget_keys(p, key.hash);
     uint32_t expires_s = granted(op, answer);
+    if (is_overtaken(op, answer)) {
+        return OK;
+    }
     if (expires_s == 0) {
         struct registration *r = pcscf_find(p, &key);
+        departures_note(&p->departures, departures_name(key.hash, answer->call_id), answer->cseq,
+                        env_now_us(p->env));
         if (op->star) {
             p->counters.deregistered +=
                 pcscf_drop_all_of(p, op->impu, &sip_server_source(op->up)->addr);

@@ -201,6 +201,10 @@ static struct registration *compose(const struct registration_news *news, const 
     return r;
 }
 
+bool pcscf_is_later(const struct registration *r, struct span call_id, uint32_t cseq) {
+    return r->call_id == hash_bytes(call_id) && r->cseq > cseq;
+}
+
 static struct registration *make(const struct registration_news *news) {
     struct span values[PCSCF_ROUTES_MAX + PCSCF_ASSOCIATED_MAX];
     size_t bytes = 0;
@@ -208,7 +212,12 @@ static struct registration *make(const struct registration_news *news) {
         values_of(news->answer, SIP_H_SERVICE_ROUTE, values, PCSCF_ROUTES_MAX, &bytes);
     uint16_t associated = values_of(news->answer, SIP_H_P_ASSOCIATED_URI, values + routes,
                                     PCSCF_ASSOCIATED_MAX, &bytes);
-    return compose(news, values, bytes, routes, associated);
+    struct registration *r = compose(news, values, bytes, routes, associated);
+    if (r) {
+        r->call_id = hash_bytes(news->answer->call_id);
+        r->cseq = news->answer->cseq;
+    }
+    return r;
 }
 
 static uint64_t pair_hash(struct span impu, struct span impi) {
@@ -274,8 +283,12 @@ enum error pcscf_reassociate(struct pcscf *p, struct registration *r, const stru
     struct binding_key key = pcscf_key(r->impu, r->contact);
     const struct registration_news news = {
         .key = &key, .impi = r->impi, .token = r->token, .terminal = r->terminal->addr};
-    return put(p, compose(&news, values, bytes, r->n_service_route, n), r, &news,
-               due > now ? due - now : 0);
+    struct registration *fresh = compose(&news, values, bytes, r->n_service_route, n);
+    if (fresh) {
+        fresh->call_id = r->call_id;
+        fresh->cseq = r->cseq;
+    }
+    return put(p, fresh, r, &news, due > now ? due - now : 0);
 }
 
 enum error pcscf_store(struct pcscf *p, const struct registration_news *news) {
@@ -306,7 +319,8 @@ size_t pcscf_drop_replaced(struct pcscf *p, struct span impu, struct span impi,
     for (; n; n = next) {
         struct registration *r = CONTAINER_OF(n, struct registration, by_pair);
         next = htab_next(n);
-        if (span_eq(r->impu, impu) && span_eq(r->impi, impi) && !is_listed(answer, r->contact)) {
+        if (span_eq(r->impu, impu) && span_eq(r->impi, impi) && !is_listed(answer, r->contact) &&
+            !pcscf_is_later(r, answer->call_id, answer->cseq)) {
             pcscf_drop(p, r);
             dropped++;
         }
@@ -365,6 +379,7 @@ void pcscf_forget_all(struct pcscf *p) {
     htab_each(&p->by_binding, drop_node, p);
     pcscf_forget_subscriptions(p);
     pcscf_forget_relayed(p);
+    departures_free(&p->departures);
     htab_free(&p->by_binding);
     htab_free(&p->by_pair);
     htab_free(&p->by_token);

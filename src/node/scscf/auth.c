@@ -36,6 +36,7 @@ struct authentication *scscf_authentication_make(struct scscf *s, struct span im
     a->s = s;
     list_init(&a->challenges);
     list_init(&a->waiting);
+    list_init(&a->behind);
     a->impi_n = (uint16_t)impi.n;
     memcpy(a->impi, impi.p, impi.n);
     if (htab_insert(&s->authentications, &a->node, hash_bytes(impi)) != OK) {
@@ -46,7 +47,7 @@ struct authentication *scscf_authentication_make(struct scscf *s, struct span im
 }
 
 void scscf_authentication_settle(struct authentication *a) {
-    if (!a->n_challenges && !a->asking && !a->n_waiting) {
+    if (!a->n_challenges && !a->asking && !a->n_waiting && !a->assigning) {
         htab_remove(&a->s->authentications, &a->node);
         free(a);
     }

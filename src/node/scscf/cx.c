@@ -397,7 +397,7 @@ static void leave_later(const struct operation *op) {
     }
 }
 
-struct departures {
+struct ended_registrations {
     struct span *impis; /* NULL: not noted */
     unsigned n;
     size_t bindings;
@@ -418,7 +418,7 @@ static enum reginfo_event event_of(const struct cx_rtr *rtr) {
 
 /* Ends what a private identity has here; it is noted if there was anything. */
 static void end_registrations(struct scscf *s, const struct cx_rtr *rtr, struct span impi,
-                              struct departures *d) {
+                              struct ended_registrations *d) {
     size_t removed =
         scscf_remove(s, impi, rtr->public_identity, rtr->n_public_identity, event_of(rtr));
     scscf_forget_nonces(s, impi);
@@ -438,7 +438,7 @@ static void on_rtr(struct scscf *s, struct diameter_request *rq, const struct di
     }
     const struct cx_associated_identities *others = rtr.associated_identities;
     size_t n_others = others ? others->n_user_name : 0;
-    struct departures d = {
+    struct ended_registrations d = {
         .impis = arena_alloc(diameter_request_arena(rq), (n_others + 1) * sizeof *d.impis)};
     end_registrations(s, &rtr, rtr.user_name, &d);
     for (size_t i = 0; i < n_others; i++) {

@@ -5,6 +5,7 @@
  *     auth.c      challenges that wait for their answer; AKA
  *     digest.c    SIP Digest: nonces, counts, responses
  *     sets.c      implicit registration sets and the bindings on them
+ *     turns.c     one SAR of a private identity at a time
  *     cx.c        MAR, SAR; RTR, PPR
  *     answer.c    the answers: 200, 401, refusals
  *     watchers.c  subscriptions to the registration state of a set: SUBSCRIBE, NOTIFY
@@ -19,6 +20,7 @@
 #include "codec/userdata/userdata.h"
 #include "crypto/akav2.h"
 #include "model/registration/challenge.h"
+#include "model/registration/departures.h"
 #include "model/registration/request.h"
 #include "model/registration/share.h"
 #include "model/wildcard/wildcard.h"
@@ -60,7 +62,10 @@ struct scscf {
     unsigned algorithms;             /* AUTH_BITs of the configured ones */
     struct list operations;          /* REGISTERs under way */
     size_t n_operations;
-    struct list notices; /* SARs that no terminal waits for */
+    struct list ready; /* operations whose turn it is; turns looks at them */
+    struct post turns;
+    struct departures departures; /* private identities that have left, by Call-ID */
+    struct list notices;          /* SARs that no terminal waits for */
     size_t n_notices;
     struct span hss_names[SCSCF_HSS_NAMES_MAX]; /* of those that have answered; owned */
     size_t n_hss_names;
@@ -232,8 +237,10 @@ struct authentication {
     struct scscf *s;
     struct list challenges; /* oldest first */
     uint32_t n_challenges;
-    struct operation *asking; /* the one MAR under way */
-    struct list waiting;      /* operations behind it */
+    struct operation *asking;    /* the one MAR under way */
+    struct operation *assigning; /* the one SAR under way */
+    struct list behind;          /* operations behind that */
+    struct list waiting;         /* operations behind the MAR */
     uint32_t n_waiting;
     uint16_t impi_n;
     char impi[];
@@ -343,6 +350,7 @@ struct operation {
     struct scscf *s;
     struct list under_way;
     struct list waiting; /* behind another MAR */
+    struct list behind;  /* another SAR, or ready */
     struct sip_server *up;
     enum operation_state state;
     struct span impi, impu; /* impu canonical */
@@ -384,6 +392,21 @@ void scscf_operation_refuse(struct operation *op, unsigned status, enum reason w
 
 /** Before the answer, which frees the operation's memory: takes it off all lists. */
 void scscf_operation_end(struct operation *op);
+
+/** Its turn has come: decides what the HSS is told. op may be gone afterwards. */
+void scscf_go_on(struct operation *op);
+
+/* turns.c */
+
+/** May op have its SAR now? If not, scscf_go_on is called when it may; or it is refused and gone.
+ */
+MUST_CHECK bool scscf_take_turn(struct operation *op);
+
+/** op ends, whether it had its turn or not. */
+void scscf_end_turn(struct operation *op);
+
+/** Lets those go on whose turn it is (scscf.turns). */
+void scscf_next_turns(struct post *post);
 
 /* cx.c */
 

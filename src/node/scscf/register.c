@@ -92,6 +92,7 @@ void scscf_operation_end(struct operation *op) {
     list_remove(&op->under_way);
     s->n_operations--;
     leave_set(op);
+    scscf_end_turn(op);
     struct authentication *a = op->authentication;
     if (a && a->asking == op) {
         op->authentication = NULL;
@@ -224,13 +225,30 @@ static void decide(const struct operation *op, const struct standing *standing,
                         standing->n, out);
 }
 
-/* Authenticated: is the HSS to be told, and what? */
+static uint64_t departure_name(const struct operation *op) {
+    return departures_name(hash_bytes(op->impi), sip_server_request(op->up)->call_id);
+}
+
+/* Authenticated. */
 static void assign(struct operation *op) {
+    if (scscf_take_turn(op)) {
+        scscf_go_on(op);
+    }
+}
+
+/* Is the HSS to be told, and what? */
+void scscf_go_on(struct operation *op) {
     struct standing standing;
     struct registration_outcome outcome;
     look_up(op, &standing);
     decide(op, &standing, &outcome);
     if (!verdict_allows(op, &outcome)) {
+        return;
+    }
+    if (outcome.verdict == REGISTRATION_UPDATE &&
+        departures_overtook(&op->s->departures, departure_name(op), op->reading.request.cseq,
+                            env_now_us(op->s->env))) {
+        scscf_operation_refuse(op, 500, REASON_OUT_OF_ORDER);
         return;
     }
     bool leaves = outcome.verdict == REGISTRATION_UPDATE && outcome.n_left == 0;
@@ -342,6 +360,14 @@ static void count(struct operation *op, size_t before, const struct registration
         LOG_U64("contacts", outcome->n_left));
 }
 
+/* What was to be registered again has ended while the HSS was asked: by another request of the
+ * user, or by the HSS. It is an initial registration then, if the HSS agrees. */
+static void register_anew(struct operation *op) {
+    op->assignment = CX_SERVER_ASSIGNMENT_TYPE_REGISTRATION;
+    op->saa = NULL;
+    scscf_assign(op, false);
+}
+
 /* The HSS agrees: the bindings change, and the terminal hears of it. */
 static void change_bindings(struct operation *op) {
     struct standing standing;
@@ -354,6 +380,10 @@ static void change_bindings(struct operation *op) {
     look_up(op, &standing);
     decide(op, &standing, &outcome);
     bool gone = !standing.set && outcome.n_left > 0;
+    if (gone && op->assignment == CX_SERVER_ASSIGNMENT_TYPE_RE_REGISTRATION) {
+        register_anew(op);
+        return;
+    }
     enum error e = gone ? ERR_NOT_FOUND : OK;
     if (e == OK && outcome.verdict == REGISTRATION_UPDATE) {
         e = apply(op, &standing, &outcome);
@@ -365,6 +395,10 @@ static void change_bindings(struct operation *op) {
     } else if (verdict_allows(op, &outcome)) {
         op->state = OPERATION_DONE;
         count(op, standing.n, &outcome);
+        if (outcome.verdict == REGISTRATION_UPDATE && outcome.n_left < standing.n) {
+            departures_note(&op->s->departures, departure_name(op), op->reading.request.cseq,
+                            env_now_us(op->s->env));
+        }
         if (outcome.verdict == REGISTRATION_UPDATE && outcome.n_left == 0) {
             scscf_forget_nonces(op->s, op->impi);
             op->has_nextnonce = false;
@@ -514,6 +548,7 @@ void scscf_register(struct scscf *s, struct sip_server *up, const struct sip_msg
     op->s = s;
     op->up = up;
     list_init(&op->waiting);
+    list_init(&op->behind);
     list_insert(&s->operations, &op->under_way);
     s->n_operations++;
     enum reason why = read_request(op, req);

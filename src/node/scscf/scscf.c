@@ -173,6 +173,9 @@ enum error scscf_new(struct env *env, const struct scscf_config *config, struct 
     list_init(&s->operations);
     list_init(&s->notices);
     list_init(&s->changed);
+    list_init(&s->ready);
+    post_init(&s->turns, scscf_next_turns);
+    departures_init(&s->departures, s->config.pending_max);
     timer_init(&s->stop_timer, stop_diameter);
     enum error e = digest_init(&s->digest);
     if (e == OK) {
@@ -191,6 +194,7 @@ void scscf_free(struct scscf *s) {
         return;
     }
     timer_stop(&s->stop_timer);
+    post_cancel(&s->turns);
     diameter_free(s->diameter);
     scscf_forget_watchers(s);
     resolver_free(s->resolver);
@@ -198,6 +202,7 @@ void scscf_free(struct scscf *s) {
     scscf_forget_notices(s);
     scscf_forget_challenges(s);
     scscf_forget_sets(s);
+    departures_free(&s->departures);
     scscf_forget_hss_names(s);
     digest_free(&s->digest);
     OPENSSL_cleanse(s, sizeof *s);
