@@ -6,6 +6,7 @@
 
 #define REGINFO_NAMESPACE  "urn:ietf:params:xml:ns:reginfo"
 #define GRUUINFO_NAMESPACE "urn:ietf:params:xml:ns:gruuinfo"
+#define WILDCARD_NAMESPACE "urn:3gpp:ns:extRegExp:1.0"
 
 /** "init", "active", "terminated": by enum reginfo_state. */
 extern const struct span reginfo_states[REGINFO_STATES];

@@ -156,6 +156,8 @@ static void read_registration(struct reader *r, const xmlNode *n,
     for (const xmlNode *k = n->children; k && !r->error; k = k->next) {
         if (is_element(k, "contact", REGINFO_NAMESPACE)) {
             read_contact(r, k, &list[out->n_contacts++]);
+        } else if (is_element(k, "wildcardedIdentity", WILDCARD_NAMESPACE)) {
+            out->wildcard = take(r, xmlNodeGetContent(k));
         }
     }
 }

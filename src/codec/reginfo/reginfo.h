@@ -1,5 +1,6 @@
 /* Registration information: application/reginfo+xml, what a NOTIFY of the event package "reg"
- * carries (RFC 3680 section 5, with the GRUUs of RFC 5628).
+ * carries (RFC 3680 section 5, with the GRUUs of RFC 5628 and the wildcarded identities of TS
+ * 24.229 7.10.2).
  *
  * A document is full, and then says all there is, or partial, and then says what has changed since
  * the version before it. */
@@ -50,6 +51,8 @@ struct reginfo_contact {
 /** An address of record and its contacts. */
 struct reginfo_registration {
     struct span aor, id; /* never empty */
+    struct span
+        wildcard; /* what the address of record stands for (TS 24.229 7.10.2); empty: itself */
     enum reginfo_state state;
     const struct reginfo_contact *contacts;
     size_t n_contacts;
@@ -81,6 +84,9 @@ void reginfo_put_registration_open(struct buf *b, struct span aor, struct span i
 
 /** Appends a contact. */
 void reginfo_put_contact(struct buf *b, const struct reginfo_contact *contact);
+
+/** Appends that the registration is that of a wildcarded identity; behind its contacts. */
+void reginfo_put_wildcard(struct buf *b, struct span wildcard);
 
 /** Appends the end of a registration. */
 void reginfo_put_registration_close(struct buf *b);

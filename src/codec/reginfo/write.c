@@ -128,6 +128,12 @@ void reginfo_put_contact(struct buf *b, const struct reginfo_contact *c) {
     buf_cstr(b, "</contact>");
 }
 
+void reginfo_put_wildcard(struct buf *b, struct span wildcard) {
+    buf_cstr(b, "<ere:wildcardedIdentity xmlns:ere=\"" WILDCARD_NAMESPACE "\">");
+    put_escaped(b, wildcard);
+    buf_cstr(b, "</ere:wildcardedIdentity>");
+}
+
 void reginfo_put_registration_close(struct buf *b) {
     buf_cstr(b, "</registration>");
 }

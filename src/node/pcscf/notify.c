@@ -97,12 +97,27 @@ static bool canonical(struct span value, struct buf *b) {
            registration_put_impu(b, &a.uri) == OK && !b->overflow;
 }
 
-/* Does the value stay? */
+/* What is said of a wildcarded identity; NULL: nothing, or the value is none. */
+static const struct reginfo_registration *wildcard_of(const struct reginfo *info,
+                                                      struct span value) {
+    struct sip_address a;
+    for (size_t i = 0; i < info->n_registrations; i++) {
+        const struct reginfo_registration *e = &info->registrations[i];
+        if (e->wildcard.n && sip_address_parse(value, &a) == OK &&
+            span_eq(a.uri_text, e->wildcard)) {
+            return e;
+        }
+    }
+    return NULL;
+}
+
+/* Does the value stay? A wildcard that nothing is said of does. */
 static bool stays(struct span value, const struct reginfo *info) {
     char text[PCSCF_IDENTITY_MAX];
     struct buf b = buf_init(text, sizeof text);
     if (!canonical(value, &b)) {
-        return true;
+        const struct reginfo_registration *w = wildcard_of(info, value);
+        return !w || w->state != REGINFO_TERMINATED;
     }
     const struct reginfo_registration *e = element_of(info, buf_span(&b));
     return e ? e->state != REGINFO_TERMINATED : !info->full;
@@ -113,6 +128,15 @@ static bool stays(struct span value, const struct reginfo *info) {
 static bool is_known(const struct registration *r, const struct reginfo_registration *e) {
     char scratch[PCSCF_IDENTITY_MAX];
     struct buf aor = buf_init(scratch, sizeof scratch);
+    struct sip_address a;
+    if (e->wildcard.n) {
+        bool known = sip_address_parse(e->wildcard, &a) != OK;
+        for (size_t i = 0; i < r->n_associated && !known; i++) {
+            known =
+                sip_address_parse(r->associated[i], &a) == OK && span_eq(a.uri_text, e->wildcard);
+        }
+        return known;
+    }
     if (!canonical(e->aor, &aor) || !is_aor(e, buf_span(&aor))) {
         return true;
     }
@@ -145,7 +169,7 @@ static void learn(struct pcscf *p, struct registration *r, const struct reginfo 
         if (e->state == REGINFO_ACTIVE && !is_known(r, e)) {
             size_t at = b.n;
             buf_char(&b, '<');
-            buf_put(&b, e->aor);
+            buf_put(&b, e->wildcard.n ? e->wildcard : e->aor);
             buf_char(&b, '>');
             values[n++] = span_of(text + at, b.n - at);
             changes = true;

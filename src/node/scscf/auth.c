@@ -402,7 +402,7 @@ static void forget(struct htab_node *node, void *ctx) {
     LIST_EACH(&a->challenges, c, struct challenge, of_impi) {
         drop_challenge(c);
     }
-    a->asking = NULL;
+    a->asking = a->assigning = NULL;
     a->n_waiting = 0;
     scscf_authentication_settle(a);
 }

@@ -360,14 +360,6 @@ static void count(struct operation *op, size_t before, const struct registration
         LOG_U64("contacts", outcome->n_left));
 }
 
-/* What was to be registered again has ended while the HSS was asked: by another request of the
- * user, or by the HSS. It is an initial registration then, if the HSS agrees. */
-static void register_anew(struct operation *op) {
-    op->assignment = CX_SERVER_ASSIGNMENT_TYPE_REGISTRATION;
-    op->saa = NULL;
-    scscf_assign(op, false);
-}
-
 /* The HSS agrees: the bindings change, and the terminal hears of it. */
 static void change_bindings(struct operation *op) {
     struct standing standing;
@@ -380,9 +372,9 @@ static void change_bindings(struct operation *op) {
     look_up(op, &standing);
     decide(op, &standing, &outcome);
     bool gone = !standing.set && outcome.n_left > 0;
-    if (gone && op->assignment == CX_SERVER_ASSIGNMENT_TYPE_RE_REGISTRATION) {
-        register_anew(op);
-        return;
+    if (gone && op->saa) { /* RTR and SAR have crossed: the HSS believes what we do not have */
+        scscf_notify_hss(op->s, op->hss, op->impi, op->impu,
+                         CX_SERVER_ASSIGNMENT_TYPE_ADMINISTRATIVE_DEREGISTRATION);
     }
     enum error e = gone ? ERR_NOT_FOUND : OK;
     if (e == OK && outcome.verdict == REGISTRATION_UPDATE) {

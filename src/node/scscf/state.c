@@ -57,6 +57,15 @@ static void put_open(struct buf *b, const struct identity *identity, enum reginf
                                   state);
 }
 
+/* Of a wildcarded identity the address of record is the wildcard itself: the standard wants some
+ * identity there that it stands for, and whoever knows wildcards does not look at it. */
+static void put_close(struct buf *b, const struct identity *identity) {
+    if (identity->wildcard) {
+        reginfo_put_wildcard(b, identity->impu);
+    }
+    reginfo_put_registration_close(b);
+}
+
 static void put_identity(struct buf *b, const struct reg_set *set, const struct identity *identity,
                          bool full) {
     bool is_new = set->former && !is_in(set->former, identity);
@@ -71,7 +80,7 @@ static void put_identity(struct buf *b, const struct reg_set *set, const struct 
             put_contact(b, identity, c, false, c->event);
         }
     }
-    reginfo_put_registration_close(b);
+    put_close(b, identity);
 }
 
 /* An identity that is not in the set any more. */
@@ -79,14 +88,14 @@ static void put_departed(struct buf *b, const struct reg_set *set,
                          const struct identity *identity) {
     put_open(b, identity, REGINFO_TERMINATED);
     LIST_EACH(&set->bindings, c, struct binding, in_set) {
-        if (!c->untold || c->event == REGINFO_REFRESHED) {
+        if (!c->untold || c->event == REGINFO_REFRESHED || c->event == REGINFO_SHORTENED) {
             put_contact(b, identity, c, false, REGINFO_DEACTIVATED);
         }
     }
     LIST_EACH(&set->departed, c, struct binding, in_set) {
         put_contact(b, identity, c, false, c->event);
     }
-    reginfo_put_registration_close(b);
+    put_close(b, identity);
 }
 
 static size_t contacts_bound(const struct list *bindings) {
@@ -101,7 +110,7 @@ static size_t contacts_bound(const struct list *bindings) {
 static size_t identities_bound(const struct reg_set *set, size_t contacts) {
     size_t n = 0;
     for (size_t i = 0; i < set->n_identities; i++) {
-        n += ELEMENT_BYTES + ESCAPED * set->identities[i].impu.n + contacts;
+        n += ELEMENT_BYTES + 2 * ESCAPED * set->identities[i].impu.n + contacts;
     }
     return n;
 }

@@ -56,6 +56,17 @@ static const struct reginfo_registration *element_of(const struct reginfo *info,
     return NULL;
 }
 
+static const struct reginfo_registration *wildcard_of(const struct reginfo *info,
+                                                      struct span identity) {
+    for (size_t i = 0; i < info->n_registrations; i++) {
+        const struct reginfo_registration *e = &info->registrations[i];
+        if (e->wildcard.n && span_eq(e->wildcard, identity)) {
+            return e;
+        }
+    }
+    return NULL;
+}
+
 static const struct reginfo_contact *contact_of(const struct ue *ue,
                                                 const struct reginfo_registration *e) {
     struct sip_uri ours, theirs;
@@ -113,12 +124,13 @@ static void learn(struct ue *ue, const struct reginfo *info) {
         char scratch[IDENTITY_MAX];
         struct buf form = buf_init(scratch, sizeof scratch);
         bool told = canonical(uri, &form);
-        bool stays = !told || (e ? e->state != REGINFO_TERMINATED : !info->full);
+        e = e ? e : wildcard_of(info, uri);
+        bool stays = e ? e->state != REGINFO_TERMINATED : !told || !info->full;
         changes |= !stays;
         if (stays) {
             values[n++] = value;
             buf_char(&known, '<');
-            buf_put(&known, buf_span(&form));
+            buf_put(&known, told ? buf_span(&form) : uri);
             buf_char(&known, '>');
         }
     }
@@ -126,7 +138,10 @@ static void learn(struct ue *ue, const struct reginfo *info) {
         const struct reginfo_registration *e = &info->registrations[i];
         size_t at = b.n;
         buf_char(&b, '<');
-        if (e->state != REGINFO_ACTIVE || !canonical(e->aor, &b)) {
+        if (e->wildcard.n) {
+            buf_put(&b, e->wildcard);
+        }
+        if (e->state != REGINFO_ACTIVE || (!e->wildcard.n && !canonical(e->aor, &b))) {
             b.n = at;
             continue;
         }

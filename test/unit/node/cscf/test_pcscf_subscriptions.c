@@ -220,6 +220,23 @@ static void identities_are_learned(void **state) {
     assert_int_equal(seen.n_associated, 2);
     assert_string_equal(seen.associated[0], "\"Alice\" <" IMPU ">");
     assert_string_equal(seen.associated[1], "<sip:new@" HOME ">");
+    /* wildcarded ones too */
+#define WILD                                                                                       \
+    "<w:wildcardedIdentity xmlns:w=\"urn:3gpp:ns:extRegExp:1.0\">sip:u!.*!@" HOME                  \
+    "</w:wildcardedIdentity>"
+    assert_int_equal(
+        notify(w, "active", DOCUMENT("2", "partial", ELEMENT("sip:u1@" HOME, "active", WILD))),
+        200);
+    seen = (struct seen){0};
+    pcscf_each_registration(w->pcscf, see, &seen);
+    assert_int_equal(seen.n_associated, 3);
+    assert_string_equal(seen.associated[2], "<sip:u!.*!@" HOME ">");
+    assert_int_equal(
+        notify(w, "active", DOCUMENT("3", "partial", ELEMENT("sip:u1@" HOME, "terminated", WILD))),
+        200);
+    seen = (struct seen){0};
+    pcscf_each_registration(w->pcscf, see, &seen);
+    assert_int_equal(seen.n_associated, 2);
     script_run(w->sim, 601 * SEC_IN_US); /* it ends when it would have */
     assert_int_equal(pcscf_registrations(w->pcscf), 0);
 }

@@ -277,11 +277,14 @@ static void identities_come_and_go(void **state) {
                "<reginfo xmlns=\"urn:ietf:params:xml:ns:reginfo\" version=\"0\" state=\"partial\">"
                "<registration aor=\"tel:+447700900101\" id=\"1\" state=\"terminated\"/>"
                "<registration aor=\"sip:new@" HOME_DOMAIN "\" id=\"2\" state=\"active\"/>"
-               "<registration aor=\"nonsense\" id=\"3\" state=\"active\"/></reginfo>"),
+               "<registration aor=\"nonsense\" id=\"3\" state=\"active\"/>"
+               "<registration aor=\"sip:u1@" HOME_DOMAIN "\" id=\"4\" state=\"active\">"
+               "<w:wildcardedIdentity xmlns:w=\"urn:3gpp:ns:extRegExp:1.0\">sip:u!.*!@" HOME_DOMAIN
+               "</w:wildcardedIdentity></registration></reginfo>"),
         200);
     assert_true(span_eq(ue_associated_uris(w->ue),
                         SPAN("<sip:alice@" HOME_DOMAIN ">, <sip:work@" HOME_DOMAIN
-                             ">, <sip:new@" HOME_DOMAIN ">")));
+                             ">, <sip:new@" HOME_DOMAIN ">, <sip:u!.*!@" HOME_DOMAIN ">")));
     assert_true(span_eq(ue_service_route(w->ue), SPAN(HOME_ROUTES)));
 }
 
