@@ -261,7 +261,7 @@ static void put_process(FILE *f) {
 
 static void put_store(FILE *f, const struct network *n) {
     const struct store *store = network_store(n);
-    if (!store || network_config(n)->store.kind != CONFIG_STORE_LMDB) {
+    if (!store || !store_is_lmdb(store)) { /* --memory counts more than the configuration */
         return;
     }
     const struct store_lmdb_figures s = store_lmdb_figures(store);

@@ -500,6 +500,10 @@ enum error store_lmdb_open(struct loop *loop, const struct store_lmdb_config *co
     return OK;
 }
 
+bool store_is_lmdb(const struct store *store) {
+    return store->ops == &lmdb_ops;
+}
+
 struct store_lmdb_figures store_lmdb_figures(const struct store *store) {
     struct lmdb *l = (struct lmdb *)(uintptr_t)store; /* the mutex is not part of what is const */
     struct store_lmdb_figures f = {.subscriptions = store_count(store)};

@@ -40,7 +40,10 @@ struct store_lmdb_figures {
     uint64_t subscriptions;
 };
 
-/** Reads them, from the loop's thread. */
+/** Was it opened by store_lmdb_open? */
+bool store_is_lmdb(const struct store *store);
+
+/** Reads them, from the loop's thread, of a store that store_lmdb_open opened. */
 struct store_lmdb_figures store_lmdb_figures(const struct store *store);
 
 #endif

@@ -138,6 +138,25 @@ class Metrics(unittest.TestCase):
                          json.loads(text))
 
 
+class Forgetful(unittest.TestCase):
+    """A process with --memory, whatever its configuration says of a store."""
+
+    def test_metrics_leave_out_the_store_that_is_not_there(self):
+        with tempfile.TemporaryDirectory(prefix="muster-metrics-") as folder:
+            config = pathlib.Path(folder, "home.yaml")
+            config.write_text(CONFIG.replace("127.0.43.1", "127.0.43.3"), encoding="utf-8")
+            with subprocess.Popen([MUSTER, "run", "-c", str(config), "--memory"], stdout=subprocess.PIPE, text=True) as core:
+                try:
+                    for line in core.stdout:
+                        if line.strip() == "ready":
+                            break
+                    with urllib.request.urlopen("http://127.0.43.3:8080/metrics", timeout=10) as r:
+                        self.assertFalse("muster_store_bytes" in r.read().decode())
+                finally:
+                    core.terminate()
+                    self.assertEqual(0, core.wait(20))
+
+
 class NotReady(unittest.TestCase):
     """A process whose HSS does not run."""
 
