@@ -33,20 +33,30 @@ static bool has_token(const struct settings *s, const char *name) {
     return s && settings_root(s) && settings_entry(s, settings_root(s), name);
 }
 
+static bool put(int fd, const char *text) {
+    size_t n = strlen(text);
+    return write(fd, text, n) == (ssize_t)n;
+}
+
+/* Does the file end within a line, as one that was edited by hand may? */
+static bool ends_within_line(int fd, off_t size) {
+    char last = '\n';
+    return size > 0 && pread(fd, &last, 1, size - 1) == 1 && last != '\n';
+}
+
 /* Appends a line; a new file is for its owner only. */
 static int append(const char *path, const char *line) {
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-    size_t n = strlen(line);
-    struct stat st;
+    int fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    struct stat st = {0};
     if (fd < 0) {
         return command_fail(EXIT_CODE_SYSTEM, "%s: %s", path, strerror(errno));
     }
-    bool new = fstat(fd, &st) == 0 && st.st_size == 0;
+    bool good = fstat(fd, &st) == 0;
     static const char heading[] =
         "# Tokens of the web interface (web: tokens-file). muster token new NAME --rights ... adds "
         "one.\n";
-    bool good = (!new || write(fd, heading, sizeof heading - 1) == (ssize_t)sizeof heading - 1) &&
-                write(fd, line, n) == (ssize_t)n;
+    good = good && (st.st_size > 0 || put(fd, heading));
+    good = good && (!ends_within_line(fd, st.st_size) || put(fd, "\n")) && put(fd, line);
     good &= close(fd) == 0;
     return good ? EXIT_CODE_OK : command_fail(EXIT_CODE_SYSTEM, "%s: cannot be written", path);
 }
@@ -151,9 +161,24 @@ static int token_list(const struct command *self, int argc, char **argv) {
     return code;
 }
 
-/* Writes the file anew without one line, and puts it in place of the old one. */
+/* Does a line go on with the entry that began before it? */
+static bool goes_on(struct span line) {
+    return line.n && strchr(" \t}", line.p[0]);
+}
+
+/* The new file is its owner's and group's as the old one was: a Muster that runs as another user
+ * reads it. */
+static bool keep_owner(int fd, const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0 && (geteuid() != 0 || fchown(fd, st.st_uid, st.st_gid) == 0) &&
+           fchmod(fd, st.st_mode & 07777) == 0;
+}
+
+/* Writes the file anew without the entry that begins in a line, and puts it in place of the old
+ * one. */
 static int rewrite(const char *path, unsigned line) {
     char *text = NULL, fresh[1100];
+    bool within = false;
     size_t n = 0;
     enum error e = settings_read_file(path, &text, &n);
     snprintf(fresh, sizeof fresh, "%s.new", path);
@@ -162,12 +187,13 @@ static int rewrite(const char *path, unsigned line) {
     struct span rest = span_of(text, n);
     for (unsigned i = 1; f && rest.n; i++) {
         size_t end = span_find_char(rest, '\n') + 1;
-        if (i != line) {
+        within = i == line || (within && goes_on(rest));
+        if (!within) {
             fwrite(rest.p, 1, end < rest.n ? end : rest.n, f);
         }
         rest = span_after(rest, end);
     }
-    bool good = f && !ferror(f);
+    bool good = f && !ferror(f) && keep_owner(fd, path);
     good &= f && fclose(f) == 0;
     good = good && rename(fresh, path) == 0;
     free(text);

@@ -162,6 +162,18 @@ class Access(unittest.TestCase):
             self.assertIn("wants a token", self.muster("sub", "list", *web, code=1, environment=again))
         self.assertEqual(0o600, (self.folder / "tokens.yaml").stat().st_mode & 0o777)
 
+    def test_files_that_were_edited_by_hand(self):
+        file, key = self.folder / "tokens.yaml", "0" * 63
+        file.write_text(f'bob:\n  rights: read\n  sha256: "{key}1"\nalice:\n  rights: admin\n  sha256: "{key}2"\n'
+                        f'# the last line has no end\ncarol: {{rights: read, sha256: "{key}3"}}')  # fmt: skip
+        file.chmod(0o640)
+        self.token("dave", "write")
+        self.muster("token", "rm", "alice", "--file", "tokens.yaml")
+        self.assertEqual(["bob", "carol", "dave"],
+                         [line.split()[0] for line in self.muster("token", "list", "--file", "tokens.yaml").splitlines()])  # fmt: skip
+        self.assertFalse(f"{key}2" in file.read_text())
+        self.assertEqual(0o640, file.stat().st_mode & 0o777)
+
     def test_outside_loopback_only_with_tokens_and_tls(self):
         certificates(self.folder)
         tls = ", tls: {certificate: hss.pem, key: hss.key}"
