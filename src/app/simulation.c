@@ -362,7 +362,7 @@ static void weather(struct run *r) {
     run_for(r, r->options->storm_s);
     r->stormy = false;
     settle(r, &truth);
-    run_for(r, CALM_MIN_S);
+    run_for(r, CALM_MIN_S - NEWS_S);
     bool fine = truth_all_registered(&truth, why);
     for (uint64_t s = 0; s < CALM_MAX_S && !fine && !*r->watch.fault; s += LOOK_EVERY_S) {
         run_for(r, LOOK_EVERY_S);

@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 """Kamailio 5.6's IMS modules (Debian's kamailio-ims-modules) beside Muster's nodes: its CSCFs at Muster's HSS, Muster's
-CSCFs behind its P-CSCF. A terminal registers, registers again, and de-registers; the HSS says what it believes.
+CSCFs behind its P-CSCF. A terminal registers, registers again, and de-registers; the HSS says what it believes. The
+operator ends a registration, and Kamailio's S-CSCF forgets it.
 
-covers: A4 A5 A6 A7 A10 A11"""
+covers: A4 A5 A6 A7 A10 A11 B4"""
 
 import json
 import os
@@ -46,7 +47,7 @@ class Network(unittest.TestCase):
         self.addCleanup(log.close)
         self.core = subprocess.Popen([MUSTER, "run", "-c", self.config], stdout=log, stderr=log)
         self.addCleanup(self.stop_core)
-        self.kamailio = kamailio_network.Kamailio(self.folder, DOMAIN, self.at, kamailio_roles)
+        self.kamailio = kamailio_network.Kamailio(self.folder, DOMAIN, self.at, kamailio_roles, round_s=1)
         self.addCleanup(self.kamailio.stop)
         self.kamailio.start()
         for role in {"icscf", "scscf"}:
@@ -114,6 +115,29 @@ class Network(unittest.TestCase):
     def test_our_cscfs_register_a_user_who_comes_through_kamailio_s_pcscf(self):
         self.start(("pcscf",))
         self.register_and_deregister(f"sip:scscf.{DOMAIN}:6060")
+
+    def at_kamailio(self):
+        """What Kamailio's S-CSCF has of the terminal's default identity."""
+        return subprocess.run(
+            ["kamcmd", "-s", f"unix:{self.folder}/scscf.ctl", "ulscscf.showimpu", f"sip:+447700900199@{DOMAIN}"],
+            capture_output=True, text=True, timeout=10, check=False).stdout  # fmt: skip
+
+    def test_kamailio_s_scscf_forgets_whom_our_operator_ends(self):
+        self.start(("icscf", "scscf"))
+        self.ue("register")
+        self.assertIn("state: registered", self.at_kamailio())
+        # RTRs without public identities, as of SERVER_CHANGE, Kamailio 5.6.3 does not answer.
+        out = self.muster("sub", "deregister", "-c", self.config, IMSI, "--text", "unpaid bills")
+        self.assertIn(f"permanent-termination for {IMSI}@{DOMAIN}", out)
+        self.assertEqual(({"not registered"}, None), self.state())
+        end = time.monotonic() + 10
+        while "state: registered" in self.at_kamailio():
+            self.assertLess(time.monotonic(), end, self.at_kamailio() + self.log() + self.kamailio.log("scscf"))
+            time.sleep(0.1)
+        self.ue("register")
+        self.assertEqual(({"registered"}, f"sip:{self.at['scscf']}"), self.state())
+        self.assertEqual(1, self.at_kamailio().count("client: Muster"), self.at_kamailio())
+        self.assertNotIn("is not told", self.log())
 
 
 if __name__ == "__main__":

@@ -27,12 +27,14 @@ def is_installed():
 class Kamailio:
     """The roles asked for, as processes; the other addresses say where their neighbours are.
 
-    addresses: "host:port" for pcscf, icscf, scscf and hss. folder: a new one, for what they write."""
+    addresses: "host:port" for pcscf, icscf, scscf and hss. folder: a new one, for what they write. round_s: how often
+    the S-CSCF looks for contacts that are over; an RTR only marks them."""
 
-    def __init__(self, folder, domain, addresses, roles=ROLES, debug=-1):
+    def __init__(self, folder, domain, addresses, roles=ROLES, debug=-1, round_s=90):
         self.folder = pathlib.Path(folder)
         self.roles = roles
-        self.words = {"DOMAIN": domain, "FOLDER": str(self.folder), "CHILDREN": "1", "DEBUG": str(debug)}
+        self.words = {"DOMAIN": domain, "FOLDER": str(self.folder), "CHILDREN": "1", "DEBUG": str(debug),
+                      "ROUND_S": str(round_s)}
         for name, address in addresses.items():
             host, port = address.rsplit(":", 1)
             self.words |= {name.upper(): address, f"{name.upper()}_HOST": host, f"{name.upper()}_PORT": port}

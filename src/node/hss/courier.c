@@ -365,6 +365,20 @@ static void begin_walk(struct news *n) {
 
 /* From the outbox. */
 
+/* Something else has happened to the subscription: what is tried again and again may not be wanted
+ * any more. */
+static void hurry(struct hss *h, uint64_t subscription) {
+    struct htab_node *node = htab_first(&h->news_of, hash_mix(0, subscription));
+
+    for (; node; node = htab_next(node)) {
+        struct news *n = CONTAINER_OF(node, struct news, by_subscription);
+        if (rec_news_subscription(n->record) == subscription && !n->walk &&
+            timer_is_running(&n->again)) {
+            timer_start(h->env, &n->again, 0);
+        }
+    }
+}
+
 static bool is_loaded(struct hss *h, uint64_t number, uint64_t subscription) {
     struct htab_node *node = htab_first(&h->news_of, hash_mix(0, subscription));
 
@@ -398,7 +412,9 @@ static void take(struct hss *h, uint64_t number, struct span record) {
     if (rec_news_n_items(n->record) == 0) {
         n->op.done = on_deleted;
         store_delete_news(h->store, &n->op, number);
-    } else if (!has_to_wait(n)) {
+    } else if (has_to_wait(n)) {
+        hurry(h, subscription);
+    } else {
         begin_item(n);
     }
 }

@@ -22,8 +22,8 @@ struct script {
     size_t n;
     struct diameter_result answers[8]; /* of the first requests; then 2001 */
     size_t n_answers;
-    bool silent;
-    const char *gone; /* what RTAs name as Associated-Identities; NULL: nothing */
+    bool silent, counting; /* counting: what comes is answered and counted */
+    const char *gone;      /* what RTAs name as Associated-Identities; NULL: nothing */
 };
 
 static void put_others(struct heard *h, const struct cx_associated_identities *others) {
@@ -50,6 +50,11 @@ static void answer(struct script *s, struct diameter_request *rq, struct diamete
 static void on_request(void *ctx, struct diameter_request *rq, const struct diameter_msg *msg) {
     struct script *s = CONTAINER_OF((struct client *)ctx, struct script, c);
     struct diameter_fault fault;
+    if (s->counting) {
+        s->n++;
+        answer(s, rq, DIAMETER_RESULT(DIAMETER_SUCCESS));
+        return;
+    }
     assert_true(s->n < HEARD_MAX);
     struct heard *h = &s->heard[s->n++];
     h->command = msg->command;
@@ -67,8 +72,7 @@ static void on_request(void *ctx, struct diameter_request *rq, const struct diam
         assert_true(span_to_cstr(rtr.user_name, h->impi, sizeof h->impi));
         h->reason = rtr.deregistration_reason.reason_code;
         h->n_impus = rtr.n_public_identity;
-        assert_true(
-            span_to_cstr(rtr.deregistration_reason.reason_info, h->text, sizeof h->text));
+        assert_true(span_to_cstr(rtr.deregistration_reason.reason_info, h->text, sizeof h->text));
         put_others(h, rtr.associated_identities);
     }
     if (s->silent) {
@@ -84,14 +88,19 @@ static bool is_up(void *ctx) {
 }
 
 /* The S-CSCF of the bench makes way for the scripted one. */
-static void connect(struct script *s) {
+static void connect_as(struct script *s, const char *name, const char *host) {
     s->c = (struct client){0};
-    assert_int_equal(sim_env_new(s->b->sim, "scscf", &s->c.env), OK);
+    assert_int_equal(sim_env_new(s->b->sim, name, &s->c.env), OK);
     s->c.peer = s->b->scscf.peer;
     s->c.config = s->b->scscf.config;
+    s->c.config.host = span_from_cstr(host);
     s->c.config.peers = &s->c.peer;
     assert_int_equal(diameter_new(s->c.env, &s->c.config, &scripted, &s->c, &s->c.d), OK);
     assert_true(sim_run(s->b->sim, is_up, s, sim_now_us(s->b->sim) + 60 * SEC_IN_US));
+}
+
+static void connect(struct script *s) {
+    connect_as(s, "scscf", "scscf." HOME);
 }
 
 static void disconnect(struct script *s) {
@@ -406,6 +415,76 @@ static void keys_and_capabilities_end_registrations_by_policy(void **state) {
     assert_string_equal(s->heard[1].impi, "b@h");
 }
 
+enum { CROWD = 9000 };
+
+static void add_crowd(struct script *s) {
+    char *text = malloc(CROWD * 160);
+    struct buf b = buf_init(text, CROWD * 160);
+    buf_char(&b, '[');
+    for (unsigned i = 0; i < CROWD; i++) {
+        buf_printf(&b,
+                   "%s{\"name\":\"n%u\",\"impis\":[{\"identity\":\"n%u@h\"}],\"impus\":["
+                   "{\"identity\":\"sip:n%u@h\"}]}",
+                   i ? "," : "", i, i, i);
+    }
+    buf_char(&b, ']');
+    assert_false(b.overflow);
+    text[b.n] = '\0';
+    assert_int_equal(bench_web(s->b, "POST", "/subscriptions", text), 201);
+    free(text);
+    for (unsigned i = 0; i < CROWD; i++) {
+        char impi[16], impu[24];
+        struct reply r;
+        snprintf(impi, sizeof impi, "n%u@h", i);
+        snprintf(impu, sizeof impu, "sip:n%u@h", i);
+        bench_sar(s->b, &s->c, CX_SERVER_ASSIGNMENT_TYPE_REGISTRATION, impi, impu, SCSCF_1, &r);
+        bench_wait(s->b, &r);
+    }
+}
+
+/* A crowd is registered at an S-CSCF that goes away, and all of them are to be told of a profile:
+ * more than are kept in memory. Another S-CSCF hears of its subscriber at once, and the crowd's is
+ * told when it is back. */
+static void who_cannot_be_told_does_not_keep_others_waiting(void **state) {
+    struct script *s = *state, other = {.b = s->b};
+    struct reply r;
+    s->b->peers[2] = (struct hss_peer){.host = SPAN("scscf-2." HOME), .roles = HSS_PEER_SCSCF};
+    s->b->config.n_peers = 3;
+    bench_crash_hss(s->b);
+    bench_start_hss(s->b);
+    pass(s, 60);
+    add_crowd(s);
+    disconnect(s);
+    connect_as(&other, "scscf-2", "scscf-2." HOME);
+    assert_int_equal(bench_web(s->b, "POST", "/subscriptions",
+                               "{\"name\":\"m\",\"impis\":[{\"identity\":\"m@h\"}],\"impus\":["
+                               "{\"identity\":\"sip:m@h\",\"profile\":\"default\"}]}"),
+                     201);
+    bench_sar(s->b, &other.c, CX_SERVER_ASSIGNMENT_TYPE_REGISTRATION, "m@h", "sip:m@h", SCSCF_2,
+              &r);
+    bench_wait(s->b, &r);
+    assert_result(&r, BASE, DIAMETER_SUCCESS);
+    assert_int_equal(bench_web(s->b, "PUT", "/profiles/default", "{\"service_ids\":[\"urn:x\"]}"),
+                     200);
+    pass(s, 120);
+    assert_int_equal(other.n, 1);
+    assert_int_equal(bench_web(s->b, "PUT", "/subscriptions/m",
+                               "{\"impis\":[{\"identity\":\"m@h\"}],\"impus\":["
+                               "{\"identity\":\"sip:m@h\",\"display_name\":\"M\"}]}"),
+                     200);
+    pass(s, 1);
+    assert_int_equal(other.n, 2);
+    s->counting = true;
+    s->n = 0;
+    connect(s);
+    pass(s, 300);
+    assert_true(s->n >= CROWD);
+    s->n = 0;
+    pass(s, 300);
+    assert_int_equal(s->n, 0);
+    disconnect(&other);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(charging_goes_to_each_that_is_known, setup, teardown),
@@ -419,6 +498,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(who_came_back_is_not_ended, setup, teardown),
         cmocka_unit_test_setup_teardown(functions_that_are_taken_away_end_in_a_change_of_server,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(who_cannot_be_told_does_not_keep_others_waiting, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(an_operator_ends_what_he_names, setup, teardown),
         cmocka_unit_test_setup_teardown(wrong_wishes_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(keys_and_capabilities_end_registrations_by_policy, setup,
