@@ -257,7 +257,7 @@ static enum error change(struct load *l, const struct bench_subscriber *s, unsig
 
 static void *operate(void *ctx) {
     struct load *l = ctx;
-    const struct timespec pause = {.tv_nsec = EVERY_MS * 1000000};
+    const struct timespec pause = {.tv_nsec = EVERY_MS * 1000000L};
     for (unsigned long n = 0; atomic_load(&l->operating); n++) {
         struct user *u = &l->users[l->n_load + n % l->n_changed];
         struct timespec now;

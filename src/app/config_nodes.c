@@ -426,8 +426,7 @@ static const struct setting pcscf_settings[] = {
 };
 
 static const struct setting icscf_settings[] = {
-    COMMON(4060),    SRV,     TRUSTED, TIMEOUT, TLS, DIAMETER_TLS,
-    DIAMETER_AGENTS, PENDING, SIP,     {0},
+    COMMON(4060), SRV, TRUSTED, TIMEOUT, TLS, DIAMETER_TLS, DIAMETER_AGENTS, PENDING, SIP, {0},
 };
 
 static const struct setting scscf_settings[] = {

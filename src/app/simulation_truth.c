@@ -274,7 +274,7 @@ static bool all_shown(void *ctx) {
 }
 
 static void compare_hss(const struct truth *t) {
-    struct question *all = calloc(t->watch->n, sizeof *all);
+    struct question *all = calloc(t->watch->n + 1, sizeof *all);
     unsigned open = 0;
     if (!all) {
         watch_fault(t->watch, "out of memory");

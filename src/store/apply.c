@@ -191,13 +191,13 @@ static enum error next_due(struct store_kv *kv, uint64_t after, struct store_sub
 
 static void next_news(struct store_kv *kv, uint64_t after, struct store_op *op) {
     char room[ID_SIZE];
-    struct span key;
+    struct span key = SPAN_NONE;
 
     op->error = kv->ops->next(kv, STORE_NEWS, store_id_key(room, after), &key, &op->record);
+    op->news = !op->error && key.n == ID_SIZE ? store_id_of(key.p) : 0;
     if (!op->error) {
-        op->error = key.n == ID_SIZE ? record_check(&rec_news_type, op->record) : ERR_CORRUPT;
+        op->error = op->news ? record_check(&rec_news_type, op->record) : ERR_CORRUPT;
     }
-    op->news = op->error ? 0 : store_id_of(key.p);
 }
 
 void store_apply_read(const struct store *s, struct store_kv *kv, const struct store_read *read,

@@ -132,7 +132,8 @@ void store_next_wildcard(struct store *store, struct store_op *op, struct span a
  * Entries have numbers from 1 on that are never used again. */
 
 /** The entry with the lowest number above `after`: op->news is its number, op->record the record
- * (struct rec_news). ERR_NOT_FOUND, ERR_CORRUPT. */
+ * (struct rec_news). ERR_NOT_FOUND; ERR_CORRUPT: op->news is its number all the same, 0 if not even
+ * that can be read. */
 void store_next_news(struct store *store, struct store_op *op, uint64_t after);
 
 /** Saves a record in place of an entry (which need not be there), or, with number 0, as a new one.

@@ -448,9 +448,11 @@ static void on_read(struct store_op *op) {
     if (op->error == OK) {
         h->last_news = op->news;
         take(h, op->news, op->record);
-    } else if (op->error == ERR_CORRUPT) {
+    } else if (op->error != ERR_NOT_FOUND) { /* it stays, for people; others are told */
         LOG(&h->env->log, LOG_ERROR, "an entry of the outbox cannot be read",
-            LOG_CSTR("why", error_text(op->error)));
+            LOG_U64("number", op->news), LOG_CSTR("why", error_text(op->error)));
+        h->more_news = op->news > h->last_news;
+        h->last_news = h->more_news ? op->news : h->last_news;
     } else if (h->news_left && !timer_is_running(&h->news_timer)) {
         timer_start(h->env, &h->news_timer, AGAIN_MAX_S * SEC_IN_US);
     }

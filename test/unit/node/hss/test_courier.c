@@ -415,6 +415,32 @@ static void keys_and_capabilities_end_registrations_by_policy(void **state) {
     assert_string_equal(s->heard[1].impi, "b@h");
 }
 
+static void note_done(struct store_op *op) {
+    (void)op;
+}
+
+/* As a disk may leave it. */
+static void a_damaged_entry_does_not_keep_others_waiting(void **state) {
+    struct script *s = *state;
+    struct store_op op = {.done = note_done};
+    assert_int_equal(bench_web(s->b, "POST", "/subscriptions",
+                               "{\"name\":\"x\",\"impis\":[{\"identity\":\"x@h\"}],\"impus\":["
+                               "{\"identity\":\"sip:x@h\"}]}"),
+                     201);
+    store_find(s->b->store, &op, STORE_NAME, SPAN("x"));
+    assert_int_equal(op.error, OK);
+    store_delete(s->b->store, &op, op.subscription.id, op.subscription.version, SPAN("junk"));
+    pass(s, 1);
+    assert_int_equal(op.error, OK);
+    change(s, family_with("one", "Both"));
+    assert_int_equal(s->n, 1);
+    bench_crash_hss(s->b);
+    bench_start_hss(s->b);
+    pass(s, 60);
+    change(s, family_with("one", "Nobody"));
+    assert_int_equal(s->n, 2);
+}
+
 enum { CROWD = 9000 };
 
 static void add_crowd(struct script *s) {
@@ -498,6 +524,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(who_came_back_is_not_ended, setup, teardown),
         cmocka_unit_test_setup_teardown(functions_that_are_taken_away_end_in_a_change_of_server,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(a_damaged_entry_does_not_keep_others_waiting, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(who_cannot_be_told_does_not_keep_others_waiting, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(an_operator_ends_what_he_names, setup, teardown),
