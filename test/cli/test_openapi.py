@@ -160,7 +160,8 @@ class OpenApi(unittest.TestCase):
         ask("GET", "/imports/monday")
         ask("DELETE", "/imports/monday", expected=204)
         ask("GET", "/imports/monday", expected=404)
-        ask("PUT", "/shared-ifc-sets/7", {"filter_criteria": PROFILE["filter_criteria"]}, expected=201)
+        criteria = [{**PROFILE["filter_criteria"][0], "priority": 2}]  # the profile "gold" has one of priority 1
+        ask("PUT", "/shared-ifc-sets/7", {"filter_criteria": criteria}, expected=201)
         ask("PUT", "/shared-ifc-sets/7", ask("GET", "/shared-ifc-sets/7"))
         ask("GET", "/shared-ifc-sets")
         ask("GET", "/user-data/sip:a@x.example")
