@@ -166,6 +166,8 @@ static void put_registered(FILE *f, const struct sources *all) {
          offsetof(struct scscf_counts, challenges)},
         {"muster_scscf_pending", "S-CSCF: REGISTERs that wait for the HSS",
          offsetof(struct scscf_counts, pending)},
+        {"muster_scscf_watchers", "S-CSCF: subscriptions to registration state that stand now",
+         offsetof(struct scscf_counts, watchers)},
     };
     for (size_t g = 0; g < COUNT_OF(gauges); g++) {
         family(f, gauges[g].name, "gauge", gauges[g].help);

@@ -27,7 +27,7 @@ static enum error make_terminal(struct run *r) {
     static const struct ue_handler handler = {0};
     const struct ue_pool_config pool = {
         .local = addr_v4(192, 0, 2, 77, 0), .pcscf = &home_addr, .n_pcscf = 1};
-    const struct ue_config ue = {.isim = &r->isim};
+    const struct ue_config ue = {.isim = &r->isim, .reg_event = true};
     enum error e = ue_pool_new(r->ue_env, &pool, &handler, NULL, &r->pool);
     if (!e) {
         e = ue_new(r->pool, &ue, NULL, &r->ue);
