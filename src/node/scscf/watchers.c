@@ -57,7 +57,10 @@ static enum error keep_texts(struct watcher *w, struct watcher_texts texts) {
     for (size_t i = 0; i < TEXTS; i++) {
         n += spans[i].n;
     }
-    char *block = n <= TEXTS_MAX ? (char *)malloc(n) : NULL;
+    if (n > TEXTS_MAX) {
+        return ERR_TOO_BIG;
+    }
+    char *block = (char *)malloc(n);
     if (!block) {
         return ERR_NO_MEMORY;
     }
@@ -415,13 +418,14 @@ static struct span our_from(struct sip_server *up, const struct sip_msg *req, bo
     return arena_copy(sip_server_arena(up), buf_span(&b), failed);
 }
 
-/* NULL: memory is out. */
-static struct watcher *make_watcher(struct scscf *s, struct reg_set *set, struct sip_server *up,
-                                    const struct sip_msg *req, const struct subscription *sub) {
+/* ERR_TOO_BIG, ERR_NO_MEMORY. */
+static enum error make_watcher(struct scscf *s, struct reg_set *set, struct sip_server *up,
+                               const struct sip_msg *req, const struct subscription *sub,
+                               struct watcher **out) {
     bool failed = false;
     struct watcher *w = (struct watcher *)calloc(1, sizeof *w);
     if (!w) {
-        return NULL;
+        return ERR_NO_MEMORY;
     }
     w->s = s;
     w->set = set;
@@ -437,17 +441,24 @@ static struct watcher *make_watcher(struct scscf *s, struct reg_set *set, struct
                                         .target = sub->contact.address.uri_text,
                                         .route = joined(up, req, SIP_H_RECORD_ROUTE, &failed),
                                         .id = sub->event.id};
-    enum error e = failed ? ERR_NO_MEMORY : keep_texts(w, texts);
+    enum error e = failed ? ERR_TOO_BIG : keep_texts(w, texts);
     if (e == OK) {
         e = htab_insert(&s->watchers, &w->node, hash_bytes(w->texts.call_id));
     }
     if (e != OK) {
         free((char *)(uintptr_t)w->texts.call_id.p);
         free(w);
-        return NULL;
+        return e;
     }
     list_insert(&set->watchers, &w->of_set);
-    return w;
+    *out = w;
+    return OK;
+}
+
+/* Why a subscription could not be kept. */
+static struct sip_refusal not_kept(enum error e) {
+    return e == ERR_TOO_BIG ? (struct sip_refusal){.status = 513, .why = REASON_TOO_LARGE}
+                            : (struct sip_refusal){.status = 500, .why = REASON_OUT_OF_MEMORY};
 }
 
 static struct watcher *find_watcher(const struct scscf *s, const struct sip_msg *req) {
@@ -495,8 +506,9 @@ static void refresh(struct scscf *s, struct sip_server *up, const struct sip_msg
     } else {
         struct watcher_texts texts = w->texts;
         texts.target = sub->contact.address.uri_text;
-        if (keep_texts(w, texts) != OK) {
-            refusal = (struct sip_refusal){.status = 500, .why = REASON_OUT_OF_MEMORY};
+        enum error e = keep_texts(w, texts);
+        if (e != OK) {
+            refusal = not_kept(e);
         }
     }
     if (refusal.status) {
@@ -518,7 +530,7 @@ static size_t count_watchers(const struct reg_set *set) {
 static void subscribe(struct scscf *s, struct sip_server *up, const struct sip_msg *req,
                       const struct subscription *sub) {
     struct reg_set *set = scscf_set_of(s, sub->impu);
-    struct sip_refusal refusal = {.impu = sub->impu};
+    struct sip_refusal refusal = {0};
     struct watcher *w = NULL;
     if (!set) {
         refusal.status = 480;
@@ -530,11 +542,10 @@ static void subscribe(struct scscf *s, struct sip_server *up, const struct sip_m
         refusal.status = 503;
         refusal.why = REASON_TOO_MANY_SUBSCRIPTIONS;
     } else {
-        w = make_watcher(s, set, up, req, sub);
-        refusal.status = 500;
-        refusal.why = REASON_OUT_OF_MEMORY;
+        refusal = not_kept(make_watcher(s, set, up, req, sub, &w));
     }
     if (!w) {
+        refusal.impu = sub->impu;
         scscf_refuse(s, up, refusal);
         return;
     }

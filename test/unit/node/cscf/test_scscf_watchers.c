@@ -281,6 +281,17 @@ static void strangers_and_wrong_requests_are_refused(void **state) {
     assert_int_equal(subscribe(w, (struct subscribe){.asserted = "<" TEL ">", .expires = 60}), 200);
 }
 
+static void what_is_too_long_to_keep_is_refused_as_that(void **state) {
+    struct world *w = (struct world *)*state;
+    char lines[4500];
+    struct buf b = buf_init(lines, sizeof lines - 1);
+    buf_printf(&b, "Event: reg\r\nContact: <sip:%04200d@pcscf." HOME ">\r\n", 1);
+    lines[b.n] = '\0';
+    assert_int_equal(enrol(w, (struct script_register){0}), 200);
+    assert_int_equal(subscribe(w, (struct subscribe){.lines = lines, .expires = 90}), 513);
+    assert_int_equal(watchers(w), 0);
+}
+
 static void too_brief_ones_are_told_how_long(void **state) {
     struct world *w = (struct world *)*state;
     restart(w, (struct scscf_config){.subscription_min_s = 90});
@@ -460,6 +471,7 @@ int main(void) {
         TEST(changes_during_a_notify_are_told_by_one_full_document),
         TEST(strangers_and_wrong_requests_are_refused),
         TEST(too_brief_ones_are_told_how_long),
+        TEST(what_is_too_long_to_keep_is_refused_as_that),
         TEST(application_servers_may_subscribe_if_they_are_trusted),
         TEST(a_set_has_so_many_subscriptions_and_no_more),
         TEST(the_network_asks_for_authentication),
