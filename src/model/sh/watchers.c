@@ -116,7 +116,7 @@ bool sh_mark(struct rec_watcher_data *list, size_t n, const struct subscription 
     bool any = false;
     for (size_t i = 0; i < n; i++) {
         if (list[i].reference == SH_DATA_REFERENCE_IMSPublicIdentity && !room) {
-            room = arena_alloc(arena, 2 * SUBSCRIPTION_IMPUS_MAX * sizeof *room);
+            room = arena_alloc(arena, (size_t)2 * SUBSCRIPTION_IMPUS_MAX * sizeof *room);
         }
         any |= !span_eq_nocase(list[i].host, changed_by) &&
                sees_a_change(&list[i], before, now, room) && mark(&list[i]);

@@ -12,7 +12,7 @@ struct patience {
 
 /** Patience of a thing that has not been tried yet. */
 static inline struct patience patience_new(struct env *env) {
-    return (struct patience){1, env_now_us(env) + 24 * 3600 * SEC_IN_US};
+    return (struct patience){1, env_now_us(env) + UINT64_C(24) * 3600 * SEC_IN_US};
 }
 
 /** Starts the timer for the next attempt, or is false: it has lasted long enough. */
