@@ -328,6 +328,41 @@ static void look_at_peers(const struct visit *v) {
 
 /* Certificates. */
 
+/* Is it for this host, and for how long? */
+static void look_at_certificate(const struct visit *v, const struct tls_context *t,
+                                const char *name, const char *host, const char *place) {
+    int64_t left_s = tls_context_expires_s(t) - (int64_t)time(NULL);
+    if (!tls_context_is(t, span_from_cstr(host))) {
+        tell(v, DOCTOR_ERROR, place, "peers compare it: have a certificate issued for that name",
+             "the certificate of %s is not for %s", name, host);
+    } else if (left_s < EXPIRY_DAYS * (int64_t)DAY_S) {
+        tell(v, left_s < 0 ? DOCTOR_ERROR : DOCTOR_WARNING, place,
+             "put a new one into place and `muster reload`",
+             left_s < 0 ? "the certificate of %s ended %lld days ago"
+                        : "the certificate of %s ends in %lld days",
+             name, (long long)(left_s < 0 ? -left_s : left_s) / DAY_S);
+    } else if (tls_context_warning(t)[0]) {
+        tell(v, DOCTOR_WARNING, place, "", "%s: %s", name, tls_context_warning(t));
+    } else {
+        tell(v, DOCTOR_OK, place, "", "the certificate of %s is good", name);
+    }
+}
+
+static void look_at_web_tls(const struct visit *v) {
+    static const char place[] = "web.tls";
+    char message[512];
+    struct tls_context *t = NULL;
+    if (!v->c->web.tls_listen.family) {
+        return;
+    }
+    if (config_web_tls_context(v->c, &t, message, sizeof message) != OK) {
+        tell(v, DOCTOR_ERROR, place, "docs/tls.md shows how to make certificates", "%s", message);
+        return;
+    }
+    look_at_certificate(v, t, "the web interface", v->c->web.host, place);
+    tls_context_free(t);
+}
+
 static void look_at_tls(const struct visit *v) {
     for (size_t i = 0; i < v->c->n_nodes; i++) {
         const struct config_node *n = &v->c->nodes[i];
@@ -347,23 +382,7 @@ static void look_at_tls(const struct visit *v) {
                  "whoever looks for the domain wants to see its name (RFC 5922): have both in it",
                  "the certificate of %s is not for %s", n->name, v->c->domain);
         }
-        int64_t left_s = tls_context_expires_s(t) - (int64_t)time(NULL);
-        if (!tls_context_is(t, span_from_cstr(n->host))) {
-            tell(v, DOCTOR_ERROR, place_of(n, place),
-                 "peers compare it: have a certificate issued for that name",
-                 "the certificate of %s is not for %s", n->name, n->host);
-        } else if (left_s < EXPIRY_DAYS * (int64_t)DAY_S) {
-            tell(v, left_s < 0 ? DOCTOR_ERROR : DOCTOR_WARNING, place_of(n, place),
-                 "put a new one into place and `muster reload`",
-                 left_s < 0 ? "the certificate of %s ended %lld days ago"
-                            : "the certificate of %s ends in %lld days",
-                 n->name, (long long)(left_s < 0 ? -left_s : left_s) / DAY_S);
-        } else if (tls_context_warning(t)[0]) {
-            tell(v, DOCTOR_WARNING, place_of(n, place), "", "%s: %s", n->name,
-                 tls_context_warning(t));
-        } else {
-            tell(v, DOCTOR_OK, place_of(n, place), "", "the certificate of %s is good", n->name);
-        }
+        look_at_certificate(v, t, n->name, n->host, place_of(n, place));
         tls_context_free(t);
     }
 }
@@ -594,6 +613,7 @@ void doctor_examine(const struct config *c, doctor_finding_fn *each, void *ctx) 
     look_at_remotes(&v);
     look_at_agents(&v);
     look_at_tls(&v);
+    look_at_web_tls(&v);
     look_at_store(&v);
     look_at_subscribers(&v);
     look_at_keys(&v);

@@ -199,6 +199,10 @@ class Access(unittest.TestCase):
         certificates(self.folder)
         token = self.token("alice", "write")
         web = f", tls-listen: '{HOST}:8443', tokens-file: tokens.yaml, tls: {{certificate: hss.pem, key: hss.key}}"
+        self.write(web)
+        self.assertIn("web interface is good", self.muster("doctor", "-c", self.config, "--all"))
+        self.write(web.replace("tls: {", "host: other.example.org, tls: {"))
+        self.assertIn("is not for other.example.org", self.muster("doctor", "-c", self.config, code=1))
         with self.hss(web):
             at = ["--resolve", f"hss.{DOMAIN}:8443:{HOST}", "--cacert", "authority.pem", "-sS"]
             url = f"https://hss.{DOMAIN}:8443/subscriptions"
@@ -254,7 +258,7 @@ class Access(unittest.TestCase):
                     except OSError:
                         open_ones.remove(s)
                         s.close()
-                stop.wait(0.2)
+                    time.sleep(0.001)  # each of them every second, not all at once
             for s in open_ones:
                 s.close()
 

@@ -167,6 +167,7 @@ class OpenApi(unittest.TestCase):
         ask("GET", "/user-data/sip:a@x.example")
         ask("GET", "/user-data/sip:nobody@x.example", expected=404)
         ask("DELETE", "/shared-ifc-sets/7", expected=204)
+        ask("POST", "/subscriptions/a/deregister", {"reason": "remove-scscf"}, expected=409)
         ask("GET", "/subscriptions?limit=2")
         ask("GET", "/subscriptions?identity=sip:a@x.example&credentials=digest")
         ask("GET", "/subscriptions?format=lines&limit=2")
@@ -183,6 +184,8 @@ class OpenApi(unittest.TestCase):
         ask("GET", "/registrations/sip:u@ims.mnc001.mcc001.3gppnetwork.org")
         self.assertEqual(0, ue.returncode, ue.stderr)
         ask("POST", "/registrations/sip:u@ims.mnc001.mcc001.3gppnetwork.org/reauthenticate", {"seconds": 60})
+        ask("POST", "/subscriptions/u/deregister", {"identities": ["u@ims.mnc001.mcc001.3gppnetwork.org"]})
+        self.assertEqual("registrations-ended", ask("GET", "/changes?after=-1")["changes"][0]["kind"])
         ask("GET", "/journal?identity=u@ims.mnc001.mcc001.3gppnetwork.org")
         for path in ("/trace", "/metrics", "/health", "/ready", "/openapi.json"):
             ask("GET", path)
@@ -192,6 +195,9 @@ class OpenApi(unittest.TestCase):
         routes = set(re.findall(r'{"(/[^"]*)", \w+', source("app/process.c"))) - {"/"}
         routes |= {"/" + c for c in re.findall(r'span_eq\(collection, SPAN\("([\w-]+)"\)\)', source("node/hss/web.c"))}
         self.assertGreater(len(routes), 8)
+        actions = set(re.findall(r'span_eq\(more, SPAN\("(\w+)"\)\)', source("node/hss/web.c")))
+        actions |= set(re.findall(r'span_eq\(q.action, SPAN\("(\w+)"\)\)', source("app/registrations_web.c")))
+        self.assertEqual(actions, {p.split("/")[3] for p in self.api["paths"] if p.count("/") == 3})
         self.assertEqual(routes, {"/" + path.split("/")[1] for path in self.api["paths"]})
         for path, item in self.api["paths"].items():
             described = {m.upper() for m in item if m.upper() in METHODS}

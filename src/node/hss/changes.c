@@ -23,8 +23,8 @@ enum {
 static const char *const kinds[CHANGE_KINDS] = {
     [CHANGE_ADDED] = "subscription-added",        [CHANGE_CHANGED] = "subscription-changed",
     [CHANGE_DELETED] = "subscription-deleted",    [CHANGE_IMPORTED] = "subscriptions-imported",
-    [CHANGE_PROFILE_ADDED] = "profile-added",     [CHANGE_PROFILE_CHANGED] = "profile-changed",
-    [CHANGE_PROFILE_DELETED] = "profile-deleted",
+    [CHANGE_ENDED] = "registrations-ended",       [CHANGE_PROFILE_ADDED] = "profile-added",
+    [CHANGE_PROFILE_CHANGED] = "profile-changed", [CHANGE_PROFILE_DELETED] = "profile-deleted",
 };
 
 /* What is different. */
@@ -313,6 +313,24 @@ void change_note_import(struct web_job *w, struct span name, const struct store_
         add_line(&l, text);
     }
     note(w, CHANGE_IMPORTED, name, 0, &l);
+}
+
+void change_note_ended(struct web_job *w, uint64_t version, const struct rec_news_item_data *items,
+                       size_t n) {
+    struct lines l = {.arena = &w->arena};
+
+    if (!w->hss->config.changes_max) {
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < items[i].n_impus; k++) {
+            char text[LINE_MAX];
+            snprintf(text, sizeof text, "%.*s: not registered any more",
+                     SPAN_ARG(span_slice(items[i].impus[k], 0, 160)));
+            add_line(&l, text);
+        }
+    }
+    note(w, CHANGE_ENDED, web_name(w), version, &l);
 }
 
 void changes_tell(struct hss *h) {

@@ -134,6 +134,7 @@ static void end(struct web_job *w, const struct subscription_ending *what) {
         return;
     }
     w->reply = shown(s->s.state.scscf_name, &d);
+    change_note_ended(w, s->version + 1, d.items, d.n);
     w->op.done = saved;
     store_save(w->hss->store, &w->op, &change);
 }

@@ -249,6 +249,7 @@ enum change_kind {
     CHANGE_PROFILE_ADDED,
     CHANGE_PROFILE_CHANGED,
     CHANGE_PROFILE_DELETED,
+    CHANGE_ENDED, /* registrations, by the operator's wish */
     CHANGE_KINDS
 };
 
@@ -259,6 +260,10 @@ void change_note(struct web_job *w, struct span name, uint64_t version,
 
 /** The same for the service profile of the path; records, empty: there is none. */
 void change_note_profile(struct web_job *w, struct span before, struct span now);
+
+/** The same for registrations that an operator ends: what the S-CSCF is told of them. */
+void change_note_ended(struct web_job *w, uint64_t version, const struct rec_news_item_data *items,
+                       size_t n);
 
 /** The same for an import. */
 void change_note_import(struct web_job *w, struct span name, const struct store_change *changes,
