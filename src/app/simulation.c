@@ -159,7 +159,8 @@ static enum error set_link_faults(struct run *r) {
 static void on_inspected(void *ctx, enum hss_registration state, struct span scscf) {
     struct terminal *t = ctx;
     (void)scscf;
-    if (t->subject->promise == WATCH_REGISTERED && state != HSS_REGISTERED) {
+    if (t->subject->promise == WATCH_REGISTERED && state != HSS_REGISTERED &&
+        !writes_may_end(t->run->writes, (size_t)(t - t->run->terminals))) {
         watch_fault(&t->run->watch, "the HSS has lost the acknowledged assignment of %s",
                     t->subject->imsi);
     }

@@ -11,7 +11,8 @@ enum {
     FAMILY_EVERY = 4, /* subscriptions of two among those of one */
     SHARED_EVERY = 8, /* of these, those with one set */
     ANSWER_S = 30,    /* a HSS that has crashed does not answer */
-    BUSY_S = 3,       /* a HSS that is down */
+    ENDS_S = 600,
+    BUSY_S = 3, /* a HSS that is down */
     ABSENCE_MIN_S = 70,
     ABSENCE_MAX_S = 240,
     BODY_MAX = 8192,
@@ -44,7 +45,8 @@ struct desk {
     bool disturbed[MEMBERS]; /* was ever unwanted */
     bool anew[MEMBERS];      /* goes or comes with this change: sequence numbers begin anew */
     uint64_t patient_until_us;
-    unsigned version; /* of a profile's content */
+    uint64_t ends_until_us; /* charging functions were taken away: until then S-CSCFs hear of it */
+    unsigned version;       /* of a profile's content */
 };
 
 struct writes {
@@ -476,6 +478,7 @@ static void change_subscription(struct desk *d) {
         break;
     case 10:
         d->plan.charging = (uint8_t)below(d->w, 5);
+        d->ends_until_us = sim_now_us(d->w->c.sim) + ENDS_S * SEC_IN_US;
         break;
     case 11:
         d->plan.password[below(d->w, d->n_members)] = (uint8_t)below(d->w, 100);
@@ -546,6 +549,12 @@ bool writes_want(const struct writes *w, size_t subject) {
     size_t m;
     const struct desk *d = desk_of(w, subject, &m);
     return d->plan.there && d->plan.member[m];
+}
+
+bool writes_may_end(const struct writes *w, size_t subject) {
+    size_t m;
+    const struct desk *d = desk_of(w, subject, &m);
+    return d->open || sim_now_us(w->c.sim) < d->ends_until_us;
 }
 
 bool writes_disturbed(const struct writes *w, size_t subject) {

@@ -45,6 +45,11 @@ bool writes_are_open(const struct writes *w);
 /** Is the nth subject wanted, so that it has to be registered in the end? */
 bool writes_want(const struct writes *w, size_t subject);
 
+/** May its registration have ended by a change, though it was acknowledged? The HSS has not
+ * confirmed the change yet; or it took charging functions away, which ends it when the S-CSCF is
+ * reached. */
+bool writes_may_end(const struct writes *w, size_t subject);
+
 /** Was it ever unwanted? Its terminal may have been refused by right, and has to be started again.
  */
 bool writes_disturbed(const struct writes *w, size_t subject);
