@@ -141,7 +141,7 @@ static uint32_t seconds_left(const struct watcher *w) {
     return due > now ? (uint32_t)((due - now + SEC_IN_US / 2) / SEC_IN_US) : 0;
 }
 
-static void put_notify(struct buf *b, struct watcher *w) {
+static void put_notify(struct buf *b, struct watcher *w, bool has_body) {
     const struct watcher_texts *t = &w->texts;
     sip_put_number(b, SIP_H_MAX_FORWARDS, 70);
     if (t->route.n) {
@@ -175,23 +175,52 @@ static void put_notify(struct buf *b, struct watcher *w) {
         buf_u64(b, seconds_left(w));
     }
     sip_put_end(b);
-    sip_put(b, SIP_H_CONTENT_TYPE, SPAN("application/reginfo+xml"));
+    if (has_body) {
+        sip_put(b, SIP_H_CONTENT_TYPE, SPAN("application/reginfo+xml"));
+    }
+}
+
+static enum error send_notify(struct watcher *w, const struct sip_hop *to, struct span body) {
+    struct buf *b =
+        sip_client_begin(w->s->stack, 0, to, SPAN("NOTIFY"), w->texts.target, &w->notify);
+    if (!b) {
+        return ERR_NO_MEMORY;
+    }
+    put_notify(b, w, body.n > 0);
+    enum error e = sip_client_send(w->notify, body, &notify_handler, w);
+    w->notify = e == OK ? w->notify : NULL;
+    return e;
+}
+
+/* The set is not told of any more to this one. */
+static void leave_set(struct watcher *w, const char *why) {
+    timer_stop(&w->expiry);
+    list_remove(&w->of_set);
+    w->over = why;
+    w->set = NULL;
+}
+
+/* A document that is larger than a message may be ends the subscription: who waits for it shall
+ * know. */
+static enum error send_too_big(struct watcher *w, const struct sip_hop *to) {
+    LOG(&w->s->env->log, LOG_WARNING, "subscription ends: a NOTIFY is larger than message-max",
+        LOG_SPAN("subscriber", w->texts.theirs), LOG_U64("body", w->pending.n));
+    if (!w->over) {
+        leave_set(w, "giveup");
+    }
+    return send_notify(w, to, SPAN_NONE);
 }
 
 static void send_pending(struct watcher *w, const struct sip_hop *to) {
-    struct sip_client *tx;
-    struct buf *b = sip_client_begin(w->s->stack, 0, to, SPAN("NOTIFY"), w->texts.target, &tx);
-    enum error e = ERR_NO_MEMORY;
-    if (b) {
-        put_notify(b, w);
-        e = sip_client_send(tx, w->pending, &notify_handler, w);
+    enum error e = send_notify(w, to, w->pending);
+    if (e == ERR_TOO_BIG) {
+        e = send_too_big(w, to);
     }
     if (e != OK) {
         give_up(w, error_text(e));
         return;
     }
     w->to = *to;
-    w->notify = tx;
     w->pending = SPAN_NONE;
     arena_release(&w->arena);
     w->s->counters.notifies++;
@@ -272,10 +301,7 @@ static void tell(struct watcher *w, const struct reg_set *set, bool full) {
 /* The last NOTIFY, with all there is or with what has changed. w may be gone afterwards. */
 static void end_watcher(struct watcher *w, const char *why, bool full) {
     const struct reg_set *set = w->set;
-    timer_stop(&w->expiry);
-    list_remove(&w->of_set);
-    w->over = why;
-    w->set = NULL;
+    leave_set(w, why);
     tell(w, set, full);
 }
 

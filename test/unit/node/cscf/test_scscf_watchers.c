@@ -230,6 +230,35 @@ static void identities_that_come_and_go_are_told(void **state) {
     assert_int_equal(watchers(w), 1);
 }
 
+static void a_document_that_is_too_large_ends_the_subscription_audibly(void **state) {
+    struct world *w = (struct world *)*state;
+    static char text[32768];
+    struct buf b = buf_init(text, sizeof text);
+    buf_cstr(&b, "<?xml version=\"1.0\"?><IMSSubscription><PrivateID>" IMPI
+                 "</PrivateID><ServiceProfile><PublicIdentity><Identity>" IMPU
+                 "</Identity></PublicIdentity>");
+    for (unsigned i = 0; i < 40; i++) {
+        buf_printf(&b,
+                   "<PublicIdentity><Identity>sip:new.somebody.with.a.long.name.%u@" HOME
+                   "</Identity></PublicIdentity>",
+                   i);
+    }
+    buf_cstr(&b, "</ServiceProfile></IMSSubscription>");
+    begin(w);
+    (void)notified(w, "active");
+    const struct cx_ppr ppr = {.user_name = SPAN(IMPI), .user_data = buf_span(&b)};
+    cx_ppr_encode(hss_begin(w, CX_COMMAND_PUSH_PROFILE), &ppr);
+    hss_send(w);
+    const struct sip_msg *m = peer_last(&w->icscf);
+    assert_int_equal(m->method, SIP_NOTIFY);
+    assert_true(has_line(m, SIP_H_SUBSCRIPTION_STATE, "terminated;reason=giveup"));
+    assert_int_equal(m->body.n, 0);
+    peer_reply(&w->icscf, 200, "");
+    script_run(w->sim, 20 * MS_IN_US);
+    assert_int_equal(watchers(w), 0);
+    assert_int_equal(scscf_counts(w->scscf).bindings, 1);
+}
+
 static void changes_during_a_notify_are_told_by_one_full_document(void **state) {
     struct world *w = (struct world *)*state;
     begin(w); /* the NOTIFY has no answer yet */
@@ -468,6 +497,7 @@ int main(void) {
         TEST(an_expiry_is_told),
         TEST(what_the_hss_ends_is_told_as_the_reason_says),
         TEST(identities_that_come_and_go_are_told),
+        TEST(a_document_that_is_too_large_ends_the_subscription_audibly),
         TEST(changes_during_a_notify_are_told_by_one_full_document),
         TEST(strangers_and_wrong_requests_are_refused),
         TEST(too_brief_ones_are_told_how_long),
