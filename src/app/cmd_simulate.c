@@ -198,17 +198,21 @@ int cmd_simulate(const struct command *self, int argc, char **argv) {
         {0},
     };
     const struct usage usage = {
-        .arguments = "[registration] [--seed N] [--seeds COUNT] [--hours H] [--faults LIST]",
+        .arguments =
+            "[changes | registration] [--seed N] [--seeds COUNT] [--hours H] [--faults LIST]",
         .text =
             "Runs a whole network in virtual time: terminals register and stay registered behind\n"
             "lossy links while nodes crash, connections break, and subscribers and profiles are\n"
             "changed. At the end all must be registered, and everybody must believe of them what\n"
             "the HSS holds; no SQN may have been used twice, and nothing that the HSS has\n"
-            "acknowledged may be lost. A run that fails is repeated by its seed.",
+            "acknowledged may be lost. A run that fails is repeated by its seed.\n\n"
+            "  changes        all of that (the default)\n"
+            "  registration   registrations alone: nobody subscribes to registration state, and\n"
+            "                 no subscriber changes",
         .options = options,
         .examples = "  muster simulate\n"
                     "  muster simulate --seeds 100\n"
-                    "  muster simulate --seeds 1000 --users 200 --hours 0.5 --quiet\n"
+                    "  muster simulate registration --seeds 1000 --users 200 --hours 0.5 --quiet\n"
                     "  muster simulate --seed 17 --faults loss,crash --ladder seed17.html",
         .max_args = 1,
     };
@@ -218,9 +222,10 @@ int cmd_simulate(const struct command *self, int argc, char **argv) {
     if (!command_parse(self, &usage, argc, argv, &rest, &code)) {
         return code;
     }
-    if (rest.n && strcmp(rest.v[0], "registration") != 0) {
-        return command_usage_error(self, "there is no simulation \"%s\"; there is registration",
-                                   rest.v[0]);
+    bool registration = rest.n && strcmp(rest.v[0], "registration") == 0;
+    if (rest.n && !registration && strcmp(rest.v[0], "changes") != 0) {
+        return command_usage_error(
+            self, "there is no simulation \"%s\"; there are changes and registration", rest.v[0]);
     }
     if (!o.users || !o.seeds || (o.ladder && o.seeds != 1)) {
         return command_usage_error(self, o.ladder ? "--ladder is for one seed"
@@ -231,7 +236,8 @@ int cmd_simulate(const struct command *self, int argc, char **argv) {
     }
     s.seed = o.seed;
     s.users = (uint32_t)o.users;
-    s.writes = (uint32_t)o.writes;
+    s.writes = registration ? 0 : (uint32_t)o.writes;
+    s.reg_event = !registration;
     s.keep_messages = o.ladder != NULL;
     o.jobs = o.jobs ? o.jobs : cpus > 0 ? (uint64_t)cpus : 1;
     return o.ladder ? run_with_ladder(&o, &s) : run_seeds(&o, &s);

@@ -124,7 +124,7 @@ static enum error add_terminal(struct run *r, size_t i) {
         .n_pcscf = 1,
     };
     const struct ue_config ue = {
-        .isim = &t->subject->card.isim, .expires_s = EXPIRES_S, .reg_event = true};
+        .isim = &t->subject->card.isim, .expires_s = EXPIRES_S, .reg_event = r->options->reg_event};
     t->env->log.level = LOG_ERROR;
     e = ue_pool_new(t->env, &pool, &handler, t, &t->pool);
     e = e ? e : ue_new(t->pool, &ue, t, &t->ue);
@@ -320,6 +320,7 @@ static enum error start(struct run *r, char **message) {
     }
     trace_witness(sim_trace(r->sim), watch_message, &r->watch);
     r->config.nodes[0].keep_alive_s = KEEP_ALIVE_S;
+    r->config.nodes[0].reg_event = o->reg_event;
     const struct network_options network = {.sim = r->sim};
     e = network_new(&r->config, &network, &r->network, message);
     r->pcscf = r->config.nodes[0].listen;

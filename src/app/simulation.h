@@ -29,6 +29,7 @@ struct simulation_options {
     uint32_t users;     /* terminals; 1 to 10000 */
     uint32_t storm_s;   /* virtual time */
     uint32_t writes;    /* changes of subscribers and profiles in a virtual minute; 0: none */
+    bool reg_event;     /* terminals and P-CSCF subscribe to registration state; writes need it */
     bool keep_messages; /* for a ladder of the end */
 };
 

@@ -13,8 +13,12 @@
 #include "crypto/aka.h"
 
 static struct simulation_report run_with(uint64_t seed, unsigned faults, uint32_t writes) {
-    const struct simulation_options options = {
-        .seed = seed, .faults = faults, .users = 10, .storm_s = 900, .writes = writes};
+    const struct simulation_options options = {.reg_event = true,
+                                               .seed = seed,
+                                               .faults = faults,
+                                               .users = 10,
+                                               .storm_s = 900,
+                                               .writes = writes};
     struct simulation_report report;
     assert_int_equal(simulation_run(&options, &report, NULL), OK);
     if (!report.passed) {
@@ -53,8 +57,12 @@ static bool take_report(void *ctx, uint64_t seed, const struct simulation_report
 }
 
 static void seeds_side_by_side_give_what_they_give_alone(void **state) {
-    const struct simulation_options options = {
-        .seed = 5, .faults = SIMULATION_ALL_FAULTS, .users = 10, .storm_s = 900, .writes = 10};
+    const struct simulation_options options = {.reg_event = true,
+                                               .seed = 5,
+                                               .faults = SIMULATION_ALL_FAULTS,
+                                               .users = 10,
+                                               .storm_s = 900,
+                                               .writes = 10};
     struct reports all = {0};
     (void)state;
     assert_int_equal(simulation_run_many(&options, 4, 3, take_report, &all), OK);
