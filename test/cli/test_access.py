@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import pathlib
+import re
 import signal
 import socket
 import ssl
@@ -17,19 +18,20 @@ import time
 import unittest
 
 import tap
+import yaml
 
 MUSTER = os.environ["MUSTER"]
 DOMAIN = "ims.mnc001.mcc001.3gppnetwork.org"
 HOST = f"127.6.{os.getpid() % 200 + 20}.{os.getpid() // 200 % 250 + 1}"  # of this run alone
 METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "SEARCH", "LINK")
 UNKNOWN = ("get", "FROB")
-PATHS = (
-    "/", "/subscriptions", "/subscriptions/smith", "/subscriptions/sim", "/subscriptions?credentials=keys",
-    "/subscriptions?cred%65ntials=digest", "/profiles", "/profiles/default", "/imports/x", "/trace", "/journal",
-    "/metrics", "/health", "/ready", "/reload", "/openapi.json", "/changes", "//subscriptions", "/./subscriptions",
+DESCRIBED = yaml.safe_load((pathlib.Path(__file__).parents[2] / "spec/openapi.yaml").read_text(encoding="utf-8"))["paths"]
+ODD = (
+    "/", "/subscriptions?credentials=keys", "/subscriptions?cred%65ntials=digest", "//subscriptions", "/./subscriptions",
     "/%73ubscriptions", "/subscriptions/../reload", "/%2e%2e/reload", "/subscriptions;x", "/reload/", "/nowhere",
     f"http://{HOST}:8080/subscriptions",
 )  # fmt: skip
+PATHS = ODD + tuple(re.sub(r"{\w+}", "7", path) for path in DESCRIBED)
 
 
 def openssl(*arguments, folder):
