@@ -41,7 +41,7 @@ def openssl(*arguments, folder):
 
 def certificates(folder):
     """An authority, and the certificate of an HSS that is also called localhost."""
-    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30"]
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "90"]
     openssl("req", "-x509", *key, "-subj", "/CN=authority", "-addext", "basicConstraints=critical,CA:TRUE",
             "-keyout", "authority.key", "-out", "authority.pem", folder=folder)  # fmt: skip
     openssl("req", "-x509", *key, "-subj", "/CN=hss", "-addext", f"subjectAltName=DNS:hss.{DOMAIN},DNS:localhost",
