@@ -352,9 +352,9 @@ int cmd_bench(const struct command *self, int argc, char **argv) {
             "multiple of it is offered; or change: how long it takes until a change of a\n"
             "subscriber is on its way to the S-CSCF, while the HSS is busy to 70 %",
         .options = options,
-        .examples = "muster bench registration --users 100000 --seconds 10 --json\n"
-                    "muster bench registration --rate 2000    latency at a given load\n"
-                    "muster bench cx --outstanding 1          one request after the other",
+        .examples = "  muster bench registration --users 100000 --seconds 10 --json\n"
+                    "  muster bench registration --rate 2000    latency at a given load\n"
+                    "  muster bench cx --outstanding 1          one request after the other",
         .max_args = 1,
     };
     struct args args;

@@ -38,6 +38,8 @@ struct attempt {
     enum reason doubt; /* why the terminal was challenged once more */
     unsigned relayed;  /* status of the home network's last answer, as a P-CSCF saw it; 0: none */
     bool home;         /* there are steps of nodes behind the P-CSCF */
+    bool aside;        /* no attempt: a subscription to a registration's state, or what its user
+                        * has ended himself */
     const char *impi, *impu; /* who tried; empty: not known */
     const char *end;         /* in words */
 };
@@ -98,6 +100,11 @@ static void take_answer(struct attempt *a, unsigned status) {
     }
 }
 
+/* The I-CSCF asks where to send a subscription to registration state. */
+static bool is_subscription(const json_t *step) {
+    return is_step(step, STEP_HSS_ASKED) && strcmp(word(step, "detail"), "LIR") == 0;
+}
+
 /* What a step means for its attempt. */
 static void take(struct attempt *a, const json_t *step) {
     int64_t status = number(step, "status");
@@ -122,6 +129,11 @@ static void take(struct attempt *a, const json_t *step) {
         take_answer(a, (unsigned)status);
     }
     a->over = is_step(step, STEP_ANSWERED) && status != 401;
+    if (is_subscription(step)) {
+        a->aside = true;
+        a->end = "a subscription to the registration's state, sent on to the S-CSCF";
+    }
+    a->aside = a->aside && !a->why;
 }
 
 /* The time for an answer to its challenge is over. */
@@ -141,6 +153,7 @@ static void take_step(struct story *story, const json_t *step, size_t at) {
         a->over = true;
         a->why = reason_in(step);
         a->end = "ended";
+        a->aside = strcmp(word(step, "detail"), "unregistered") == 0;
         a->last_us = number(step, "at_us");
         a->impi = word(step, "impi");
         a->impu = word(step, "impu");
@@ -150,6 +163,17 @@ static void take_step(struct story *story, const json_t *step, size_t at) {
         take(a, step);
     }
     a->n = at - a->first + 1;
+}
+
+/* Who asks wants to hear of attempts to register, if there are any. */
+static void leave_out_asides(struct story *story) {
+    size_t n = 0;
+    for (size_t i = 0; i < story->n; i++) {
+        if (!story->attempts[i].aside) {
+            story->attempts[n++] = story->attempts[i];
+        }
+    }
+    story->n = n ? n : story->n;
 }
 
 static bool belongs(const struct attempt *a, const json_t *step) {
@@ -379,6 +403,7 @@ static int tell(const struct options *o, const char *identity, const json_t *ste
     for (size_t i = 0; i < json_array_size(steps); i++) {
         take_step(story, json_array_get(steps, i), i);
     }
+    leave_out_asides(story);
     int code = EXIT_CODE_OK;
     if (story->n == 0) {
         printf("Nothing about %s is in the journal.\n", identity);

@@ -487,8 +487,7 @@ static void hide_keys(const struct options *o) {
 }
 
 /* Do the options fit each other? */
-static int check_options(const struct command *self, struct options *o, bool named,
-                         bool registers) {
+static int check_options(const struct command *self, struct options *o, bool named) {
     if (o->transport_name &&
         !sip_transport_parse(span_from_cstr(o->transport_name), &o->transport)) {
         return command_usage_error(self, "--transport takes udp, tcp or tls, not \"%s\"",
@@ -501,9 +500,8 @@ static int check_options(const struct command *self, struct options *o, bool nam
     if ((o->user != NULL) != o->password_stdin) {
         return command_usage_error(self, "--user and --password-stdin belong together");
     }
-    if (!o->timeout_s || (o->stay && !registers)) {
-        return command_usage_error(self, o->stay && !registers ? "--stay is of ue register"
-                                                               : "--timeout takes at least 1");
+    if (!o->timeout_s) {
+        return command_usage_error(self, "--timeout takes at least 1");
     }
     return EXIT_CODE_OK;
 }
@@ -521,7 +519,7 @@ static int with_password(const struct command *self, struct options *o, const ch
 
 static int terminal_command(const struct command *self, int argc, char **argv, bool registers) {
     struct options o = {.timeout_s = TIMEOUT_S};
-    const struct option_def options[] = {
+    struct option_def options[] = {
         TEXT_OPTION("imsi", "IMSI", "a SIM of this IMSI instead of a NAME", &o.imsi),
         TEXT_OPTION("user", "URI", "a client without SIM: its public identity; it has a password",
                     &o.user),
@@ -532,8 +530,6 @@ static int terminal_command(const struct command *self, int argc, char **argv, b
         TEXT_OPTION("op", "HEX", "OP, instead of OPc", &o.op),
         TEXT_OPTION("impi", "ID", "another private identity than the card's", &o.impi),
         TEXT_OPTION("impu", "URI", "the public identity (the card's first)", &o.impu),
-        NUMBER_OPTION("expires", "SECONDS", "how long to ask for (600000)", &o.expires_s,
-                      UINT32_MAX),
         TEXT_OPTION("pcscf", "HOST",
                     "where to register (the configuration's): an address, or a name", &o.pcscf),
         TEXT_OPTION("transport", "NAME", "udp, tcp or tls to the P-CSCF (udp)", &o.transport_name),
@@ -545,9 +541,14 @@ static int terminal_command(const struct command *self, int argc, char **argv, b
          .help = "domain, P-CSCF and subscribers are this configuration's",
          .kind = OPTION_TEXT,
          .out = &o.config},
+        NUMBER_OPTION("expires", "SECONDS", "how long to ask for (600000)", &o.expires_s,
+                      UINT32_MAX),
         FLAG_OPTION("stay", "stay registered until SIGINT or SIGTERM, then de-register", &o.stay),
         {0},
     };
+    if (!registers) {
+        options[COUNT_OF(options) - 3] = (struct option_def){0}; /* not the last two */
+    }
     const struct usage usage = {
         .arguments = "NAME | --imsi IMSI --k HEX --opc HEX | --user URI --password-stdin",
         .text =
@@ -573,7 +574,7 @@ static int terminal_command(const struct command *self, int argc, char **argv, b
     if (!command_parse(self, &usage, argc, argv, &rest, &code)) {
         return code;
     }
-    code = check_options(self, &o, rest.n == 1, registers);
+    code = check_options(self, &o, rest.n == 1);
     code = code ? code : with_password(self, &o, rest.n ? rest.v[0] : o.imsi, registers);
     hide_keys(&o);
     return code;

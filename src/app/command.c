@@ -273,7 +273,7 @@ static void print_commands(const char *prefix, const char *text, const struct co
     printf("Usage: %s COMMAND ...\n\n%s\n\nCommands:\n", prefix, text);
     for (size_t i = 0; i < n; i++) {
         const char *word = strrchr(table[i].name, ' ');
-        printf("  %-12s %s\n", word ? word + 1 : table[i].name, table[i].summary);
+        printf("  %-15s %s\n", word ? word + 1 : table[i].name, table[i].summary);
     }
     printf("\n%s COMMAND --help explains one of them, with examples.\n", prefix);
     fputs("Exit codes: 0 done, 1 not achieved, 2 wrong command line, 3 wrong file,\n"

@@ -8,7 +8,7 @@ static const struct command commands[] = {
     {"run", "run the nodes that a configuration names", cmd_run},
     {"demo", "run a flow and draw its ladder", cmd_demo},
     {"ue", "a terminal: register, deregister", cmd_ue},
-    {"sub", "subscriptions of a running Muster: add, list, show, set, rm, import", cmd_sub},
+    {"sub", "subscriptions of a running Muster: add, show, graph, set, log, ...", cmd_sub},
     {"token", "who may use the web interface: new, list, rm", cmd_token},
     {"zone", "the DNS zone that a configuration needs", cmd_zone},
     {"doctor", "is this set-up right? says what to mend", cmd_doctor},

@@ -197,6 +197,17 @@ int sub_fetch_exactly(const struct remote *r, const char *id, json_t **out) {
     return fetch(r, id, WHO_WHOLE, out);
 }
 
+bool sub_is_whole(const struct command *self, const char *id, int *code) {
+    if (strpbrk(id, "@:")) {
+        return true;
+    }
+    *code = command_usage_error(self,
+                                "\"%s\" is no identity in full, as alice.smith@DOMAIN, "
+                                "sip:alice.mobile@DOMAIN and tel:+447700900101 are",
+                                id);
+    return false;
+}
+
 void sub_drop_shown(json_t *s) {
     static const char *const lists[] = {"impis", "impus"};
     static const char *const members[] = {"key_check", "registration", "has_aka", "digest"};

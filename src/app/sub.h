@@ -27,6 +27,9 @@ MUST_CHECK int sub_fetch(const struct remote *r, const char *id, json_t **out);
  * said. An exit code. */
 MUST_CHECK int sub_fetch_exactly(const struct remote *r, const char *id, json_t **out);
 
+/** Is it an IMPI or IMPU in full? Else it is said that one is wanted. */
+bool sub_is_whole(const struct command *self, const char *id, int *code);
+
 /** Calls each for every subscription, page by page; with secrets if credentials are asked for:
  * "digest" (HA1s), "keys" (these and K, OPc), NULL (none). An exit code. */
 MUST_CHECK int sub_each(const struct remote *r, const char *credentials,

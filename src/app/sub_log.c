@@ -88,7 +88,10 @@ static int show_log(const struct log_options *o, const char *name) {
         shown += n;
     }
     if (!code && !shown && !o->json) {
-        puts("Nothing has been changed.");
+        printf(name ? "No change of %s by itself is in the log; what imports added is logged as "
+                      "theirs: muster sub log --all\n"
+                    : "Nothing has been changed.\n",
+               name);
     }
     return code;
 }

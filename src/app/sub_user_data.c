@@ -62,7 +62,7 @@ int sub_user_data(const struct command *self, int argc, char **argv) {
     struct args rest;
     int code;
     if (!command_parse(self, &usage, argc, argv, &rest, &code) ||
-        (code = remote_open(&remote)) != 0) {
+        !sub_is_whole(self, rest.v[0], &code) || (code = remote_open(&remote)) != 0) {
         return code;
     }
     return fetch(&remote, rest.v[0], no_sets);

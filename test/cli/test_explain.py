@@ -85,6 +85,20 @@ class Explain(unittest.TestCase):
             self.assertIn(part, told.stdout)
         self.assertNotIn("What to mend", told.stdout)
 
+    def test_what_is_no_attempt(self):
+        number = f"sip:+447900000004@{DOMAIN}"
+        self.register(4)  # the P-CSCF's SUBSCRIBE is for the number, by the I-CSCF
+        told = self.muster("explain", number)
+        self.assertEqual(0, told.returncode, told.stdout + told.stderr)
+        self.assertIn("a subscription to the registration's state, sent on to the S-CSCF", told.stdout)
+        for _ in range(2):  # another contact: the P-CSCF hears that the one before has ended
+            self.register(4, "--impu", number)
+            told = self.muster("explain", number)
+            self.assertEqual(0, told.returncode, told.stdout + told.stderr)
+            self.assertRegex(told.stdout, ": (re)?registered\n")
+            self.assertNotIn("LIR", told.stdout)
+            self.assertNotIn("What to mend", told.stdout)
+
     def test_wrong_key(self):
         self.register(2, opc=ZEROS)
         self.explained(imsi(2), "autn-refused", "K, or OP/OPc, or AMF differ")

@@ -83,7 +83,9 @@ subscribers: [{smiths}]
         self.assertEqual(seen["impus"], [ALICE, "tel:+447700900101"])
         self.assertEqual(seen["event"], "registered")
         self.assertIn("last event        registered, for ", self.sub("contacts", f"alice.smith@{DOMAIN}").stdout)
+        self.assertEqual(self.contacts("alice"), self.contacts(f"alice.smith@{DOMAIN}"))
         self.assertIn("no contact of bob is registered", self.sub("contacts", "bob").stdout)
+        self.assertIn('knows no subscription or identity "nobody"', self.sub("contacts", "nobody").stderr)
 
     def test_2_terminals_authenticate_anew(self):
         answer = self.sub("reauthenticate", ALICE, "--within", "2")
@@ -93,10 +95,11 @@ subscribers: [{smiths}]
         self.assertEqual(self.contacts(ALICE)[0]["event"], "refreshed")
 
     def test_3_who_is_not_there_is_not_asked(self):
-        answer = self.sub("reauthenticate", "bob")
+        answer = self.sub("reauthenticate", f"bob.smith@{DOMAIN}")
         self.assertEqual((answer.returncode, answer.stdout), (1, ""))
         self.assertIn("No contact of this identity is registered here", answer.stderr)
-        self.assertEqual(self.sub("reauthenticate", ALICE, "--within", "0").returncode, 1)
+        self.assertIn("--within takes at least 1", self.sub("reauthenticate", ALICE, "--within", "0").stderr)
+        self.assertIn('"bob" is no identity in full', self.sub("reauthenticate", "bob").stderr)
         self.assertEqual(self.sub("reauthenticate").returncode, 2)
 
     def test_4_strangers_are_not_believed(self):

@@ -484,7 +484,7 @@ static void dispatch(struct web_job *w, const struct web_request *request) {
         (!profiles && !imports && !changes && !span_eq(collection, SPAN("subscriptions")))) {
         web_problem(w, 404,
                     "there are /subscriptions, /profiles, /shared-ifc-sets, /user-data, /imports "
-                    "and /changes",
+                    "and /changes; /openapi.json describes all of the interface",
                     NULL, NULL);
         return;
     }
