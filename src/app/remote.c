@@ -172,6 +172,10 @@ int remote_failed(const struct remote *r, enum error e) {
                             "that is trusted: --trust FILE, or MUSTER_TRUST, names some",
                             r->base);
     }
+    if (e == ERR_IO && strncmp(r->base, "https:", 6) == 0) {
+        return command_fail(EXIT_CODE_UNREACHABLE,
+                            "%s: there is no TLS; web: tls-listen is an address with TLS", r->base);
+    }
     if (e == ERR_NOT_FOUND) {
         return command_fail(EXIT_CODE_USAGE, "%s holds no authorities (PEM)", r->trust_path);
     }
