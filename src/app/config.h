@@ -134,6 +134,7 @@ struct config_node {
     int unknown_users;     /* index into its choices: refuse, challenge */
     int key_change;        /* the same: next-challenge, end */
     int capability_change; /* the same: reassign, keep */
+    int subscription_impi; /* the same: known, fixed */
     bool keys_may_leave;
     int digest_qop; /* the same: auth, auth-int, both */
 };

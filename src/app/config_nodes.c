@@ -10,6 +10,7 @@ static const char *const integrities[] = {"accept", "refuse", NULL};
 static const char *const unknown_users[] = {"refuse", "challenge", NULL};
 static const char *const key_changes[] = {"next-challenge", "end", NULL};
 static const char *const capability_changes[] = {"reassign", "keep", NULL};
+static const char *const subscription_impis[] = {"known", "fixed", NULL};
 static const char *const qops[] = {"auth", "auth-int", "both", NULL};
 
 enum {
@@ -475,6 +476,7 @@ static const struct setting hss_settings[] = {
     CHOICE("unknown-users", unknown_users, unknown_users),
     CHOICE("key-change", key_change, key_changes),
     CHOICE("capability-change", capability_change, capability_changes),
+    CHOICE("subscription-impi", subscription_impi, subscription_impis),
     CHOICE("digest-qop", digest_qop, qops),
     SETTING("keys-may-leave", SETTING_FLAG, AT(keys_may_leave)),
     NUMBER("cached-max", cached_max, 1, CONFIG_NUMBER_MAX),

@@ -414,7 +414,7 @@ static enum error find_sh_servers(struct network *n, const struct config_node *s
 }
 
 enum { UNKNOWN_USERS_CHALLENGE = 1 }; /* index into the choices of unknown-users */
-enum { KEY_CHANGE_END = 1, CAPABILITY_CHANGE_KEEP = 1 };
+enum { KEY_CHANGE_END = 1, CAPABILITY_CHANGE_KEEP = 1, SUBSCRIPTION_IMPI_FIXED = 1 };
 
 /* By the index into the choices of digest-qop. */
 static const struct span qops[] = {SPAN_INIT("auth"), SPAN_INIT("auth-int"),
@@ -443,6 +443,7 @@ static enum error configure_hss(struct network *n, struct network_node *node) {
         .vectors_max = c->vectors_max,
         .policy = {.key_ends = c->key_change == KEY_CHANGE_END,
                    .servers_stay = c->capability_change == CAPABILITY_CHANGE_KEEP},
+        .fixed_impi = c->subscription_impi == SUBSCRIPTION_IMPI_FIXED,
         .challenge_unknown = c->unknown_users == UNKNOWN_USERS_CHALLENGE,
         .digest_qop = qops[c->digest_qop],
         .keys_may_leave = c->keys_may_leave,

@@ -224,7 +224,8 @@ static void choose_contents(const struct subscription *s, const struct server_as
     struct rec_impi impi;
 
     out->send_user_data = out->send_charging = rule->downloads && !r->user_data_already_available;
-    out->send_associated = rule->downloads && rec_subscription_n_impis(s->data) > 1;
+    out->send_associated =
+        rule->downloads && (r->fixed_impi || rec_subscription_n_impis(s->data) > 1);
     if (rule->lists_registered && several && r->features & CX_FEATURE_RESTORATION) {
         out->registered = registered;
     }

@@ -17,6 +17,7 @@ struct server_assignment_request {
     struct span server_host; /* Origin-Host */
     bool user_data_already_available;
     bool keep_server_name; /* policy for types 6 and 7: keep the S-CSCF, as it asks */
+    bool fixed_impi;       /* policy: one more private identity stands for the subscription */
     uint32_t features;     /* enum cx_feature: what the S-CSCF says that it supports */
 };
 
@@ -28,7 +29,8 @@ struct server_assignment {
     struct subscription_notes notes; /* what is noted from now on */
     bool send_user_data;             /* User-Data of `set` */
     bool send_charging;              /* Charging-Information */
-    bool send_associated;            /* Associated-Identities: all IMPIs, as there are several */
+    bool send_associated;            /* Associated-Identities: all IMPIs, as there are several,
+                                      * with the fixed one if that is the policy */
     bool send_server_name;           /* Server-Name: who it is assigned to, with 5005 */
     uint64_t registered;             /* Associated-Registered-Identities: bits of IMPI slots; 0: it
                                       * is not sent */

@@ -165,7 +165,7 @@ static void begin_item(struct news *n) {
 
     n->impi = 0;
     n->done = n->back = 0;
-    n->refreshes = false;
+    n->refreshes = n->fixed_over = false;
     n->kind = rec_news_item_kind(item);
     n->set = rec_news_item_set(item) % SUBSCRIPTION_SLOTS;
     n->host = hss_name(n->h, rec_news_item_scscf_host(item));

@@ -14,14 +14,17 @@ struct news {
     struct hss *h;
     uint64_t number;
     struct rec_news record;
-    size_t item;    /* that is being told */
-    size_t impi;    /* of the item's: by whom */
-    uint64_t done;  /* bits of the IMPIs of an item that a RTA has confirmed, or that are back */
-    uint64_t back;  /* bits of the sets of which somebody was back before the RTR: they are sent */
-    bool alone;     /* the RTR is for one private identity alone */
-    bool refreshes; /* it tells of sets that are back */
-    uint8_t kind;   /* of the item; NEWS_USER_DATA while it refreshes */
-    uint8_t set;    /* of NEWS_USER_DATA */
+    size_t item;     /* that is being told */
+    size_t impi;     /* of the item's: by whom */
+    uint64_t done;   /* bits of the IMPIs of an item that a RTA has confirmed, or that are back */
+    uint64_t back;   /* bits of the sets of which somebody was back before the RTR: they are sent */
+    bool alone;      /* the RTR is for one private identity alone */
+    bool refreshes;  /* it tells of sets that are back */
+    bool fixed;      /* what was sent last names the subscription by its fixed private identity */
+    bool fixed_over; /* the item is told by private identities that register: the S-CSCF does not
+                      * know the fixed one, or has done with that what it could */
+    uint8_t kind;    /* of the item; NEWS_USER_DATA while it refreshes */
+    uint8_t set;     /* of NEWS_USER_DATA */
     struct span host; /* kept by hss_name */
     uint32_t wait_s;
     const char *why; /* it waits */

@@ -71,6 +71,8 @@ struct hss_config {
     bool challenge_unknown; /* unknown identities are authorised and challenged with SIP Digest like
                              * known ones, instead of 5001: nobody learns who is a subscriber */
     struct subscription_policy policy; /* what changes of live subscriptions mean */
+    bool fixed_impi; /* S-CSCFs know each subscription by one more private identity, in SAA, PPR and
+                      * RTR: "NAME@subscription.DOMAIN" */
     bool keys_may_leave; /* GET with credentials=keys shows K and OPc: for moves to another HSS */
     uint32_t auth_pending_s; /* how long a MAR's note lasts without a SAR; 0: 300 */
     uint32_t cached_max;     /* subscriptions kept ready in memory; 0: 65,536 */

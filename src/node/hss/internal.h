@@ -335,6 +335,13 @@ void lir_take(struct hss *h, struct diameter_request *rq, const struct diameter_
 bool hss_charging(const struct hss *h, struct rec_subscription s,
                   struct cx_charging_information *out);
 
+enum { HSS_FIXED_IMPI_MAX = 3 * 64 + 256 };
+
+/** The private identity that stands for a whole subscription towards S-CSCFs, if they are to have
+ * one; else empty. It stays while the subscription exists, and nobody registers by it. */
+struct span hss_fixed_impi(const struct hss *h, struct rec_subscription s,
+                           char room[HSS_FIXED_IMPI_MAX]);
+
 /** What an item for SIP Digest points to: secrets, for OPENSSL_cleanse. */
 struct hss_digest {
     struct cx_sip_digest_authenticate authenticate;

@@ -66,6 +66,27 @@ bool hss_charging(const struct hss *h, struct rec_subscription s,
     return true;
 }
 
+/* What a name may have and the user part of a private identity may not (RFC 7542) is escaped. */
+struct span hss_fixed_impi(const struct hss *h, struct rec_subscription s,
+                           char room[HSS_FIXED_IMPI_MAX]) {
+    struct buf b = buf_init(room, HSS_FIXED_IMPI_MAX);
+    struct span name = rec_subscription_name(s);
+
+    if (!h->config.fixed_impi) {
+        return SPAN_NONE;
+    }
+    for (size_t i = 0; i < name.n; i++) {
+        if (name.p[i] == '@' || name.p[i] == ':') {
+            buf_cstr(&b, name.p[i] == '@' ? "%40" : "%3A");
+        } else {
+            buf_char(&b, name.p[i]);
+        }
+    }
+    buf_cstr(&b, "@subscription.");
+    buf_put(&b, h->config.home_domain);
+    return b.overflow ? SPAN_NONE : buf_span(&b);
+}
+
 /* The IMPIs of these slots. */
 static unsigned put_registered(struct rec_subscription s, uint64_t slots, struct span *out) {
     unsigned n = 0;
@@ -109,7 +130,8 @@ static void answer(struct job *job) {
     struct hss *h = job->hss;
     const struct server_assignment *a = &job->sar.outcome;
     const struct subscription *s = &job->subscriber->s;
-    struct span impis[2 * SUBSCRIPTION_SLOTS];
+    struct span impis[1 + 2 * SUBSCRIPTION_SLOTS];
+    char room[HSS_FIXED_IMPI_MAX];
     struct cx_associated_identities associated = {.user_name = impis};
     struct cx_charging_information charging;
     struct cx_associated_registered_identities registered = {.user_name = impis};
@@ -135,14 +157,19 @@ static void answer(struct job *job) {
         saa.charging_information = &charging;
     }
     if (a->send_associated) {
+        struct span fixed = hss_fixed_impi(h, s->data, room);
+        if (fixed.n) {
+            impis[associated.n_user_name++] = fixed;
+        }
         for (size_t i = 0, n = rec_subscription_n_impis(s->data); i < n; i++) {
             impis[associated.n_user_name++] = rec_impi_identity(rec_subscription_impis(s->data, i));
         }
         saa.associated_identities = &associated;
     }
     if (a->registered) {
-        registered.user_name = impis + SUBSCRIPTION_SLOTS;
-        registered.n_user_name = put_registered(s->data, a->registered, impis + SUBSCRIPTION_SLOTS);
+        registered.user_name = impis + 1 + SUBSCRIPTION_SLOTS;
+        registered.n_user_name =
+            put_registered(s->data, a->registered, impis + 1 + SUBSCRIPTION_SLOTS);
         saa.associated_registered_identities = &registered;
     }
     if (a->wildcard.n) {
@@ -330,6 +357,7 @@ static void run(struct job *job) {
         .user_data_already_available = sar->user_data_already_available ==
                                        CX_USER_DATA_ALREADY_AVAILABLE_USER_DATA_ALREADY_AVAILABLE,
         .keep_server_name = true,
+        .fixed_impi = job->hss->config.fixed_impi,
         .features = features_of(sar),
     };
 

@@ -9,6 +9,12 @@
  * the item is tried. TOO_MUCH_DATA: everything of the subscription ends by SERVER_CHANGE, so that
  * it registers anew, perhaps elsewhere; so it does when charging functions are taken away and there
  * are no others, which no PPR can say (clause 7: one name at least). Other refusals end the item.
+ *
+ * With a fixed private identity (a setting) that is the User-Name of whatever concerns a
+ * subscription and not one of its private identities: User-Data, charging functions, and the end of
+ * the whole. An S-CSCF that does not know it gets what it would have got without the setting. An
+ * RTR for which some have come back meanwhile is not the whole's any more, and names those who are
+ * meant.
  */
 #include "node/hss/courier.h"
 #include "node/hss/sh.h"
@@ -123,7 +129,7 @@ static void end_all(struct job *job) {
 /* Answers. */
 
 /* Which of the item's IMPIs have been told by this RTA: all, but after SERVER_CHANGE those that it
- * names, and the User-Name. */
+ * names, and the User-Name if that is one of them. */
 static uint64_t confirmed(const struct news *n, const struct diameter_msg *msg) {
     struct rec_news_item item = news_item(n);
     struct arena arena = arena_init(n->h->env->chunks);
@@ -133,7 +139,7 @@ static uint64_t confirmed(const struct news *n, const struct diameter_msg *msg) 
 
     if (rec_news_item_reason(item) == CX_REASON_CODE_SERVER_CHANGE &&
         cx_rta_decode(&arena, msg, &rta, &fault) == OK && rta.associated_identities) {
-        done = n->done | UINT64_C(1) << first_left(n);
+        done = n->done | (n->fixed ? 0 : UINT64_C(1) << first_left(n));
         for (size_t i = 0; i < impis_of(n); i++) {
             for (size_t k = 0; k < rta.associated_identities->n_user_name; k++) {
                 if (span_eq(rta.associated_identities->user_name[k],
@@ -158,9 +164,10 @@ static void on_terminated(struct news *n, uint64_t done) {
 }
 
 static void on_success(struct news *n, const struct diameter_msg *msg) {
-    if (n->kind == NEWS_CHARGING) { /* every set that it serves is to be reached */
+    if (n->kind == NEWS_CHARGING && !n->fixed) { /* every set that it serves is to be reached */
         next_impi(n);
     } else if (n->kind == NEWS_TERMINATION) {
+        n->fixed_over = n->fixed;
         on_terminated(n, confirmed(n, msg));
     } else {
         news_next_item(n);
@@ -177,6 +184,9 @@ static void on_answer(void *ctx, const struct diameter_msg *msg) {
     news_told(n);
     if (diameter_result_is_success(r)) {
         on_success(n, msg);
+    } else if (unknown && n->fixed) {
+        n->fixed_over = true;
+        news_tell(n);
     } else if (unknown && n->kind == NEWS_TERMINATION) {
         on_terminated(n, UINT64_MAX); /* it has none of them */
     } else if (unknown) {
@@ -254,13 +264,27 @@ static uint64_t sets_of_item(const struct news *n, const struct subscription *s)
     return sets;
 }
 
-/* The RTR for what is left of the item; alone: for its first private identity that is left, without
- * what stands in the sets that he has back. */
-static void send_rtr(struct news *n, const struct subscription *s, uint64_t back) {
+/* The private identity by which the S-CSCF knows the subscription (NULL: it has gone) as a whole,
+ * if that is what the item is about; else empty. */
+static struct span fixed_of(const struct news *n, const struct subscriber *s,
+                            char room[HSS_FIXED_IMPI_MAX]) {
+    uint8_t reason = rec_news_item_reason(news_item(n));
+    bool whole = n->kind == NEWS_TERMINATION ? (reason == CX_REASON_CODE_SERVER_CHANGE ||
+                                                reason == CX_REASON_CODE_NEW_SERVER_ASSIGNED) &&
+                                                   s && s->id == rec_news_subscription(n->record)
+                                             : n->kind != NEWS_CREDENTIALS;
+
+    return s && whole && !n->fixed_over ? hss_fixed_impi(n->h, s->s.data, room) : SPAN_NONE;
+}
+
+/* The RTR for what is left of the item, by the fixed identity unless that is empty; alone: for its
+ * first private identity that is left, without what stands in the sets that he has back. */
+static void send_rtr(struct news *n, const struct subscription *s, uint64_t back,
+                     struct span fixed) {
     struct rec_news_item item = news_item(n);
     size_t n_impis = 0, n_impus = 0, all = rec_news_item_n_impus(item);
     struct arena arena = arena_init(n->h->env->chunks);
-    struct span *names = arena_alloc(&arena, (impis_of(n) + all + 1) * sizeof *names);
+    struct span *names = arena_alloc(&arena, (impis_of(n) + all + 2) * sizeof *names);
     struct cx_associated_identities others = {.user_name = names + 1};
     struct rec_impu impu;
 
@@ -268,6 +292,10 @@ static void send_rtr(struct news *n, const struct subscription *s, uint64_t back
         news_told(n);
         news_later(n, error_text(ERR_NO_MEMORY));
         return;
+    }
+    n->fixed = fixed.n > 0;
+    if (n->fixed) {
+        names[n_impis++] = fixed;
     }
     for (size_t i = first_left(n); i < impis_of(n) && !(n->alone && n_impis); i++) {
         if (!(n->done >> i & 1)) {
@@ -298,12 +326,12 @@ static void send_rtr(struct news *n, const struct subscription *s, uint64_t back
 }
 
 /* False: everybody is back, nobody is told. */
-static bool terminate(struct news *n, const struct subscription *s) {
+static bool terminate(struct news *n, const struct subscription *s, struct span fixed) {
     struct rec_news_item item = news_item(n);
 
     n->alone = false;
     if (!s || !is_at(n, s)) {
-        send_rtr(n, s, 0);
+        send_rtr(n, s, 0, fixed);
         return true;
     }
     if (rec_news_item_reason(item) == CX_REASON_CODE_NEW_SERVER_ASSIGNED) {
@@ -315,14 +343,14 @@ static bool terminate(struct news *n, const struct subscription *s) {
     }
     n->back |= back;
     if (!back) {
-        send_rtr(n, s, 0);
+        send_rtr(n, s, 0, SPAN_NONE);
         return true;
     }
     for (size_t i = first_left(n); i < impis_of(n); i = first_left(n)) {
         uint64_t his = sets_of(n, s, i) & ended;
         if (his != ended) { /* the others of his may still stand at the S-CSCF */
             n->alone = true;
-            send_rtr(n, s, his);
+            send_rtr(n, s, his, SPAN_NONE);
             return true;
         }
         n->done |= UINT64_C(1) << i;
@@ -331,9 +359,10 @@ static bool terminate(struct news *n, const struct subscription *s) {
 }
 
 /* What a PPR brings, of the subscription as it is now. False: it is not wanted any more. */
-static bool put_ppr(struct news *n, const struct subscription *s, struct rec_impi impi) {
+static bool put_ppr(struct news *n, const struct subscription *s, struct rec_impi impi,
+                    struct span fixed) {
     struct hss *h = n->h;
-    struct cx_ppr ppr = {.user_name = rec_impi_identity(impi)};
+    struct cx_ppr ppr = {.user_name = fixed.n ? fixed : rec_impi_identity(impi)};
     struct cx_charging_information charging;
     struct hss_digest digest;
     struct cx_sip_auth_data_item item;
@@ -343,8 +372,8 @@ static bool put_ppr(struct news *n, const struct subscription *s, struct rec_imp
         if (registration_of(&s->state, n->set) == NOT_REGISTERED) {
             return false;
         }
-        ppr.user_data =
-            profiles_user_data(h, s->data, ppr.user_name, n->set, s->state.scscf_features);
+        ppr.user_data = profiles_user_data(h, s->data, rec_impi_identity(impi), n->set,
+                                           s->state.scscf_features);
         break;
     case NEWS_CHARGING:
         if (!hss_charging(h, s->data, &charging)) {
@@ -362,6 +391,7 @@ static bool put_ppr(struct news *n, const struct subscription *s, struct rec_imp
     default:
         return false;
     }
+    n->fixed = fixed.n > 0;
     cx_ppr_encode(begin_request(n, CX_COMMAND_PUSH_PROFILE), &ppr);
     OPENSSL_cleanse(&digest, sizeof digest);
     return true;
@@ -373,15 +403,17 @@ enum telling { SENT, NOT_WANTED, NO_FUNCTIONS };
 static enum telling tell_of(struct news *n, const struct subscriber *s) {
     struct rec_impi impi;
     struct cx_charging_information charging;
+    char room[HSS_FIXED_IMPI_MAX];
+    struct span fixed = fixed_of(n, s, room);
 
     if (n->kind == NEWS_TERMINATION) {
-        return terminate(n, s ? &s->s : NULL) ? SENT : NOT_WANTED;
+        return terminate(n, s ? &s->s : NULL, fixed) ? SENT : NOT_WANTED;
     }
     if (!s || !is_at(n, &s->s) || !subscription_impi(s->s.data, news_impi(n), &impi) ||
         (!n->refreshes && s->id != rec_news_subscription(n->record))) {
         return NOT_WANTED;
     }
-    if (!put_ppr(n, &s->s, impi)) {
+    if (!put_ppr(n, &s->s, impi, fixed)) {
         return n->kind == NEWS_CHARGING && !hss_charging(n->h, s->s.data, &charging) ? NO_FUNCTIONS
                                                                                      : NOT_WANTED;
     }

@@ -397,6 +397,16 @@ static void leave_later(const struct operation *op) {
     }
 }
 
+/* Has anybody registered by this private identity? */
+static bool is_bound(const struct scscf *s, struct span impi) {
+    struct htab_node *node = htab_first(&s->bindings, hash_bytes(impi));
+    while (node &&
+           !span_eq(binding_text(CONTAINER_OF(node, struct binding, node), BINDING_IMPI), impi)) {
+        node = htab_next(node);
+    }
+    return node != NULL;
+}
+
 struct ended_registrations {
     struct span *impis; /* NULL: not noted */
     unsigned n;
@@ -428,6 +438,14 @@ static void end_registrations(struct scscf *s, const struct cx_rtr *rtr, struct 
     }
 }
 
+/* Is it for a whole subscription, of which it only has a name that nobody is registered by? */
+static bool ends_subscription(const struct scscf *s, const struct cx_rtr *rtr) {
+    uint32_t reason = rtr->deregistration_reason.reason_code;
+    return (reason == CX_REASON_CODE_SERVER_CHANGE ||
+            reason == CX_REASON_CODE_NEW_SERVER_ASSIGNED) &&
+           !rtr->associated_identities && !rtr->n_public_identity && !is_bound(s, rtr->user_name);
+}
+
 /* RTR: registrations end. */
 static void on_rtr(struct scscf *s, struct diameter_request *rq, const struct diameter_msg *msg) {
     struct cx_rtr rtr;
@@ -436,13 +454,19 @@ static void on_rtr(struct scscf *s, struct diameter_request *rq, const struct di
         diameter_answer_fault(rq, &fault);
         return;
     }
+    struct arena *arena = diameter_request_arena(rq);
     const struct cx_associated_identities *others = rtr.associated_identities;
-    size_t n_others = others ? others->n_user_name : 0;
+    size_t n_others = others ? others->n_user_name : 0, n_all = 0;
+    const struct span *all =
+        ends_subscription(s, &rtr) ? scscf_subscription_of(s, rtr.user_name, arena, &n_all) : NULL;
     struct ended_registrations d = {
-        .impis = arena_alloc(diameter_request_arena(rq), (n_others + 1) * sizeof *d.impis)};
+        .impis = arena_alloc(arena, (1 + n_others + n_all) * sizeof *d.impis)};
     end_registrations(s, &rtr, rtr.user_name, &d);
     for (size_t i = 0; i < n_others; i++) {
         end_registrations(s, &rtr, others->user_name[i], &d);
+    }
+    for (size_t i = 0; all && i < n_all; i++) {
+        end_registrations(s, &rtr, all[i], &d);
     }
     s->counters.terminated += d.bindings;
     journal_add(s->env, &(struct journal_note){.step = STEP_ENDED,
@@ -461,9 +485,10 @@ static void on_rtr(struct scscf *s, struct diameter_request *rq, const struct di
     diameter_answer_send(rq);
 }
 
-/* Charging functions of every set that a private identity is bound to (TS 29.228 6.6.1). */
-static size_t push_charging(struct scscf *s, struct span impi,
-                            const struct cx_charging_information *charging) {
+/* Charging functions of every set that a private identity is bound to; how many bindings that are.
+ */
+static size_t push_to(struct scscf *s, struct span impi,
+                      const struct cx_charging_information *charging) {
     size_t n = 0;
     for (struct htab_node *node = htab_first(&s->bindings, hash_bytes(impi)); node;
          node = htab_next(node)) {
@@ -471,6 +496,18 @@ static size_t push_charging(struct scscf *s, struct span impi,
         if (span_eq(binding_text(b, BINDING_IMPI), impi)) {
             n += !charging || scscf_set_charging(b->set, charging) == OK;
         }
+    }
+    return n;
+}
+
+/* Charging functions are the whole subscription's: those of every set that a private identity of it
+ * is bound to (TS 29.228 6.6.1). Nothing is bound: 0. */
+static size_t push_charging(struct scscf *s, struct arena *arena, struct span impi,
+                            const struct cx_charging_information *charging) {
+    size_t n = 0, n_impis = 0;
+    const struct span *impis = scscf_subscription_of(s, impi, arena, &n_impis);
+    for (size_t i = 0; impis && i < n_impis; i++) {
+        n += push_to(s, impis[i], charging);
     }
     return n;
 }
@@ -507,7 +544,8 @@ static void on_ppr(struct scscf *s, struct diameter_request *rq, const struct di
     if (ppr.sip_auth_data_item) { /* TS 29.228 6.5.2.4: another password */
         scscf_forget_nonces(s, ppr.user_name);
     }
-    if (push_charging(s, ppr.user_name, ppr.charging_information) == 0) {
+    if (push_charging(s, diameter_request_arena(rq), ppr.user_name, ppr.charging_information) ==
+        0) {
         result = DIAMETER_3GPP_RESULT(DIAMETER_ERROR_USER_UNKNOWN);
     } else if (ppr.user_data.p) {
         result = push_profile(s, diameter_request_arena(rq), &ppr);

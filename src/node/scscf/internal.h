@@ -55,6 +55,7 @@ struct scscf {
     struct htab identities;          /* struct identity by public identity */
     struct wildcard_index wildcards; /* those of them that are wildcards */
     struct htab bindings;            /* struct binding by private identity */
+    struct htab associates;          /* of subscriptions, by private identity (associates.c) */
     struct htab authentications;     /* struct authentication by private identity */
     struct htab watchers;            /* struct watcher by Call-ID */
     struct list changed;             /* sets that wait for scscf_settle */
@@ -93,7 +94,8 @@ struct identity {
 struct reg_set {
     struct scscf *s;
     struct list bindings;
-    struct list watchers; /* who is told of changes, all below */
+    struct associates *associates; /* private identities of its subscription; NULL: not told */
+    struct list watchers;          /* who is told of changes, all below */
     struct list departed; /* bindings that have ended since they were told; not without watchers */
     struct reg_set *former; /* what the set was then, if its identities are others now; else NULL */
     struct list changed;    /* in the S-CSCF's list */
@@ -407,6 +409,24 @@ void scscf_end_turn(struct operation *op);
 
 /** Lets those go on whose turn it is (scscf.turns). */
 void scscf_next_turns(struct post *post);
+
+/* associates.c */
+
+/** Notes whom a SAA names as the private identities of the set's subscription, in the place of
+ * those noted before; told NULL: it names nobody. ERR_NO_MEMORY: none are noted. */
+MUST_CHECK enum error scscf_set_associates(struct reg_set *set,
+                                           const struct cx_associated_identities *told);
+
+/** Forgets them. */
+void scscf_drop_associates(struct reg_set *set);
+
+/** The set that takes another one's place has them from now on. */
+void scscf_move_associates(struct reg_set *from, struct reg_set *to);
+
+/** A private identity and those that are known to be of the same subscription, each once; *n is
+ * their number. The texts stand in the arena. NULL: memory is out. */
+struct span *scscf_subscription_of(const struct scscf *s, struct span impi, struct arena *arena,
+                                   size_t *n);
 
 /* cx.c */
 

@@ -283,6 +283,9 @@ static bool take_profile(struct operation *op) {
         e = ERR_CONFLICT;
     }
     if (e == OK) {
+        e = scscf_set_associates(set, op->saa->associated_identities);
+    }
+    if (e == OK) {
         set->hss = op->hss;
         return true;
     }

@@ -97,6 +97,7 @@ static void forget_news(struct reg_set *set) {
 
 static void free_set(struct reg_set *set) {
     scscf_drop_watchers(set);
+    scscf_drop_associates(set);
     forget_news(set);
     unlink_identities(set, set->n_identities);
     list_remove(&set->changed);
@@ -312,6 +313,7 @@ static enum error replace_set(struct reg_set *old, struct reg_set *set) {
     }
     set->busy = old->busy;
     set->hss = old->hss;
+    scscf_move_associates(old, set);
     LIST_EACH(&old->bindings, b, struct binding, in_set) {
         list_remove(&b->in_set);
         list_insert(&set->bindings, &b->in_set);
@@ -638,6 +640,7 @@ static void forget(struct htab_node *node, void *ctx) {
 
 void scscf_forget_sets(struct scscf *s) {
     htab_each(&s->bindings, forget, NULL);
+    htab_free(&s->associates);
     htab_free(&s->bindings);
     htab_free(&s->identities);
     wildcard_index_free(&s->wildcards);

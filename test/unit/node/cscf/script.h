@@ -196,6 +196,7 @@ struct script_hss {
     struct cx_uar last_uar;
     struct cx_mar last_mar;
     struct cx_sar last_sar;
+    const struct cx_associated_identities *associated; /* of SAAs with User-Data */
     enum cx_server_assignment_type sar_types[64];
     uint8_t rand_autn[32]; /* of the last vector */
 };
@@ -300,6 +301,7 @@ static inline void script_hss_sar(struct script_hss *h, struct diameter_request 
     } else if (h->last_sar.server_assignment_type == CX_SERVER_ASSIGNMENT_TYPE_REGISTRATION) {
         saa.user_data = h->user_data;
         saa.charging_information = h->has_charging ? &h->charging : NULL;
+        saa.associated_identities = h->associated;
     }
     cx_saa_encode(diameter_answer_begin(rq), &saa);
     diameter_answer_send(rq);

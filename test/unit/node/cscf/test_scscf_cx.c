@@ -1,5 +1,5 @@
 /* What the S-CSCF makes of what the HSS answers and asks.
- * covers: A7 A10 A11 HA1 HA5 HA12 */
+ * covers: A7 A10 A11 B3 HA1 HA5 HA12 */
 #include "scscf_world.h"
 
 /* Hardening HA3. */
@@ -348,6 +348,61 @@ static void the_hss_pushes_a_profile_and_charging_functions(void **state) {
         has_line(peer_last(&w->icscf), SIP_H_P_CHARGING_FUNCTION_ADDRESSES, "ecf=\"aaa://ecf\""));
 }
 
+/* Registers another private identity of the subscription, with a set of its own. */
+static void enrol_bob(struct world *w) {
+    w->hss.user_data = SPAN("<IMSSubscription><PrivateID>bob.smith@" HOME
+                            "</PrivateID><ServiceProfile><PublicIdentity><Identity>sip:bob@" HOME
+                            "</Identity></PublicIdentity></ServiceProfile></IMSSubscription>");
+    assert_int_equal(enrol(w, (struct script_register){.impi = "bob.smith@" HOME,
+                                                       .impu = "sip:bob@" HOME,
+                                                       .contact = "<sip:bob@127.0.0.8:5070>",
+                                                       .call_id = "bob"}),
+                     200);
+}
+
+/* 6.6.1: whoever of Associated-Identities is named, the whole subscription is meant; one who is not
+ * registered himself may end all of it. */
+static void a_subscription_is_known_by_its_associated_identities(void **state) {
+    struct world *w = (struct world *)*state;
+    struct rtr_seen seen = {0};
+    const struct span names[] = {SPAN("smith@subscription." HOME), SPAN(IMPI)};
+    const struct cx_associated_identities told = {.user_name = names, .n_user_name = 2};
+    struct cx_charging_information charging = {.primary_event_charging_function_name =
+                                                   SPAN("aaa://ecf")};
+    const struct cx_ppr ppr = {.user_name = names[0], .charging_information = &charging};
+    struct span alice = w->hss.user_data;
+    assert_int_equal(enrol(w, (struct script_register){0}), 200);
+    push(w, &ppr, &seen);
+    assert_int_equal(seen.result.code, DIAMETER_ERROR_USER_UNKNOWN);
+    /* Alice has been there before it was told: she is reached by the list of Bob's set. */
+    w->hss.associated = &told;
+    enrol_bob(w);
+    push(w, &ppr, &seen);
+    assert_int_equal(seen.result.code, DIAMETER_SUCCESS);
+    enrol_bob(w);
+    assert_true(
+        has_line(peer_last(&w->icscf), SIP_H_P_CHARGING_FUNCTION_ADDRESSES, "ecf=\"aaa://ecf\""));
+    w->hss.user_data = alice;
+    assert_int_equal(enrol(w, (struct script_register){0}), 200);
+    assert_true(
+        has_line(peer_last(&w->icscf), SIP_H_P_CHARGING_FUNCTION_ADDRESSES, "ecf=\"aaa://ecf\""));
+    struct cx_rtr rtr = {.user_name = names[1],
+                         .deregistration_reason.reason_code = CX_REASON_CODE_SERVER_CHANGE};
+    cx_rtr_encode(hss_begin(w, CX_COMMAND_REGISTRATION_TERMINATION), &rtr);
+    assert_int_equal(diameter_request_send(w->hss.diameter, &hss_asks, &seen, NULL), OK);
+    script_run(w->sim, 20 * MS_IN_US);
+    assert_int_equal(scscf_counts(w->scscf).sets, 1); /* a registered one is himself */
+    assert_int_equal(enrol(w, (struct script_register){0}), 200);
+    rtr.user_name = names[0];
+    cx_rtr_encode(hss_begin(w, CX_COMMAND_REGISTRATION_TERMINATION), &rtr);
+    assert_int_equal(diameter_request_send(w->hss.diameter, &hss_asks, &seen, NULL), OK);
+    script_run(w->sim, 20 * MS_IN_US);
+    assert_int_equal(scscf_counts(w->scscf).sets, 0);
+    push(w, &ppr, &seen);
+    assert_int_equal(seen.result.code, DIAMETER_ERROR_USER_UNKNOWN);
+    w->hss.associated = NULL;
+}
+
 /* TS 23.003 13.4A, TS 29.228 6.6. */
 static void wildcards_and_shared_sets_come_with_the_profile(void **state) {
     struct world *w = (struct world *)*state;
@@ -418,6 +473,7 @@ int main(void) {
         TEST(nothing_expires_while_it_is_being_refreshed),
         TEST(the_last_cseq_is_what_stands),
         TEST(the_hss_pushes_a_profile_and_charging_functions),
+        TEST(a_subscription_is_known_by_its_associated_identities),
         TEST(wildcards_and_shared_sets_come_with_the_profile),
         TEST(stopping_refuses_new_work_and_says_goodbye),
         TEST(a_crash_with_work_under_way_leaks_nothing),

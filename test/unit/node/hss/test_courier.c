@@ -415,6 +415,77 @@ static void keys_and_capabilities_end_registrations_by_policy(void **state) {
     assert_string_equal(s->heard[1].impi, "b@h");
 }
 
+/* The HSS starts anew with a fixed private identity for each subscription. */
+static void fix_impi(struct script *s) {
+    s->b->config.fixed_impi = true;
+    bench_crash_hss(s->b);
+    bench_start_hss(s->b);
+    pass(s, 60);
+}
+
+#define FIXED "f@subscription." HOME
+
+static void a_fixed_identity_stands_for_the_subscription(void **state) {
+    struct script *s = *state;
+    fix_impi(s);
+    change(s, family_with("two", "Both"));
+    pass(s, 120);
+    assert_int_equal(s->n, 2);
+    assert_string_equal(s->heard[0].impi, FIXED);
+    assert_true(s->heard[0].user_data);
+    assert_string_equal(s->heard[1].impi, FIXED);
+    assert_true(s->heard[1].charging);
+    /* The whole subscription ends: those whom the RTA does not name are told by their own names. */
+    s->gone = "a@h";
+    change(s, family_without("capability"));
+    assert_int_equal(s->n, 4);
+    assert_string_equal(s->heard[2].impi, FIXED);
+    assert_string_equal(s->heard[2].others, "a b ");
+    assert_int_equal(s->heard[2].n_impus, 0);
+    assert_string_equal(s->heard[3].impi, "b@h");
+    assert_string_equal(s->heard[3].others, "");
+}
+
+static void who_does_not_know_the_fixed_identity_is_told_by_others(void **state) {
+    struct script *s = *state;
+    fix_impi(s);
+    s->answers[0] = unknown;
+    s->n_answers = 1;
+    change(s, family_with("two", ""));
+    assert_int_equal(s->n, 3);
+    assert_string_equal(s->heard[0].impi, FIXED);
+    assert_string_equal(s->heard[1].impi, "a@h");
+    assert_string_equal(s->heard[2].impi, "b@h");
+    s->n = 0;
+    change(s, family_without("capability"));
+    assert_int_equal(s->n, 2);
+    assert_string_equal(s->heard[0].impi, FIXED);
+    assert_string_equal(s->heard[1].impi, "a@h");
+    assert_string_equal(s->heard[1].others, "b ");
+}
+
+/* A part of a subscription ends, or its whole while somebody has come back. */
+static void a_part_is_ended_by_its_own_identities(void **state) {
+    struct script *s = *state;
+    struct reply r;
+    fix_impi(s);
+    assert_int_equal(bench_web(s->b, "POST", "/subscriptions/f/deregister", "{}"), 200);
+    pass(s, 1);
+    assert_int_equal(s->n, 1);
+    assert_string_equal(s->heard[0].impi, "a@h");
+    register_all(s);
+    disconnect(s);
+    change(s, family_without("capability"));
+    connect(s);
+    bench_sar(s->b, &s->c, CX_SERVER_ASSIGNMENT_TYPE_REGISTRATION, "c@h", "sip:c@h", SCSCF_1, &r);
+    bench_wait(s->b, &r);
+    assert_result(&r, BASE, DIAMETER_SUCCESS);
+    pass(s, 120);
+    assert_int_equal(s->n, 2);
+    assert_string_equal(s->heard[1].impi, "a@h");
+    assert_int_equal(s->heard[1].reason, CX_REASON_CODE_SERVER_CHANGE);
+}
+
 static void note_done(struct store_op *op) {
     (void)op;
 }
@@ -532,6 +603,11 @@ int main(void) {
         cmocka_unit_test_setup_teardown(wrong_wishes_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(keys_and_capabilities_end_registrations_by_policy, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(a_fixed_identity_stands_for_the_subscription, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(who_does_not_know_the_fixed_identity_is_told_by_others,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(a_part_is_ended_by_its_own_identities, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

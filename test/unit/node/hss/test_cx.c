@@ -1,4 +1,4 @@
-/* covers: A6 A7 A10 A11 B6 HA1 HA4 HA8 HF1
+/* covers: A6 A7 A10 A11 B3 B6 HA1 HA4 HA8 HF1
  * The HSS over Diameter, in simulation: procedures, roles, order, durability, crashes. */
 #include "bench.h"
 #include "model/aka/sqn.h"
@@ -521,6 +521,40 @@ static void it_may_die_at_any_moment(void **state) {
     }
 }
 
+/* Whoever registers, his S-CSCF hears the identity that stands for the subscription, first of all.
+ */
+static void a_fixed_identity_comes_with_each_assignment(void **state) {
+    struct bench *b = *state;
+    struct reply r;
+
+    b->config.fixed_impi = true;
+    bench_restart(b);
+    sim_run_until(b->sim, sim_now_us(b->sim) + 60 * SEC_IN_US); /* the clients are back */
+    assert_int_equal(bench_web(b, "POST", "/subscriptions",
+                               "{\"name\":\"the:smiths@home\",\"impis\":[{\"identity\":\"a@h\"},"
+                               "{\"identity\":\"b@h\"}],\"impus\":[{\"identity\":\"sip:a@h\"}]}"),
+                     201);
+    bench_sar(b, &b->scscf, 1, "a@h", "sip:a@h", SCSCF_1, &r);
+    bench_wait(b, &r);
+    assert_result(&r, BASE, DIAMETER_SUCCESS);
+    struct cx_saa saa = read_saa(b, &r);
+    assert_true(span_eq(saa.user_name, SPAN("a@h")));
+    assert_int_equal(saa.associated_identities->n_user_name, 3);
+    assert_true(span_eq(saa.associated_identities->user_name[0],
+                        SPAN("the%3Asmiths%40home@subscription." HOME)));
+    assert_true(span_eq(saa.associated_identities->user_name[1], SPAN("a@h")));
+
+    bench_sar(b, &b->scscf, 1, IMPI, IMPU, SCSCF_1, &r); /* the only one of his */
+    bench_wait(b, &r);
+    assert_result(&r, BASE, DIAMETER_SUCCESS);
+    saa = read_saa(b, &r);
+    assert_int_equal(saa.associated_identities->n_user_name, 2);
+    assert_true(span_eq(saa.associated_identities->user_name[1], SPAN(IMPI)));
+    bench_sar(b, &b->scscf, 5, IMPI, IMPU, SCSCF_1, &r);
+    bench_wait(b, &r);
+    assert_null(read_saa(b, &r).associated_identities);
+}
+
 int main(void) {
 #define CX_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
@@ -530,6 +564,7 @@ int main(void) {
         CX_TEST(refusals_have_the_standards_codes),
         cmocka_unit_test_setup_teardown(refusals_have_the_standards_codes, setup_slow_reads,
                                         teardown),
+        CX_TEST(a_fixed_identity_comes_with_each_assignment),
         CX_TEST(keys_go_to_s_cscfs_alone),
         CX_TEST(an_agent_brings_keys_to_s_cscfs_alone),
         CX_TEST(an_assignment_is_answered_after_its_commit),
