@@ -5,6 +5,7 @@
 #include "app/terminal.h"
 #include "app/trace_web.h"
 #include "obs/ladder.h"
+#include "obs/peek.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -15,7 +16,13 @@ enum { FOLLOW_WAIT_S = 20, CALL_TIMEOUT_S = 60, FOLLOW_BYTES = 64 << 20, PAGES_M
 struct options {
     struct remote remote;
     const char *identity, *output;
-    bool follow, ascii;
+    bool follow, ascii, peers;
+};
+
+/* What a message read from elsewhere is for. */
+struct keeper {
+    struct trace *trace;
+    bool peers;
 };
 
 /* Who speaks SIP and has no name is a terminal. */
@@ -29,13 +36,33 @@ static void name_terminal(struct trace *trace, const struct addr *a, struct span
     }
 }
 
+/* Is it between Diameter peers about their connection? There are many of them, and they say little.
+ */
+static bool is_of_peers(const struct trace_message *m) {
+    enum { CER = 257, DWR = 280, DPR = 282 };
+    struct peek_diameter d;
+    return m->protocol == TRACE_DIAMETER && peek_diameter(m->bytes, &d) &&
+           (d.command == CER || d.command == DWR || d.command == DPR);
+}
+
 static enum error keep(void *ctx, const struct trace_message *m) {
-    if (m->protocol == TRACE_SIP) {
-        name_terminal(ctx, &m->from, m->from_name);
-        name_terminal(ctx, &m->to, m->to_name);
+    const struct keeper *keeper = ctx;
+    if (!keeper->peers && is_of_peers(m)) {
+        return OK;
     }
-    trace_record(ctx, m);
+    if (m->protocol == TRACE_SIP) {
+        name_terminal(keeper->trace, &m->from, m->from_name);
+        name_terminal(keeper->trace, &m->to, m->to_name);
+    }
+    trace_record(keeper->trace, m);
     return OK;
+}
+
+/* A capture is for whoever wants to see all of it. */
+static bool is_capture(const char *path) {
+    struct span p = span_from_cstr(path);
+    struct span suffix = SPAN(".pcapng");
+    return p.n >= suffix.n && span_eq(span_after(p, p.n - suffix.n), suffix);
 }
 
 /* Adds what came after *next to the trace. An exit code. */
@@ -50,7 +77,8 @@ static int fetch(const struct options *o, unsigned wait_s, struct trace *trace, 
     if (reply.status != 200) {
         code = remote_refused(&reply);
     } else {
-        enum error e = trace_web_read(span_of(reply.body, reply.body_n), next, keep, trace);
+        struct keeper keeper = {trace, o->peers || is_capture(o->output)};
+        enum error e = trace_web_read(span_of(reply.body, reply.body_n), next, keep, &keeper);
         code = e ? command_fail(EXIT_CODE_SYSTEM, "the trace cannot be read: %s", error_text(e))
                  : EXIT_CODE_OK;
     }
@@ -173,6 +201,11 @@ int cmd_trace(const struct command *self, int argc, char **argv) {
                  "Wireshark), anything else text",
          .kind = OPTION_TEXT,
          .out = &o.output},
+        {.name = "peers",
+         .help = "with what Diameter peers say of their connection: CER, DWR, DPR\n"
+                 "(a capture has it always)",
+         .kind = OPTION_FLAG,
+         .out = &o.peers},
         {.name = "ascii",
          .help = "no box drawing characters",
          .kind = OPTION_FLAG,

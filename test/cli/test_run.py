@@ -209,6 +209,8 @@ class Running(unittest.TestCase):
             self.assertNotIn("heim", plain)
             capture = self.folder / "capture.pcapng"
             self.good("trace", "--web", WEB, "-o", str(capture))
+            self.assertNotIn("CER", self.good("trace", "--web", WEB))
+            self.assertIn("CER", self.good("trace", "--peers", "--web", WEB))
             md5 = hashlib.md5(f"peter@{DOMAIN}:{DOMAIN}:{secret}".encode()).hexdigest()
             for hashed in (ha1, md5):
                 self.assertNotIn(hashed.encode(), capture.read_bytes())

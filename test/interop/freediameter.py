@@ -116,7 +116,7 @@ class Report:
 
 def ladder(folder):
     """Muster's ladder of what it has seen."""
-    done = subprocess.run([MUSTER, "trace", "-c", "network.yaml"], cwd=folder, capture_output=True, text=True,
+    done = subprocess.run([MUSTER, "trace", "--peers", "-c", "network.yaml"], cwd=folder, capture_output=True, text=True,
                           check=False, timeout=20)
     return done.stdout + done.stderr
 
