@@ -214,6 +214,7 @@ struct summary {
     bool asked, challenged;             /* a terminal sent something; a 401 came */
     bool responded;                     /* the last that it sent answers a challenge */
     bool by_password;                   /* by SIP Digest; else by AKA */
+    bool terminated;                    /* the HSS has sent an RTR since the final answer */
 };
 
 static bool is_terminal(struct span name) {
@@ -233,7 +234,12 @@ static void count_entry(struct summary *s, const struct ladder_entry *e) {
     if (a->protocol == TRACE_DIAMETER && !a->request && a->failure) {
         s->refusal = e;
     }
+    enum { RTR = 304 };
+    struct peek_diameter d;
     struct peek_sip sip;
+    if (a->protocol == TRACE_DIAMETER && peek_diameter(a->bytes, &d)) {
+        s->terminated |= s->final && d.request && d.command == RTR;
+    }
     if (a->protocol != TRACE_SIP || !peek_sip(a->bytes, &sip)) {
         return;
     }
@@ -252,6 +258,7 @@ static void count_entry(struct summary *s, const struct ladder_entry *e) {
     if (is_terminal(a->to) && !sip.request && sip.status >= 200) {
         s->challenged |= sip.status == 401;
         s->final = e;
+        s->terminated = false;
     }
 }
 
@@ -317,7 +324,7 @@ void ladder_summary(const struct ladder *l, struct buf *out) {
     }
     if (s.final) {
         put_outcome(&s, out);
-        buf_cstr(out, ": ");
+        buf_cstr(out, s.terminated ? ", and then the HSS has sent an RTR: " : ": ");
     } else if (s.asked) {
         buf_cstr(out, "The terminal got no answer: ");
     }

@@ -64,6 +64,9 @@ class Commands(unittest.TestCase):
         self.check(["version"], OK, out="muster ")
         self.check(["--version"], OK, out="muster ")
 
+    def test_a_demo_says_what_became_of_it(self):
+        self.check(["demo", "subscription-deleted", "--simulated"], OK, out=", and then the HSS has sent an RTR: ")
+
     def test_options_that_exclude_each_other(self):
         self.check(["trace", "--follow", "-o", "x"], USAGE, err="exclude each other")
         self.check(["run", "--memory", "--store", "x"], USAGE, err="exclude each other")
