@@ -110,7 +110,7 @@ static size_t contacts_bound(const struct list *bindings) {
 static size_t identities_bound(const struct reg_set *set, size_t contacts) {
     size_t n = 0;
     for (size_t i = 0; i < set->n_identities; i++) {
-        n += ELEMENT_BYTES + 2 * ESCAPED * set->identities[i].impu.n + contacts;
+        n += ELEMENT_BYTES + (size_t)2 * ESCAPED * set->identities[i].impu.n + contacts;
     }
     return n;
 }

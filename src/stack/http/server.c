@@ -281,7 +281,7 @@ static void take_answer(void *ctx, const struct web_answer *answer) {
     c->out = malloc(ANSWER_HEAD_MAX + body_n);
     struct buf b = buf_init(c->out, c->out ? ANSWER_HEAD_MAX : 0);
     put_head(&b, c, answer);
-    if (b.overflow) {
+    if (!c->out || b.overflow) {
         connection_free(c, true);
         return;
     }
