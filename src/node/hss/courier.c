@@ -34,6 +34,7 @@ struct news_host {
     struct news_host *next;
     struct span host; /* kept by hss_name */
     unsigned telling; /* requests under way, and looks before them */
+    bool going_on;    /* news_told starts those that are ready */
     struct list ready;
 };
 
@@ -74,17 +75,23 @@ static struct news_host *host_of(struct hss *h, struct span name) {
 
 void news_told(struct news *n) {
     struct news_host *host = n->slot;
+    struct hss *h = n->h;
 
     if (!host) {
         return;
     }
     n->slot = NULL;
     host->telling--;
-    if (!list_is_empty(&host->ready) && !n->h->stopping) {
+    if (host->going_on) { /* one that ends within the call does not recurse */
+        return;
+    }
+    host->going_on = true;
+    while (host->telling < HOST_MAX && !list_is_empty(&host->ready) && !h->stopping) {
         struct news *next = CONTAINER_OF(host->ready.next, struct news, ready);
         list_remove(&next->ready);
         news_tell(next);
     }
+    host->going_on = false;
 }
 
 static void forget(struct news *n) {
