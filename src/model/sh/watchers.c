@@ -28,8 +28,14 @@ enum error sh_watch(struct rec_watcher_data *list, size_t *n, const struct rec_w
     if (i == *n && *n >= SH_WATCHERS_MAX) {
         return ERR_TOO_BIG;
     }
+    struct rec_watcher_data now = *w;
+    if (i < *n) { /* what it has not heard yet is still due */
+        now.changes = list[i].changes;
+        now.told = list[i].told;
+        now.sequence_number = list[i].sequence_number;
+    }
     *n += i == *n;
-    list[i] = *w;
+    list[i] = now;
     return OK;
 }
 

@@ -184,6 +184,12 @@ static void a_watcher_stands_once_and_goes_when_it_is_over(void **state) {
     assert_int_equal(sh_watch(list, &n, &b), OK);
     assert_int_equal(sh_watch(list, &n, &a), OK);
     assert_int_equal(n, 2);
+    list[0].changes = 2;
+    list[0].told = 1;
+    list[0].sequence_number = 7;
+    assert_int_equal(sh_watch(list, &n, &a), OK);
+    assert_true(sh_is_due(&list[0])); /* who asks again has still to hear of it */
+    assert_int_equal(list[0].sequence_number, 7);
     assert_true(sh_unwatch(list, &n, &a));
     assert_false(sh_unwatch(list, &n, &a));
     assert_int_equal(sh_watch(list, &n, &soon), OK);
