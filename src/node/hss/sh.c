@@ -103,7 +103,7 @@ void sh_refuse_missing(struct sh_job *sh, uint32_t avp) {
 
 /* Who asks, for whom. */
 
-static const struct sh_permissions *permissions_of(const struct hss *h, struct span host) {
+const struct sh_permissions *sh_permissions_of(const struct hss *h, struct span host) {
     for (size_t i = 0; i < h->config.n_application_servers; i++) {
         if (span_eq_nocase(h->config.application_servers[i].host, host)) {
             return &h->config.application_servers[i].permissions;
@@ -210,7 +210,7 @@ void sh_take(struct hss *h, struct diameter_request *rq, const struct diameter_m
         sh->operation = commands[i].operation;
         sh->host = msg->origin_host;
         sh->realm = msg->origin_realm;
-        sh->permissions = permissions_of(h, sh->host);
+        sh->permissions = sh_permissions_of(h, sh->host);
         commands[i].take(sh, msg);
         return;
     }

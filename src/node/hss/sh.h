@@ -47,6 +47,9 @@ struct sh_job {
 /** Takes a request of the application Sh. */
 void sh_take(struct hss *h, struct diameter_request *rq, const struct diameter_msg *msg);
 
+/** What an application server may; NULL: nothing. */
+const struct sh_permissions *sh_permissions_of(const struct hss *h, struct span host);
+
 /** Begins a request that was decoded: who, permissions; then looks for the identity and calls
  * act. */
 void sh_begin(struct sh_job *sh, const struct sh_user_identity *who);

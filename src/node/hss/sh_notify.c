@@ -10,7 +10,8 @@
  * Open choices. No answer, and answers that say that the application server or the way there has
  * trouble (3xxx, 4xxx, 5012): again from a second to a minute apart; after a day it is given up,
  * with an error in the log. USER_UNKNOWN and NO_SUBSCRIPTION_TO_DATA end its subscription. After
- * other refusals it stays, and waits for the next change. */
+ * other refusals it stays, and waits for the next change; so it does while the application server
+ * has lost the permission. */
 #include "node/hss/patience.h"
 #include "node/hss/sh.h"
 
@@ -190,10 +191,16 @@ static void note_told(struct notice *notice, struct rec_watcher_data *list, size
     }
 }
 
-/* Nothing is to be told any more, or the store cannot say. */
+static bool is_its(const struct notice *notice, const struct job *job) {
+    return !job->error && job->subscriber && job->subscriber->id == notice->id;
+}
+
+/* Nothing is to be told any more, or the store cannot say. If the subscription does not have the
+ * identity any more, something may be due by another one: the store tells. */
 static void leave(struct notice *notice, struct job *job) {
     bool failed = job->error != OK;
 
+    notice->server->more |= !failed && !is_its(notice, job);
     notice->job = NULL;
     job_end(job);
     if (failed) {
@@ -227,10 +234,6 @@ static void on_recorded(struct store_op *op) {
     }
     notice->patience = patience_new(notice->h->env);
     start(notice, look);
-}
-
-static bool is_its(const struct notice *notice, const struct job *job) {
-    return !job->error && job->subscriber && job->subscriber->id == notice->id;
 }
 
 /* With the subscription's turn: what was told is not due any more. */
@@ -420,6 +423,12 @@ static bool choose(struct notice *notice, const struct subscriber *s) {
     return false;
 }
 
+/* May it still? What it subscribed to lasts longer than a configuration. */
+static bool is_permitted(const struct notice *notice) {
+    return diameter_result_is_success(sh_permit(
+        sh_permissions_of(notice->h, notice->server->host), SH_NOTIFY, notice->told.reference));
+}
+
 /* With the subscription's turn. */
 static void look(struct job *job) {
     struct notice *notice = job->ctx;
@@ -429,6 +438,15 @@ static void look(struct job *job) {
     notice->has_repository = false;
     if (!is_its(notice, job) || !choose(notice, job->subscriber)) {
         leave(notice, job);
+        return;
+    }
+    if (!is_permitted(notice)) {
+        notice->ends = false;
+        LOG(&notice->h->env->log, LOG_WARNING,
+            "an application server hears nothing: it is not permitted any more",
+            LOG_SPAN("as", notice->server->host), LOG_SPAN("impu", notice->told.identity),
+            LOG_CSTR("data", sh_rules[notice->told.reference].name));
+        record(job);
         return;
     }
     if (sh_rules[notice->told.reference].source == SH_REPOSITORY &&

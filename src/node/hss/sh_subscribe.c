@@ -152,6 +152,10 @@ static void decide(struct sh_job *sh) {
 }
 
 static void act(struct sh_job *sh) {
+    if (sh->snr.server_name.n > SUBSCRIPTION_IDENTITY_MAX) { /* nobody's; it would be kept */
+        sh_refuse(sh, DIAMETER_RESULT(DIAMETER_INVALID_AVP_VALUE));
+        return;
+    }
     for (size_t i = 0; i < sh->n_references; i++) {
         if (sh_rules[sh->references[i]].needs_server_name && !sh->snr.server_name.n) {
             sh_refuse_missing(sh, CX_AVP_SERVER_NAME);

@@ -188,7 +188,7 @@ static unsigned subscribe(struct script *s, size_t i, const char *impu,
     snr.user_identity.public_identity = span_from_cstr(impu);
     snr.data_reference = &reference;
     snr.n_data_reference = 1;
-    snr.server_name = SPAN("sip:as.example");
+    snr.server_name = snr.server_name.n ? snr.server_name : SPAN("sip:as.example");
     snr.service_indication = &box;
     snr.n_service_indication = 1;
     sh_snr_encode(begin(&s->as[i].c, SH_COMMAND_SUBSCRIBE_NOTIFICATIONS), &snr);
@@ -527,6 +527,52 @@ static void who_is_away_is_told_later_or_given_up(void **state) {
     assert_int_equal(s->as[1].n, 1);
 }
 
+/* The identity by which it was being told has gone. */
+static void what_else_is_due_is_told_when_an_identity_goes(void **state) {
+    struct script *s = *state;
+    assert_int_equal(subscribe(s, 1, TEL, SH_DATA_REFERENCE_IMSUserState, (struct sh_snr){0}),
+                     2001);
+    assert_int_equal(subscribe(s, 1, IMPU, SH_DATA_REFERENCE_IMSPublicIdentity, (struct sh_snr){0}),
+                     2001);
+    bench_disconnect(&s->as[1].c);
+    registers(s, CX_SERVER_ASSIGNMENT_TYPE_REGISTRATION);
+    pass(s, 5);
+    assert_int_equal(bench_web(s->b, "PUT", "/subscriptions/" IMSI, without_tel), 200);
+    pass(s, 61);
+    connect(s, 1);
+    wait_up(s);
+    pass(s, 61);
+    assert_int_equal(s->as[1].n, 1);
+    assert_string_equal(s->as[1].who[0], IMPU);
+}
+
+static void who_is_not_permitted_any_more_hears_nothing(void **state) {
+    struct script *s = *state;
+    assert_int_equal(subscribe(s, 1, IMPU, SH_DATA_REFERENCE_IMSUserState, (struct sh_snr){0}),
+                     2001);
+    s->servers[1].permissions.notify = 0;
+    restart(s);
+    registers(s, CX_SERVER_ASSIGNMENT_TYPE_REGISTRATION);
+    pass(s, 10);
+    assert_int_equal(s->as[1].n, 0);
+    s->servers[1].permissions.notify = sh_references_of(SH_NOTIFY);
+    restart(s);
+    registers(s, CX_SERVER_ASSIGNMENT_TYPE_USER_DEREGISTRATION);
+    pass(s, 10);
+    assert_int_equal(s->as[1].n, 1);
+}
+
+static void a_server_name_that_nobody_can_have_is_not_kept(void **state) {
+    static char name[1025];
+    struct script *s = *state;
+    memset(name, 'a', sizeof name);
+    struct sh_snr snr = {.server_name = span_of(name, sizeof name)};
+    assert_int_equal(subscribe(s, 1, IMPU, SH_DATA_REFERENCE_InitialFilterCriteria, snr),
+                     DIAMETER_INVALID_AVP_VALUE);
+    snr.server_name.n--;
+    assert_int_equal(subscribe(s, 1, IMPU, SH_DATA_REFERENCE_InitialFilterCriteria, snr), 2001);
+}
+
 static void a_subscription_ends_with_its_time(void **state) {
     struct script *s = *state;
     int64_t now = env_wall_us(s->b->hss_env) / 1000000;
@@ -559,6 +605,9 @@ int main(void) {
         TEST(provisioned_changes_are_told),
         TEST(answers_end_subscriptions_or_are_waited_for),
         TEST(who_is_away_is_told_later_or_given_up),
+        TEST(what_else_is_due_is_told_when_an_identity_goes),
+        TEST(who_is_not_permitted_any_more_hears_nothing),
+        TEST(a_server_name_that_nobody_can_have_is_not_kept),
         TEST(a_subscription_ends_with_its_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
