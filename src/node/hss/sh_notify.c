@@ -425,8 +425,8 @@ static bool choose(struct notice *notice, const struct subscriber *s) {
 
 /* May it still? What it subscribed to lasts longer than a configuration. */
 static bool is_permitted(const struct notice *notice) {
-    return diameter_result_is_success(sh_permit(
-        sh_permissions_of(notice->h, notice->server->host), SH_NOTIFY, notice->told.reference));
+    return diameter_result_is_success(sh_permit(sh_permissions_of(notice->h, notice->server->host),
+                                                SH_NOTIFY, notice->told.reference));
 }
 
 /* With the subscription's turn. */
