@@ -542,8 +542,8 @@ static void add_crowd(struct script *s) {
 }
 
 /* A crowd is registered at an S-CSCF that goes away while thousands of them wait to be told of a
- * profile, and all of them are to be told of the next one: more than are kept in memory. Another S-CSCF hears of its subscriber at once, and the crowd's is
- * told when it is back. */
+ * profile, and all of them are to be told of the next one: more than are kept in memory. Another
+ * S-CSCF hears of its subscriber at once, and the crowd's is told when it is back. */
 static void who_cannot_be_told_does_not_keep_others_waiting(void **state) {
     struct script *s = *state, other = {.b = s->b};
     struct reply r;
